@@ -1,0 +1,36 @@
+"""One record of a topic as our handlers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Source(NamedTuple):
+    """Where a record stands in the log: what makes it different from every other record."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as delivered: raw bytes, its place in the log, and the group generation that delivered it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp_ns: int
+    generation: int = 0
+
+    @property
+    def source(self) -> Source:
+        """The record's place in the log."""
+        return Source(self.topic, self.partition, self.offset)

@@ -1,0 +1,34 @@
+"""What a table is to the code that uses it: rows by partition, read at once, durable when the receipt is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from tables.receipt import Receipt
+
+
+class Rows(Protocol):
+    """Rows of one table. Reads see every write made in this process, acknowledged or not."""
+
+    def partitions(self) -> frozenset[int]:
+        """The partitions that are ours and recovered."""
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        """The row under `key`, or None. Raises `KeyError` for a partition that is not ours."""
+
+    def put(self, partition: int, key: bytes, value: bytes | None, receipt: Receipt) -> None:
+        """Write a row (None deletes it). Visible at once; `receipt` settles when the changelog has it.
+
+        Never waits. Raises `KeyError` for a partition that is not ours.
+        """
+
+    def scan(
+        self, partition: int, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) of the rows whose key starts with `prefix`, in key order (or backwards), beyond `after`."""
+
+    def scan_index(
+        self, partition: int, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """(index key, row key) of the index entries that start with `prefix`, ordered, beyond the entry `after`."""
