@@ -1,0 +1,68 @@
+"""What we publish of an order: its transitions, numbered without a gap (requirements J01, J02)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from domain.orders import OrderState, Sums
+
+
+class EventKind(StrEnum):
+    """What an event says."""
+
+    CREATED = "created"
+    SUBMITTED = "submitted"
+    ACKNOWLEDGED = "acknowledged"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    AMENDED = "amended"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNCERTAIN = "uncertain"
+    RESOLVED = "resolved"
+    PENDING_CANCEL = "pending_cancel"
+    PENDING_REPLACE = "pending_replace"
+    TRIGGERED = "triggered"
+    CLOSED_UNKNOWN = "closed_unknown"
+    CORRECTED = "corrected"
+    DRY_RUN = "dry_run"
+    # Signal-level: no order came of it.
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+class FillDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was executed with a transition. Without an execution id it is the difference of two venue totals."""
+
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal | None = None
+    fee_currency: str = ""
+    execution_id: str = ""
+    maker: bool | None = None
+    executed_ns: int = 0
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an order. It holds all that its event tells of the order at that moment, so that the same event
+    can be built again from the row."""
+
+    sequence: int
+    kind: EventKind
+    before: OrderState
+    after: OrderState
+    at_ns: int
+    source: str
+    origin: str
+    reason: str
+    cumulative: Sums
+    leaves: Decimal
+    quantity: Decimal
+    price: Decimal | None
+    fill: FillDetail | None = None
+    details: dict[str, str] = msgspec.field(default_factory=dict)

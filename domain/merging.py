@@ -1,0 +1,431 @@
+"""How an update changes an order.
+
+Evidence is a lattice: each part is the greatest of what was reported, by a total order, so any interleaving and
+repetition of the same updates ends in the same evidence (requirement O04):
+
+    state        the most advanced (`VenueState.rank`), with the reason and raw status that came with it
+    cumulative   the highest quantity, with the value and the fees that belong to it
+    terms        price and quantity of the newest venue time
+
+The order's state is a function of evidence, fills and what we know ourselves; transitions are the difference of
+two rows, named. The order of the log decides which transitions there are, so the same log gives the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from domain.events import EventKind, FillDetail, Transition
+from domain.money import ZERO, divide, plain
+from domain.orders import (
+    Evidence,
+    LocalState,
+    Order,
+    OrderState,
+    Pending,
+    Sums,
+    Times,
+    VenueState,
+    check_transition,
+)
+from domain.updates import (
+    Absence,
+    Call,
+    CallOutcome,
+    CancelRequested,
+    FillReport,
+    OrderReport,
+    Result,
+    Update,
+)
+
+replace = msgspec.structs.replace
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The order after an update, the transitions it went through, and what somebody must hear of."""
+
+    order: Order
+    transitions: tuple[Transition, ...]
+    alerts: tuple[str, ...]
+
+
+def apply_update(order: Order, update: Update, *, source: str, offset: int) -> Applied:
+    """Merge `update`, read from `order-updates` at `offset`, into `order`.
+
+    A `FillReport` must be a trade and new to the order: the caller knows the fills by execution id.
+    Raises `InvalidStateTransition` when the merge would leave the table of legal steps, which is a bug.
+    """
+    merged = _merge(order, update)
+    after = replace(merged, state=derive_state(merged), applied_offset=offset)
+    if after.state.terminal and after.pending:
+        after = replace(after, pending=Pending.NOTHING)
+    after = replace(after, times=_times(order, after, update))
+    steps = _steps(order, after)
+    transitions = _transitions(order, after, steps, update, source)
+    if transitions:
+        after = replace(after, sequence=transitions[-1].sequence, reason=transitions[-1].reason or after.reason)
+    return Applied(after, transitions, _alerts(order, after))
+
+
+def created(order: Order, *, source: str, origin: str) -> Transition:
+    """The first transition of an order of ours: its intent is written."""
+    return Transition(
+        sequence=order.sequence,
+        kind=EventKind.CREATED,
+        before=OrderState.CREATED,
+        after=order.state,
+        at_ns=order.times.created_ns,
+        source=source,
+        origin=origin,
+        reason=order.reason,
+        cumulative=order.cumulative,
+        leaves=order.leaves,
+        quantity=order.quantity,
+        price=order.price,
+    )
+
+
+# -- merging -----------------------------------------------------------------------------------------------------
+
+
+def _merge(order: Order, update: Update) -> Order:
+    if update.venue_order_id and not order.venue_order_id:
+        order = replace(order, venue_order_id=update.venue_order_id)
+    match update:
+        case OrderReport():
+            return replace(order, evidence=merge_evidence(order.evidence, update))
+        case FillReport():
+            return replace(order, fills=add_fill(order.fills, update))
+        case CallOutcome():
+            return _merge_outcome(order, update)
+        case CancelRequested():
+            wish = Pending.REPLACE if update.replace else Pending.CANCEL
+            return replace(order, pending=wish, pending_by=update.command_id, reason=update.reason)
+        case Absence():
+            return _merge_absence(order, update)
+
+
+def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
+    """The least evidence that contains both."""
+    told = max(
+        (evidence.state.rank, evidence.reason, evidence.raw_status),
+        (report.state.rank, report.reason, report.raw_status),
+    )
+    state = evidence.state if told[0] == evidence.state.rank else report.state
+    terms = max(
+        (evidence.terms_at_ns, _text(evidence.price), _text(evidence.quantity), evidence.price, evidence.quantity),
+        (report.updated_ns, _text(report.price), _text(report.quantity), report.price, report.quantity),
+        key=lambda term: term[:3],
+    )
+    return Evidence(
+        state=state,
+        reason=told[1],
+        raw_status=told[2],
+        cumulative=max(evidence.cumulative, report.cumulative, key=_sums_key),
+        terms_at_ns=terms[0],
+        price=terms[3],
+        quantity=terms[4],
+    )
+
+
+def _text(value: Decimal | None) -> str:
+    return "" if value is None else plain(value)
+
+
+def _sums_key(sums: Sums) -> tuple[Decimal, Decimal, list[tuple[str, Decimal]]]:
+    return sums.quantity, sums.value, sorted(sums.fees.items())
+
+
+def add_fill(sums: Sums, fill: FillReport) -> Sums:
+    """One more execution. The caller adds each execution id once."""
+    fees = dict(sums.fees)
+    if fill.fee:
+        fees[fill.fee_currency] = fees.get(fill.fee_currency, ZERO) + fill.fee
+    return Sums(sums.quantity + fill.quantity, sums.value + fill.price * fill.quantity, fees)
+
+
+_LOCAL_AFTER_CREATE = {
+    Result.ACCEPTED: LocalState.ACCEPTED,
+    Result.REFUSED: LocalState.REJECTED,
+    Result.NOT_ACCEPTED: LocalState.FAILED,
+    Result.NOT_FOUND: LocalState.UNCERTAIN,
+    Result.UNCERTAIN: LocalState.UNCERTAIN,
+    Result.EXPIRED: LocalState.EXPIRED,
+    Result.DRY_RUN: LocalState.DRY_RUN,
+}
+
+
+def _merge_outcome(order: Order, outcome: CallOutcome) -> Order:
+    if outcome.call is Call.CREATE:
+        # An acceptance is the venue's word: no later outcome of ours (a retry that timed out, say) takes it back.
+        accepted = order.local is LocalState.ACCEPTED
+        local = order.local if accepted else _LOCAL_AFTER_CREATE[outcome.result]
+        return replace(order, local=local, attempts=order.attempts + outcome.attempts)
+    # An accepted cancel is no evidence that the order is gone; a refused one leaves it as it was. What may have
+    # arrived, or found nothing, stays pending until the venue's evidence ends it.
+    if outcome.result in {Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED} and order.pending:
+        return replace(order, pending=Pending.NOTHING)
+    return order
+
+
+def _merge_absence(order: Order, absence: Absence) -> Order:
+    if absence.closed_unknown:
+        return replace(order, local=LocalState.CLOSED_UNKNOWN)
+    conclusion = absence.conclusion or Result.EXPIRED
+    return replace(order, local=_LOCAL_AFTER_CREATE[conclusion])
+
+
+# -- state -------------------------------------------------------------------------------------------------------
+
+_FROM_LOCAL = {
+    LocalState.NONE: OrderState.ACKNOWLEDGED,
+    LocalState.PLANNED: OrderState.PLANNED,
+    LocalState.SUBMITTING: OrderState.SUBMITTING,
+    LocalState.ACCEPTED: OrderState.ACKNOWLEDGED,
+    LocalState.UNCERTAIN: OrderState.UNCERTAIN,
+    LocalState.REJECTED: OrderState.REJECTED,
+    LocalState.FAILED: OrderState.FAILED,
+    LocalState.EXPIRED: OrderState.EXPIRED,
+    LocalState.CLOSED_UNKNOWN: OrderState.CLOSED_UNKNOWN,
+    LocalState.DRY_RUN: OrderState.DRY_RUN,
+}
+_FROM_VENUE_END = {
+    VenueState.FILLED: OrderState.FILLED,
+    VenueState.CANCELLED: OrderState.CANCELLED,
+    VenueState.EXPIRED: OrderState.EXPIRED,
+    VenueState.REJECTED: OrderState.REJECTED,
+}
+
+
+def derive_state(order: Order) -> OrderState:
+    """The state that follows from evidence, fills and what we know ourselves, in that order of authority."""
+    executed = order.cumulative.quantity
+    if 0 < order.current_quantity <= executed:
+        return OrderState.FILLED
+    if order.evidence.state.terminal:
+        return _FROM_VENUE_END[order.evidence.state]
+    if order.local is LocalState.CLOSED_UNKNOWN:
+        return OrderState.CLOSED_UNKNOWN
+    alive = order.evidence.state is not VenueState.UNKNOWN or executed > 0
+    if alive or order.local in {LocalState.ACCEPTED, LocalState.NONE}:
+        return _alive_state(order, executed)
+    return _FROM_LOCAL[order.local]
+
+
+def _alive_state(order: Order, executed: Decimal) -> OrderState:
+    if order.pending is Pending.CANCEL:
+        return OrderState.PENDING_CANCEL
+    if order.pending is Pending.REPLACE:
+        return OrderState.PENDING_REPLACE
+    if executed > 0:
+        return OrderState.PARTIALLY_FILLED
+    if order.evidence.state is VenueState.UNTRIGGERED:
+        return OrderState.UNTRIGGERED
+    if order.evidence.state is VenueState.TRIGGERED:
+        return OrderState.TRIGGERED
+    return OrderState.ACKNOWLEDGED
+
+
+# -- transitions -------------------------------------------------------------------------------------------------
+
+_END_KIND = {
+    OrderState.FILLED: EventKind.FILLED,
+    OrderState.CANCELLED: EventKind.CANCELLED,
+    OrderState.REJECTED: EventKind.REJECTED,
+    OrderState.FAILED: EventKind.FAILED,
+    OrderState.EXPIRED: EventKind.EXPIRED,
+    OrderState.CLOSED_UNKNOWN: EventKind.CLOSED_UNKNOWN,
+    OrderState.DRY_RUN: EventKind.DRY_RUN,
+}
+_Steps = list[tuple[EventKind, OrderState]]
+
+
+def known_at_venue(order: Order) -> bool:
+    """Whether anything shows that the venue took the order."""
+    return (
+        order.evidence.state is not VenueState.UNKNOWN or order.local is LocalState.ACCEPTED or order.fills.quantity > 0
+    )
+
+
+def _steps(before: Order, after: Order) -> _Steps:
+    """The named steps that lead from one row to the other, each with the state it leads to."""
+    if before.state.terminal:
+        return _steps_after_end(before, after)
+    steps: _Steps = []
+    _arrival_steps(before, after, steps)
+    if before.evidence.state is VenueState.UNTRIGGERED and after.evidence.state.rank > VenueState.UNTRIGGERED.rank:
+        steps.append((EventKind.TRIGGERED, OrderState.TRIGGERED))
+    if known_at_venue(before) and _terms(before) != _terms(after):
+        steps.append((EventKind.AMENDED, _running(steps, before)))
+    if after.pending and after.pending is not before.pending:
+        cancel = after.pending is Pending.CANCEL
+        kind = EventKind.PENDING_CANCEL if cancel else EventKind.PENDING_REPLACE
+        steps.append((kind, OrderState.PENDING_CANCEL if cancel else OrderState.PENDING_REPLACE))
+    elif before.pending and not after.pending and not after.state.terminal:
+        steps.append((EventKind.RESOLVED, after.state))
+    if after.cumulative.quantity > before.cumulative.quantity:
+        filled = after.state is OrderState.FILLED
+        state = OrderState.FILLED if filled else OrderState.PARTIALLY_FILLED
+        steps.append((EventKind.FILLED if filled else EventKind.PARTIALLY_FILLED, state))
+    if after.state.terminal and _running(steps, before) is not after.state:
+        steps.append((_END_KIND[after.state], after.state))
+    if after.state is OrderState.UNCERTAIN and before.state is not OrderState.UNCERTAIN:
+        steps.append((EventKind.UNCERTAIN, OrderState.UNCERTAIN))
+    return _ending_in(after.state, steps)
+
+
+def _arrival_steps(before: Order, after: Order, steps: _Steps) -> None:
+    """From an intent to an order that the venue has."""
+    arrived = known_at_venue(after) and not known_at_venue(before)
+    tried = after.attempts > before.attempts
+    if before.local is LocalState.PLANNED and not known_at_venue(before) and (arrived or tried):
+        steps.append((EventKind.SUBMITTED, OrderState.SUBMITTING))
+    if before.state is OrderState.UNCERTAIN and after.state is not OrderState.UNCERTAIN:
+        steps.append((EventKind.RESOLVED, OrderState.UNCERTAIN))
+    if arrived and after.state is not OrderState.REJECTED:
+        waits = after.evidence.state is VenueState.UNTRIGGERED
+        steps.append((EventKind.ACKNOWLEDGED, OrderState.UNTRIGGERED if waits else OrderState.ACKNOWLEDGED))
+
+
+def _steps_after_end(before: Order, after: Order) -> _Steps:
+    """An ended order changes only by better evidence: it is corrected, and the new end told."""
+    if after.cumulative.quantity > before.cumulative.quantity or after.state is not before.state:
+        return [(EventKind.CORRECTED, after.state)]
+    return []
+
+
+def _terms(order: Order) -> tuple[Decimal | None, Decimal]:
+    return order.current_price, order.current_quantity
+
+
+def _running(steps: _Steps, before: Order) -> OrderState:
+    return steps[-1][1] if steps else before.state
+
+
+def _ending_in(state: OrderState, steps: _Steps) -> _Steps:
+    """The last step leads to the row's state: a partial fill of an order being cancelled leaves it so."""
+    if steps and steps[-1][1] is not state:
+        steps[-1] = (steps[-1][0], state)
+    return steps
+
+
+def _transitions(before: Order, after: Order, steps: _Steps, update: Update, source: str) -> tuple[Transition, ...]:
+    transitions = []
+    state = before.state
+    for number, (kind, next_state) in enumerate(steps, start=before.sequence + 1):
+        if not before.state.terminal or next_state is not state:
+            check_transition(before.order_id, state, next_state)
+        filling = kind in {EventKind.FILLED, EventKind.PARTIALLY_FILLED, EventKind.CORRECTED}
+        transitions.append(
+            Transition(
+                sequence=number,
+                kind=kind,
+                before=state,
+                after=next_state,
+                at_ns=update.received_ns,
+                source=source,
+                origin=update.origin,
+                reason=_reason(kind, after, update),
+                cumulative=after.cumulative,
+                leaves=after.leaves,
+                quantity=after.current_quantity,
+                price=after.current_price,
+                fill=_fill_detail(before, after, update) if filling else None,
+                details=_details(kind, before, after),
+            )
+        )
+        state = next_state
+    return tuple(transitions)
+
+
+def _reason(kind: EventKind, after: Order, update: Update) -> str:
+    match update:
+        case CallOutcome() | Absence() if update.sentence:
+            code = f"{update.code}: " if isinstance(update, CallOutcome) and update.code else ""
+            return code + update.sentence
+        case CancelRequested():
+            return update.reason
+        case _ if kind in {EventKind.CANCELLED, EventKind.REJECTED, EventKind.EXPIRED, EventKind.CORRECTED}:
+            return after.evidence.reason
+    return ""
+
+
+def _details(kind: EventKind, before: Order, after: Order) -> dict[str, str]:
+    if kind is EventKind.AMENDED:
+        return {
+            "price_before": _text(before.current_price),
+            "price_after": _text(after.current_price),
+            "quantity_before": plain(before.current_quantity),
+            "quantity_after": plain(after.current_quantity),
+        }
+    return {}
+
+
+def _fill_detail(before: Order, after: Order, update: Update) -> FillDetail | None:
+    quantity = after.cumulative.quantity - before.cumulative.quantity
+    if quantity <= 0:
+        return None
+    if isinstance(update, FillReport) and update.quantity == quantity:
+        return FillDetail(
+            quantity=quantity,
+            price=update.price,
+            fee=update.fee,
+            fee_currency=update.fee_currency,
+            execution_id=update.execution_id,
+            maker=update.maker,
+            executed_ns=update.executed_ns,
+        )
+    return FillDetail(quantity=quantity, price=divide(after.cumulative.value - before.cumulative.value, quantity))
+
+
+# -- times and alerts --------------------------------------------------------------------------------------------
+
+
+def _times(before: Order, after: Order, update: Update) -> Times:
+    """First sightings stay; they follow the log, so reading it again gives the same."""
+    times = before.times
+    sent = times.sent_ns
+    acknowledged = times.acknowledged_ns
+    if isinstance(update, CallOutcome) and update.call is Call.CREATE:
+        sent = sent or update.sent_ns
+        if update.result is Result.ACCEPTED:
+            acknowledged = min(acknowledged, update.replied_ns) if acknowledged else update.replied_ns
+    if not acknowledged and known_at_venue(after):
+        acknowledged = update.received_ns
+    first_fill = times.first_fill_ns
+    if not first_fill and after.cumulative.quantity > 0:
+        first_fill = update.executed_ns if isinstance(update, FillReport) else update.received_ns
+    return replace(
+        times,
+        sent_ns=sent,
+        acknowledged_ns=acknowledged,
+        first_fill_ns=first_fill,
+        finished_ns=(times.finished_ns or update.received_ns) if after.state.terminal else 0,
+        updated_ns=max(times.updated_ns, update.received_ns),
+    )
+
+
+def _alerts(before: Order, after: Order) -> tuple[str, ...]:
+    """What somebody must hear of: ends that changed, ends without knowledge, ends that need a person."""
+    alerts = []
+    if before.state.terminal and (
+        after.state is not before.state or after.cumulative.quantity > before.cumulative.quantity
+    ):
+        alerts.append(
+            f"ORDER_CORRECTED: order {after.order_id} had ended as {before.state} with "
+            f"{plain(before.cumulative.quantity)} executed; the venue's evidence makes it {after.state} with "
+            f"{plain(after.cumulative.quantity)}"
+        )
+    if after.cumulative.quantity > after.current_quantity > 0 and before.cumulative.quantity <= before.current_quantity:
+        alerts.append(
+            f"ORDER_OVERFILLED: order {after.order_id} of {plain(after.current_quantity)} executed "
+            f"{plain(after.cumulative.quantity)}"
+        )
+    if after.state is not before.state and after.state in {OrderState.FAILED, OrderState.CLOSED_UNKNOWN}:
+        alerts.append(f"ORDER_{after.state.upper()}: order {after.order_id}: {after.reason or 'see its history'}")
+    return tuple(alerts)

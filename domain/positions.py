@@ -1,0 +1,117 @@
+"""Positions: average price, realised profit, exact.
+
+A position is the fold of its fills in the venue's execution order. `Position` is the state after the last one; the
+ledger (kept by `tables.positions`) holds every fill with the state after it, so that a late fill is put in its
+place and only what follows it is folded again (requirements P01, O04).
+
+Average price is rounded once, when a fill adds to the position (`domain.money.divide`, 18 places); everything else
+is exact. Realised profit is gross: fees and funding are booked beside it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from domain.instruments import Instrument
+from domain.money import ZERO, divide
+from domain.orders import PositionSide
+from domain.updates import FillKind, FillReport
+
+
+class PositionState(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures after a fill. `size` is signed: above zero long, below short."""
+
+    size: Decimal = ZERO
+    average_entry: Decimal = ZERO
+    realised: Decimal = ZERO
+    fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    funding: Decimal = ZERO
+    bought: Decimal = ZERO
+    bought_value: Decimal = ZERO
+    sold: Decimal = ZERO
+    sold_value: Decimal = ZERO
+    fills: int = 0
+
+    def unrealised(self, mark: Decimal) -> Decimal:
+        """Profit if the position were closed at `mark`."""
+        return (mark - self.average_entry) * self.size
+
+
+class FillKey(msgspec.Struct, frozen=True, order=True):
+    """A fill's place in the venue's execution order."""
+
+    executed_ns: int
+    venue_sequence: int
+    execution_id: str
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A fill, the state after it, and the record of `order-updates` that brought it."""
+
+    fill: FillReport
+    order_id: str
+    offset: int
+    after: PositionState
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """The position of one instrument, account and side. `applied_offset` is the last record it contains."""
+
+    instrument: Instrument
+    account: str
+    side: PositionSide
+    state: PositionState = PositionState()
+    last: FillKey | None = None
+    applied_offset: int = -1
+    updated_ns: int = 0
+    version: int = 0
+
+
+def fill_key(fill: FillReport) -> FillKey:
+    """Where `fill` belongs among the executions of its position."""
+    return FillKey(fill.executed_ns, fill.venue_sequence, fill.execution_id)
+
+
+def after_fill(state: PositionState, fill: FillReport) -> PositionState:
+    """The figures after one more fill."""
+    fees = dict(state.fees)
+    if fill.fill_kind is FillKind.FUNDING:
+        # Funding is a payment on the position, in the settlement currency; it trades nothing.
+        return msgspec.structs.replace(state, funding=state.funding - fill.fee, fills=state.fills + 1)
+    if fill.fee:
+        fees[fill.fee_currency] = fees.get(fill.fee_currency, ZERO) + fill.fee
+    size, average_entry, realised = _traded(state, fill.side.sign * fill.quantity, fill.price)
+    value = fill.price * fill.quantity
+    buys = fill.side.sign > 0
+    return PositionState(
+        size=size,
+        average_entry=average_entry,
+        realised=realised,
+        fees=fees,
+        funding=state.funding,
+        bought=state.bought + fill.quantity if buys else state.bought,
+        bought_value=state.bought_value + value if buys else state.bought_value,
+        sold=state.sold if buys else state.sold + fill.quantity,
+        sold_value=state.sold_value if buys else state.sold_value + value,
+        fills=state.fills + 1,
+    )
+
+
+def _traded(state: PositionState, change: Decimal, price: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+    """(size, average entry, realised) after trading `change` (signed) at `price`."""
+    held = state.size
+    size = held + change
+    if held == 0 or (held > 0) == (change > 0):
+        average = divide(state.average_entry * abs(held) + price * abs(change), abs(size))
+        return size, average, state.realised
+    closed = min(abs(held), abs(change))
+    gain = (price - state.average_entry) * (closed if held > 0 else -closed)
+    if size == 0:
+        average = ZERO
+    elif (size > 0) == (held > 0):
+        average = state.average_entry
+    else:  # through zero: what is left was opened by this fill
+        average = price
+    return size, average, state.realised + gain

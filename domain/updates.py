@@ -1,0 +1,186 @@
+"""What arrives on `order-updates`: the venue's words, the outcomes of our calls, and what was asked of an order.
+
+One tagged union. Every kind names its instrument and the order it speaks of, by our id, the venue's, or both.
+`received_ns` is when this update was first seen by us; it travels in the record, so reading the log again gives the
+same times.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from domain.errors import InvalidInput
+from domain.instruments import Instrument
+from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
+
+
+class Origin(StrEnum):
+    """How an update came to us (requirement O03)."""
+
+    STREAM = "stream"
+    REST = "rest"
+    RECONCILE = "reconcile"
+    OUTCOME = "outcome"
+    COMMAND = "command"
+    TIMER = "timer"
+
+
+class FillKind(StrEnum):
+    """What caused an execution row (requirement P06). Only trades belong to orders."""
+
+    TRADE = "trade"
+    FUNDING = "funding"
+    LIQUIDATION = "liquidation"
+    ADL = "adl"
+    SETTLEMENT = "settlement"
+
+
+class Call(StrEnum):
+    """A request to a venue that changes something."""
+
+    CREATE = "create"
+    AMEND = "amend"
+    CANCEL = "cancel"
+
+
+class Result(StrEnum):
+    """What came of a call."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_ACCEPTED = "not_accepted"
+    NOT_FOUND = "not_found"
+    UNCERTAIN = "uncertain"
+    EXPIRED = "expired"
+    DRY_RUN = "dry_run"
+
+
+class _Update(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    instrument: Instrument
+    account: str
+    origin: Origin
+    received_ns: int
+    client_order_id: str = ""
+    venue_order_id: str = ""
+
+
+class OrderReport(_Update, frozen=True, kw_only=True, tag="order"):
+    """An order's row as the venue shows it. `cumulative` is its total so far, `updated_ns` the venue's time.
+
+    `price` is None for market orders: a venue's protective price is not a term of ours.
+    `reason` is empty unless the venue gave one that says something.
+    """
+
+    state: VenueState
+    raw_status: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    cumulative: Sums
+    updated_ns: int
+    created_ns: int = 0
+    reason: str = ""
+    time_in_force: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
+    post_only: bool = False
+    position_side: PositionSide = PositionSide.NET
+
+
+class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
+    """One execution. `fee` is positive when paid. `venue_sequence` orders executions of equal time."""
+
+    execution_id: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_currency: str
+    executed_ns: int
+    venue_sequence: int = 0
+    fill_kind: FillKind = FillKind.TRADE
+    maker: bool | None = None
+    position_side: PositionSide = PositionSide.NET
+
+
+class CallOutcome(_Update, frozen=True, kw_only=True, tag="outcome"):
+    """What came of a call of ours. `client_order_id` is the order's id. Times are ours, nanoseconds UTC."""
+
+    call: Call
+    result: Result
+    code: str = ""
+    sentence: str = ""
+    attempts: int = 0
+    sent_ns: int = 0
+    replied_ns: int = 0
+    command_id: str = ""
+
+
+class CancelRequested(_Update, frozen=True, kw_only=True, tag="cancel_requested"):
+    """Somebody wants the order gone; written before the venue is asked."""
+
+    command_id: str
+    reason: str
+    replace: bool = False
+
+
+class Absence(_Update, frozen=True, kw_only=True, tag="absence"):
+    """The venue does not know the order: found under the design's conditions, by `passes` full passes."""
+
+    conclusion: Result | None
+    closed_unknown: bool
+    passes: int
+    sentence: str
+
+
+Update = OrderReport | FillReport | CallOutcome | CancelRequested | Absence
+
+_decoder = msgspec.json.Decoder(Update)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_update(update: Update) -> bytes:
+    """The record's value."""
+    return _encoder.encode(update)
+
+
+def decode_update(value: bytes | None) -> Update:
+    """Read a record's value. Raises `InvalidInput` with the reason when it is not an update (requirement J05)."""
+    if value is None:
+        raise InvalidInput("BAD_UPDATE", ["the record has no value"])
+    try:
+        update: Update = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput("BAD_UPDATE", [str(error)]) from error
+    reasons = [f"{name}: {figure} is not a usable number" for name, figure in _figures(update) if not _usable(figure)]
+    if not update.instrument.symbol:
+        reasons.append("instrument.symbol: empty")
+    if not (update.client_order_id or update.venue_order_id):
+        reasons.append("client_order_id, venue_order_id: one of them must name the order")
+    if reasons:
+        raise InvalidInput("BAD_UPDATE", reasons)
+    return update
+
+
+def _usable(figure: Decimal) -> bool:
+    """Finite, and within what the venues' grids can produce; a huge exponent must not reach arithmetic."""
+    if not figure.is_finite():
+        return False
+    return len(figure.as_tuple().digits) <= 50 and (figure == 0 or -30 <= figure.adjusted() <= 30)
+
+
+def _figures(update: Update) -> list[tuple[str, Decimal]]:
+    if isinstance(update, FillReport):
+        return [("price", update.price), ("quantity", update.quantity), ("fee", update.fee)]
+    if isinstance(update, OrderReport):
+        figures = [
+            ("quantity", update.quantity),
+            ("cumulative.quantity", update.cumulative.quantity),
+            ("cumulative.value", update.cumulative.value),
+            *((f"cumulative.fees.{currency}", fee) for currency, fee in update.cumulative.fees.items()),
+        ]
+        return figures if update.price is None else [("price", update.price), *figures]
+    return []

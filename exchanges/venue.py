@@ -1,0 +1,158 @@
+"""What every venue can be asked. One protocol; a new venue is one folder that provides it (requirement X11).
+
+A method makes one attempt and raises an error of `domain.errors` that says what is known of its effect: retries,
+time bounds and the decision what an unknown outcome means belong to the caller. An accepted create, amend or cancel
+is an acceptance of the request, never evidence of the order's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.orders import OrderType, PositionSide, Side, TimeInForce
+from domain.updates import FillReport, OrderReport, Update
+
+
+@dataclass(frozen=True, slots=True)
+class VenueTraits:
+    """What differs between venues, as far as the callers need to know it."""
+
+    name: str
+    unique_client_ids: bool
+    """The venue refuses a client order id it has seen: only then may an order be sent again after a look."""
+    receive_window_s: float
+    """A signed request is refused by the venue when it arrives later than this after its time stamp."""
+    history_lag_s: float
+    """How long an order may be missing from every endpoint although it was accepted."""
+    unfilled_history_s: float
+    """How long the venue shows orders that ended without a fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order as a venue is asked for it. `price` is None for market orders."""
+
+    instrument: Instrument
+    client_order_id: str
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    time_in_force: TimeInForce
+    reduce_only: bool = False
+    post_only: bool = False
+    position_side: PositionSide = PositionSide.NET
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """An order by the ids that are known; the venue's wins where both are."""
+
+    instrument: Instrument
+    client_order_id: str = ""
+    venue_order_id: str = ""
+
+
+class VenuePosition(msgspec.Struct, frozen=True, kw_only=True):
+    """A position as the venue shows it. `size` is signed."""
+
+    instrument: Instrument
+    side: PositionSide
+    size: Decimal
+    average_entry: Decimal
+    mark: Decimal
+    unrealised: Decimal
+    updated_ns: int
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """One currency of the account as the venue shows it. `available` is what new orders may use."""
+
+    account: str
+    currency: str
+    total: Decimal
+    available: Decimal
+    at_ns: int
+
+
+class Trading(Protocol):
+    """Requests, each one attempt."""
+
+    @property
+    def traits(self) -> VenueTraits:
+        """What is special about the venue."""
+
+    async def create(self, order: NewOrder) -> str:
+        """Ask for a new order; returns the venue's order id. The reply is an acceptance, not an execution."""
+
+    async def amend(self, ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
+        """Ask for another total quantity or limit price."""
+
+    async def cancel(self, ref: OrderRef) -> None:
+        """Ask for the order to be cancelled. Raises `NotFoundOrTooLate` when there is no open order."""
+
+    async def order(self, ref: OrderRef) -> OrderReport | None:
+        """The order's row, from wherever the venue keeps it (open, recent, history). None proves no absence."""
+
+    async def open_orders(self, category: str, symbol: str | None = None) -> Sequence[OrderReport]:
+        """All open orders, every page."""
+
+    async def executions(
+        self, category: str, *, since_ns: int, symbol: str | None = None, ref: OrderRef | None = None
+    ) -> Sequence[FillReport]:
+        """Executions since a venue time, oldest first, every page."""
+
+    async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
+        """Positions that are open (with a symbol: that one, open or not)."""
+
+    async def balances(self) -> Sequence[Balance]:
+        """The account's currencies."""
+
+    async def instruments(self, category: str) -> Sequence[InstrumentRules]:
+        """The rules of every instrument of a category, every page."""
+
+    async def quote(self, instrument: Instrument) -> Quote:
+        """Best prices now."""
+
+    async def quotes(self, category: str) -> dict[str, Quote]:
+        """Best prices of every instrument of a category, by symbol."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """What a private stream delivers: updates and balances, or news of the connection itself."""
+
+    updates: tuple[Update, ...] = ()
+    balances: tuple[Balance, ...] = ()
+    connected: bool | None = None
+    """True when a connection is authenticated and subscribed (fill the gap now), False when it was lost."""
+    reason: str = ""
+
+
+class PrivateStream(Protocol):
+    """The account's stream: connects, authenticates, subscribes, and does so again after every loss."""
+
+    def events(self) -> AsyncIterator[StreamEvent]:
+        """Everything the venue says, for as long as the stream is wanted."""
+
+    async def close(self) -> None:
+        """End the connection and the iteration."""
+
+
+@dataclass(slots=True)
+class CallHooks:
+    """Where metrics and logs plug in. Each is told after the fact and must not fail."""
+
+    on_call: Callable[[str, float, str], None] = field(default=lambda _endpoint, _seconds, _outcome: None)
+    """(endpoint, seconds, outcome: "ok" or the error's code)."""
+    on_rate_limit: Callable[[str, float], None] = field(default=lambda _group, _seconds: None)
+    """(endpoint group, seconds waited)."""
