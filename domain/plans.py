@@ -1,0 +1,154 @@
+"""A plan: everything decided about a signal before anything is done. It is stored whole and executed as stored.
+
+`Facts` is all that planning may look at; with the signal and the settings it determines the plan byte for byte
+(requirement D13).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.money import ZERO
+from domain.orders import OrderType, PositionSide, Side, TimeInForce
+
+
+class TradingState(StrEnum):
+    """What may be traded (requirement R05)."""
+
+    ARMED = "armed"
+    REDUCE_ONLY = "reduce_only"
+    HALTED = "halted"
+
+
+class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What planning needs of an order that has not ended."""
+
+    order_id: str
+    side: Side
+    order_type: OrderType
+    price: Decimal | None
+    leaves: Decimal
+    executed: Decimal
+    in_doubt: bool
+    reduce_only: bool
+    external: bool
+    position_side: PositionSide
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """The state a plan is made on: the symbol's orders and position, the market, the account."""
+
+    now_ns: int
+    account: str
+    attempt: int
+    rules: InstrumentRules | None
+    quote: Quote | None
+    position_size: Decimal = ZERO
+    position_entry: Decimal = ZERO
+    open_orders: tuple[OpenOrder, ...] = ()
+    available: Decimal | None = None
+    """What new orders may use, in the quote or settlement currency; None = unknown."""
+    reserved: Decimal = ZERO
+    """What our orders in flight will take and the venue's figure does not show yet."""
+    trading: TradingState = TradingState.ARMED
+    trading_reason: str = ""
+
+
+class Outcome(StrEnum):
+    """What a gate says."""
+
+    PASS = "pass"
+    ADJUST = "adjust"
+    REJECT = "reject"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One gate's word with its figures: what was looked at, what the limit was, what follows (requirement R01)."""
+
+    gate: str
+    outcome: Outcome
+    code: str = ""
+    sentence: str = ""
+    figures: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Cancel(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that must be gone before the plan's creates."""
+
+    order_id: str
+    reason: str
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """One order to be created, complete. `amount` is its share of the signal's amount."""
+
+    order_id: str
+    part: int
+    side: Side
+    order_type: OrderType
+    quantity: Decimal
+    price: Decimal | None
+    time_in_force: TimeInForce
+    reduce_only: bool
+    post_only: bool
+    position_side: PositionSide
+    amount: Decimal
+    rule: str
+
+
+class Decision(StrEnum):
+    """What becomes of a signal."""
+
+    EXECUTE = "execute"
+    REJECT = "reject"
+    EXPIRE = "expire"
+    IGNORE = "ignore"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signal's turn will do. A plan with cancels has no intents: they are planned on the state after it."""
+
+    signal_id: str
+    attempt: int
+    phase: int
+    instrument: Instrument
+    account: str
+    decision: Decision
+    code: str = ""
+    reason: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    warnings: tuple[str, ...] = ()
+    cancels: tuple[Cancel, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    reference_price: Decimal | None = None
+    facts: Facts
+    planned_at_ns: int
+
+
+class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that planning depends on. Amounts in quote currency, ratios as fractions, ages in nanoseconds."""
+
+    instance: str = "om"
+    market_order_confidence_threshold: Decimal = Decimal("0.9")
+    market_order_spread_threshold: Decimal = Decimal("0.001")
+    limit_order_price_offset_ratio: Decimal = Decimal("0.5")
+    min_confidence: Decimal = ZERO
+    post_only: bool = True
+    price_drift_warn: Decimal = Decimal("0.05")
+    price_drift_reject: Decimal | None = None
+    max_slippage: Decimal = Decimal("0.01")
+    max_snapshot_age_ns: int = 60_000_000_000
+    signal_max_age_ns: int = 60_000_000_000
+    max_future_ns: int = 5_000_000_000
+    cancel_opposite_orders_only: bool = False
+    cancel_partially_filled: bool = False
+    allow_short: bool = False
+    enable_balance_check: bool = True
+    cash_reserve: Decimal = ZERO
+    taker_fee_rate: Decimal = Decimal("0.00055")
+    leverage: Decimal = Decimal(1)
+    """How much notional one unit of available balance carries: 1 = fully funded."""
