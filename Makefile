@@ -1,0 +1,58 @@
+# The few commands there are. `make` shows them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint lock clean
+.DELETE_ON_ERROR:
+
+help:  ## show this
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+		|| sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
+
+setup: $(STAMPS)/kafka  ## make the environment and fetch Apache Kafka (once; needs Python >= 3.11)
+
+run: setup  ## start everything: Kafka, paper exchange, gateway, worker, sample signals
+	@$(BIN)/ordermanager run
+
+test: lint  ## lint, then run every test
+	@$(BIN)/pytest
+
+lint: setup  ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+lock: setup  ## make the lock files again: newest allowed versions, with hashes
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
+	@cd app/kafka && ../../$(BIN)/jgo --resolver python lock
+
+clean:  ## remove the environment and all local state (not the cache of downloads)
+	rm -rf $(VENV) .run build ./*.egg-info
+
+# What follows runs once; the stamps make the next `make` a matter of milliseconds.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+			"Name another: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments: its venv or ensurepip is missing." \
+			"On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/requirements: requirements.lock | $(BIN)/python
+	@echo "installing what requirements.lock names"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/project: pyproject.toml $(STAMPS)/requirements
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/kafka: app/kafka/jgo.lock.toml $(STAMPS)/project
+	@$(BIN)/python -m app.kafka.prepare
+	@touch $@
