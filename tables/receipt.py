@@ -49,5 +49,10 @@ class Receipt:
         if self._outstanding == 0:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.then(lambda: done.done() or done.set_result(None))
+
+        def settled() -> None:
+            if not done.done():  # the waiter may have given up
+                done.set_result(None)
+
+        self.then(settled)
         await done

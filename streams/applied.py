@@ -1,0 +1,71 @@
+"""What the order agent has applied, for those who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+from streams.record import Source
+
+
+class Applied:
+    """How far each partition of `order-updates` is applied in this process, and which symbols changed."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[int, int] = {}
+        self._reaching: dict[int, list[tuple[int, asyncio.Future[None]]]] = defaultdict(list)
+        self._changing: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
+
+    def advance(self, partition: int, offset: int, symbol: str | None) -> None:
+        """The record at `offset` is in the rows (visible, not yet durable)."""
+        self._offsets[partition] = offset
+        waiting = self._reaching.get(partition)
+        if waiting:
+            self._reaching[partition] = [entry for entry in waiting if not _release(entry, offset)]
+        if symbol is not None:
+            self.touch(symbol)
+
+    def touch(self, symbol: str) -> None:
+        """Something about the symbol changed: whoever waits looks again."""
+        for future in self._changing.pop(symbol, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def forget(self, partition: int) -> None:
+        """The partition is no longer ours; its waiters are ended by their turns."""
+        self._offsets.pop(partition, None)
+        self._reaching.pop(partition, None)
+
+    async def reached(self, at: Source) -> None:
+        """Wait until the record at `at` is applied."""
+        if self._offsets.get(at.partition, -1) >= at.offset:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reaching[at.partition].append((at.offset, future))
+        await future
+
+    async def until(self, symbol: str, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until `condition` holds, looking again after every change of the symbol. False when time is up."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        while not condition():
+            remaining_s = end - loop.time()
+            if remaining_s <= 0:
+                return False
+            future: asyncio.Future[None] = loop.create_future()
+            self._changing[symbol].append(future)
+            await asyncio.wait((future,), timeout=remaining_s)
+            if not future.done():
+                future.cancel()
+        return True
+
+
+def _release(entry: tuple[int, asyncio.Future[None]], offset: int) -> bool:
+    wanted, future = entry
+    if future.done():
+        return True
+    if wanted <= offset:
+        future.set_result(None)
+        return True
+    return False

@@ -1,0 +1,288 @@
+"""The join: what is said of an order, applied to the order, and told to the world.
+
+This agent is the only writer of an order once its intent exists. For one record of `order-updates`, synchronously:
+
+    1. parse it; what cannot be parsed goes to the dead letters
+    2. find the order: by our id, by the venue's; else adopt it as external, or park the update until that is safe
+    3. merge it into the order                               (domain.merging)
+    4. put a fill in its place in the position               (tables.positions)
+    5. stage the rows: fill, history, order, ledger, position
+then, without waiting inside:
+    6. when the rows are durable, the events go out in the order of the log
+    7. when the events are durable, the record is finished
+
+Every row knows the offset of the last record it contains. A record that comes again changes no row that has it, and
+publishes the events it published before, with the same ids.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from domain.alerts import alert_of
+from domain.errors import InvalidInput
+from domain.events import Transition
+from domain.ids import external_order_id, is_ours
+from domain.merging import apply_update
+from domain.money import ZERO, plain
+from domain.orders import LocalState, Order, OrderState, OrderType, Times
+from domain.positions import LedgerEntry, Position
+from domain.updates import (
+    Absence,
+    CallOutcome,
+    CancelRequested,
+    FillKind,
+    FillReport,
+    OrderReport,
+    Update,
+    decode_update,
+)
+from streams import schemas
+from streams.applied import Applied
+from streams.dead_letters import dead_letter
+from streams.outbox import Outbox, Outgoing
+from streams.ports import Inbox, Log
+from streams.record import Record
+from streams.topics import Topics
+from tables.orders import FillRow, OrderTable
+from tables.positions import PositionTable
+from tables.receipt import Receipt
+
+_EVENT_SCHEMA = "order-event/1"
+_POSITION_SCHEMA = "position-event/1"
+_ALERT_SCHEMA = "alert/1"
+
+
+class OrderAgent:
+    """Applies `order-updates` to orders and positions. `instance` is the prefix of the client order ids we give."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        inbox: Inbox,
+        topics: Topics,
+        orders: OrderTable,
+        positions: PositionTable,
+        applied: Applied,
+        instance: str,
+    ) -> None:
+        self._log = log
+        self._inbox = inbox
+        self._topics = topics
+        self._orders = orders
+        self._positions = positions
+        self._applied = applied
+        self._instance = instance
+        self._outbox = Outbox(log)
+
+    def handle(self, records: list[Record]) -> None:
+        """Apply records of one partition, in their order. Never waits."""
+        for record in records:
+            self._handle_one(record)
+
+    def forget(self, partition: int) -> None:
+        """The partition is no longer ours."""
+        self._outbox.forget(partition)
+        self._applied.forget(partition)
+
+    def _handle_one(self, record: Record) -> None:
+        rows = Receipt()
+        symbol: str | None = None
+        try:
+            update = decode_update(record.value)
+            symbol = update.instrument.symbol
+            self._check_place(record, symbol)
+            outgoing = self._apply(record, update, rows)
+        except InvalidInput as error:
+            outgoing = [dead_letter(self._topics.order_updates_dead, record, error.code, error.reasons)]
+        self._outbox.submit(record.partition, rows, outgoing, lambda: self._inbox.finished(record))
+        self._applied.advance(record.partition, record.offset, symbol)
+
+    def _check_place(self, record: Record, symbol: str) -> None:
+        """A record in another symbol's partition would be joined to rows that are not there."""
+        belongs = self._log.partition_of(symbol.encode())
+        if record.partition != belongs:
+            sentence = f"symbol {symbol} belongs to partition {belongs}, the record is in {record.partition}"
+            raise InvalidInput("WRONG_PARTITION", [sentence])
+
+    def _apply(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing]:
+        if isinstance(update, FillReport) and update.fill_kind is FillKind.FUNDING:
+            return self._apply_position(record, update, "", rows)
+        order = self._find(record.partition, update)
+        if order is None:
+            if (homeless := self._homeless(record, update, rows)) is not None:
+                return homeless
+            order = _external(update)
+        return self._apply_order(record, order, update, rows)
+
+    # -- 2. whose is it ------------------------------------------------------------------------------------------
+
+    def _find(self, partition: int, update: Update) -> Order | None:
+        if update.client_order_id:
+            order = self._orders.get(partition, update.client_order_id)
+            if order is not None:
+                return order
+        if update.venue_order_id:
+            return self._orders.by_venue_id(partition, update.instrument, update.account, update.venue_order_id)
+        return None
+
+    def _homeless(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing] | None:
+        """What becomes of an update whose order we don't know; None means: adopt it (requirement O07)."""
+        if isinstance(update, CallOutcome | CancelRequested | Absence):
+            # Written by ourselves after the intent was durable: without its order nothing can be concluded from it.
+            raise InvalidInput("UNKNOWN_ORDER", [f"no order {update.client_order_id or update.venue_order_id}"])
+        symbol = update.instrument.symbol
+        if is_ours(self._instance, update.client_order_id):
+            self._orders.park(record.partition, symbol, record.offset, record.value or b"", rows)
+            sentence = (
+                f"the venue tells of order {update.client_order_id} in {update.instrument}: the id is of our making, "
+                f"but there is no such order here; it was not adopted"
+            )
+            return [self._alert(record, "OWN_ORDER_UNKNOWN", sentence, symbol)]
+        if not update.client_order_id and self._may_be_in_flight(record.partition, symbol):
+            self._orders.park(record.partition, symbol, record.offset, record.value or b"", rows)
+            return []
+        return None
+
+    def _may_be_in_flight(self, partition: int, symbol: str) -> bool:
+        """Whether an order of ours may be at the venue under an id we have not been told yet."""
+        return any(
+            not order.venue_order_id and not order.state.terminal
+            for order in self._orders.open_orders(partition, symbol)
+        )
+
+    def _release_parked(self, record: Record, symbol: str, rows: Receipt) -> list[Outgoing]:
+        """Parked updates come again through the log, now that it is known whose they are."""
+        parked = self._orders.parked(record.partition, symbol)
+        if not parked or self._may_be_in_flight(record.partition, symbol):
+            return []
+        again = []
+        for key, value in parked:
+            if is_ours(self._instance, _client_order_id(value)):
+                continue  # stays for the operator: nothing we learn makes it ours
+            self._orders.unpark(record.partition, key, rows)
+            again.append(Outgoing(self._topics.order_updates, record.partition, symbol.encode(), value))
+        return again
+
+    # -- 3. the order --------------------------------------------------------------------------------------------
+
+    def _apply_order(self, record: Record, order: Order, update: Update, rows: Receipt) -> list[Outgoing]:
+        partition, source = record.partition, str(record.source)
+        counted = self._orders.fill(partition, update) if isinstance(update, FillReport) else None
+        if counted is not None and counted.offset != record.offset:
+            return []  # the same execution, told again
+        outgoing: list[Outgoing] = []
+        if order.applied_offset >= record.offset:
+            outgoing += self._events_again(record, order)
+        else:
+            applied = apply_update(order, update, source=source, offset=record.offset)
+            if isinstance(update, FillReport):
+                row = FillRow(order.order_id, record.offset, update)
+                self._orders.put_fill(partition, row, rows)
+            self._orders.put(partition, applied.order, applied.transitions, rows)
+            for transition in applied.transitions:
+                outgoing += self._told(record, applied.order, transition)
+            if order.venue_order_id != applied.order.venue_order_id or applied.order.state.terminal:
+                outgoing += self._release_parked(record, order.instrument.symbol, rows)
+        if isinstance(update, FillReport):
+            outgoing += self._apply_position(record, update, order.order_id, rows)
+        return outgoing
+
+    def _events_again(self, record: Record, order: Order) -> list[Outgoing]:
+        """The events this record led to the first time: its transitions are the newest of the order, or gone by."""
+        source = str(record.source)
+        mine: list[Transition] = []
+        for transition in self._orders.latest_transitions(record.partition, order.order_id):
+            if transition.source == source:
+                mine.append(transition)
+            elif mine:
+                break
+        return [outgoing for transition in reversed(mine) for outgoing in self._told(record, order, transition)]
+
+    # -- 4. the position -----------------------------------------------------------------------------------------
+
+    def _apply_position(self, record: Record, fill: FillReport, order_id: str, rows: Receipt) -> list[Outgoing]:
+        entry = self._positions.entry(record.partition, fill)
+        if entry is not None and entry.offset < record.offset:
+            return []  # the same execution, told again
+        self._positions.apply(record.partition, fill, order_id, record.offset, rows)
+        entry = self._positions.entry(record.partition, fill)
+        if entry is None:  # pragma: no cover -- `apply` has just written it
+            raise LookupError(fill.execution_id)
+        position = self._positions.get(record.partition, fill.instrument, fill.account, fill.position_side)
+        outgoing = [self._position_event(record, position, entry)]
+        if fill.fill_kind not in {FillKind.TRADE, FillKind.FUNDING}:
+            sentence = (
+                f"the venue closed {plain(fill.quantity)} {fill.instrument.symbol} by {fill.fill_kind} at "
+                f"{plain(fill.price)}: "
+                f"no order of ours caused it"
+            )
+            outgoing.append(self._alert(record, "POSITION_CLOSED_BY_VENUE", sentence, fill.instrument.symbol))
+        return outgoing
+
+    # -- 6. what goes out ----------------------------------------------------------------------------------------
+
+    def _told(self, record: Record, order: Order, transition: Transition) -> list[Outgoing]:
+        """A transition's event, and its alert where it needs one."""
+        event = schemas.order_event(order, transition)
+        headers = schemas.event_headers(_EVENT_SCHEMA, event.event_id, order.trace_id)
+        symbol = order.instrument.symbol
+        told = [Outgoing(self._topics.order_events, record.partition, symbol.encode(), schemas.encode(event), headers)]
+        if (alert := alert_of(order.order_id, transition)) is not None:
+            told.append(self._alert(record, *alert, symbol, order.trace_id))
+        return told
+
+    def _position_event(self, record: Record, position: Position, entry: LedgerEntry) -> Outgoing:
+        event = schemas.position_event(position, entry, str(record.source))
+        headers = schemas.event_headers(_POSITION_SCHEMA, event.event_id)
+        key = position.instrument.symbol.encode()
+        return Outgoing(self._topics.position_events, record.partition, key, schemas.encode(event), headers)
+
+    def _alert(self, record: Record, code: str, sentence: str, symbol: str, trace_id: str = "") -> Outgoing:
+        alert = schemas.Alert(
+            alert_id=f"{record.source}-{code}",
+            code=code,
+            severity="critical",
+            sentence=sentence,
+            symbol=symbol,
+            at_ns=record.timestamp_ns,
+            source=str(record.source),
+            trace_id=trace_id,
+        )
+        headers = schemas.event_headers(_ALERT_SCHEMA, alert.alert_id, trace_id)
+        return Outgoing(self._topics.alerts, 0, alert.alert_id.encode(), schemas.encode(alert), headers)
+
+
+def _client_order_id(value: bytes) -> str:
+    return decode_update(value).client_order_id
+
+
+def _external(update: Update) -> Order:
+    """The row of an order that somebody else placed. Its terms come with the venue's evidence."""
+    if not isinstance(update, OrderReport | FillReport):  # pragma: no cover -- `_homeless` has taken the others
+        raise TypeError(type(update))
+    report = update if isinstance(update, OrderReport) else None
+    order_id = external_order_id(
+        update.instrument.venue, update.instrument.category, update.account, update.venue_order_id
+    )
+    blank = Order(
+        order_id=order_id,
+        instrument=update.instrument,
+        account=update.account,
+        side=update.side,
+        order_type=report.order_type if report else OrderType.LIMIT,
+        quantity=ZERO,
+        external=True,
+        position_side=update.position_side,
+        local=LocalState.NONE,
+        state=OrderState.CREATED,
+        client_order_id=update.client_order_id,
+        venue_order_id=update.venue_order_id,
+        times=Times(created_ns=update.received_ns, signal_ns=0),
+    )
+    if report is None:
+        return blank
+    return msgspec.structs.replace(
+        blank, time_in_force=report.time_in_force, reduce_only=report.reduce_only, post_only=report.post_only
+    )

@@ -1,0 +1,225 @@
+"""What goes out: order events, position events, alerts. Built from rows only, so the same rows give the same bytes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from domain.events import EventKind, FillDetail, Transition
+from domain.ids import event_id
+from domain.instruments import Instrument
+from domain.orders import Order, OrderState, OrderType, PositionSide, Side, SignalContext, TimeInForce
+from domain.positions import LedgerEntry, Position, PositionState
+
+CONTENT_TYPE = ("content-type", b"application/json")
+
+
+class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nanoseconds between two moments of an order (requirement O08); absent until both are known."""
+
+    signal_to_intent_ns: int | None = None
+    intent_to_sent_ns: int | None = None
+    sent_to_acknowledged_ns: int | None = None
+    acknowledged_to_first_fill_ns: int | None = None
+
+
+class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition of an order, with all that a reader needs to understand it alone (requirement J01)."""
+
+    event_id: str
+    type: EventKind
+    sequence: int
+    at_ns: int
+    order_id: str
+    venue_order_id: str
+    instrument: Instrument
+    account: str
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    reduce_only: bool
+    post_only: bool
+    position_side: PositionSide
+    external: bool
+    state_before: OrderState
+    state: OrderState
+    status: str
+    quantity: Decimal
+    price: Decimal | None
+    cumulative_quantity: Decimal
+    cumulative_value: Decimal
+    average_price: Decimal | None
+    leaves_quantity: Decimal
+    fees: dict[str, Decimal]
+    fill: FillDetail | None
+    reason: str
+    details: dict[str, str]
+    signal: SignalContext | None
+    latencies: Latencies
+    trace_id: str
+    origin: str
+    source: str
+
+
+class SignalEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a signal of which no order tells."""
+
+    event_id: str
+    type: EventKind
+    at_ns: int
+    signal_id: str
+    symbol: str
+    attempt: int
+    code: str
+    reason: str
+    trace_id: str
+    source: str
+    is_warmup: bool = False
+    strategy_id: str = ""
+
+
+class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One fill and the position after it. `state` is the position as it stands; `after_fill` as it stood after this
+    fill in the venue's order of execution (they differ only for a fill that arrived late)."""
+
+    event_id: str
+    type: str
+    at_ns: int
+    instrument: Instrument
+    account: str
+    side: PositionSide
+    order_id: str
+    execution_id: str
+    fill_kind: str
+    fill_side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
+    maker: bool | None
+    executed_ns: int
+    after_fill: PositionState
+    state: PositionState
+    source: str
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a person should know. `alert_id` is the same for every repetition of the same cause."""
+
+    alert_id: str
+    code: str
+    severity: str
+    sentence: str
+    symbol: str
+    at_ns: int
+    source: str
+    trace_id: str = ""
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: OrderEvent | SignalEvent | PositionEvent | Alert) -> bytes:
+    """The record's value."""
+    return _encoder.encode(event)
+
+
+def event_headers(schema: str, identity: str, trace_id: str = "") -> tuple[tuple[str, bytes], ...]:
+    """The headers that every record of ours carries."""
+    headers = (
+        CONTENT_TYPE,
+        ("schema", schema.encode()),
+        ("event-id", identity.encode()),
+        ("producer", b"ordermanager"),
+    )
+    if not trace_id:
+        return headers
+    return (*headers, ("traceparent", traceparent(trace_id).encode()))
+
+
+def traceparent(trace_id: str) -> str:
+    """W3C trace context for a trace we carry. The parent span is the trace's first half: we open no spans."""
+    return f"00-{trace_id}-{trace_id[:16]}-01"
+
+
+def order_event(order: Order, transition: Transition) -> OrderEvent:
+    """The event of a transition. What can change later is taken from the transition, not from the order."""
+    cumulative = transition.cumulative
+    return OrderEvent(
+        event_id=event_id(order.order_id, transition.sequence),
+        type=transition.kind,
+        sequence=transition.sequence,
+        at_ns=transition.at_ns,
+        order_id=order.order_id,
+        venue_order_id=order.venue_order_id,
+        instrument=order.instrument,
+        account=order.account,
+        side=order.side,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        reduce_only=order.reduce_only,
+        post_only=order.post_only,
+        position_side=order.position_side,
+        external=order.external,
+        state_before=transition.before,
+        state=transition.after,
+        status=msgspec.structs.replace(order, state=transition.after).status,
+        quantity=transition.quantity,
+        price=transition.price,
+        cumulative_quantity=cumulative.quantity,
+        cumulative_value=cumulative.value,
+        average_price=cumulative.average_price,
+        leaves_quantity=transition.leaves,
+        fees=cumulative.fees,
+        fill=transition.fill,
+        reason=transition.reason,
+        details=transition.details,
+        signal=order.signal,
+        latencies=latencies(order),
+        trace_id=order.trace_id,
+        origin=transition.origin,
+        source=transition.source,
+    )
+
+
+def latencies(order: Order) -> Latencies:
+    """How long each leg took, as far as both of its ends are known."""
+    times = order.times
+    return Latencies(
+        signal_to_intent_ns=_between(times.signal_ns, times.created_ns),
+        intent_to_sent_ns=_between(times.created_ns, times.sent_ns),
+        sent_to_acknowledged_ns=_between(times.sent_ns, times.acknowledged_ns),
+        acknowledged_to_first_fill_ns=_between(times.acknowledged_ns, times.first_fill_ns),
+    )
+
+
+def _between(start_ns: int, end_ns: int) -> int | None:
+    return end_ns - start_ns if start_ns and end_ns else None
+
+
+def position_event(position: Position, entry: LedgerEntry, source: str) -> PositionEvent:
+    """The event of a fill that changed a position."""
+    fill = entry.fill
+    where = position.instrument
+    return PositionEvent(
+        event_id=f"{where.venue}-{where.category}-{where.symbol}-{position.account}-{fill.execution_id}",
+        type="changed",
+        at_ns=fill.received_ns,
+        instrument=where,
+        account=position.account,
+        side=position.side,
+        order_id=entry.order_id,
+        execution_id=fill.execution_id,
+        fill_kind=fill.fill_kind,
+        fill_side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=fill.fee,
+        fee_currency=fill.fee_currency,
+        maker=fill.maker,
+        executed_ns=fill.executed_ns,
+        after_fill=entry.after,
+        state=position.state,
+        source=source,
+    )

@@ -1,0 +1,177 @@
+"""Orders, their history, their fills, and updates that wait for their order: rows of one table.
+
+    o/<order id>                          the order
+    h/<order id>/<sequence>               one transition
+    f/<venue>/<category>/<account>/<execution id>   one fill: its presence says that it was counted
+    p/<symbol>/<offset>                   an update that may belong to an order in flight
+
+All rows of a symbol live in the symbol's partition. Rows that belong together are written history first, order
+last: a crash leaves a prefix of the changelog, so an order's row never tells of a step whose history is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from domain.events import Transition
+from domain.instruments import Instrument
+from domain.orders import Order
+from domain.updates import FillReport
+from tables.keys import join
+from tables.receipt import Receipt
+from tables.rows import Rows
+
+
+class FillRow(msgspec.Struct, frozen=True):
+    """A fill that was counted: its order, and the offset in `order-updates` that brought it."""
+
+    order_id: str
+    offset: int
+    fill: FillReport
+
+
+_encoder = msgspec.json.Encoder()
+_order = msgspec.json.Decoder(Order)
+_transition = msgspec.json.Decoder(Transition)
+_fill = msgspec.json.Decoder(FillRow)
+
+
+class OrderTable:
+    """Typed access to the rows. Every method names the partition, which is the symbol's."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def get(self, partition: int, order_id: str) -> Order | None:
+        """The order under our id."""
+        value = self.rows.get(partition, _order_key(order_id))
+        return None if value is None else _order.decode(value)
+
+    def by_venue_id(self, partition: int, instrument: Instrument, account: str, venue_order_id: str) -> Order | None:
+        """The order that the venue knows by this id."""
+        prefix = join(b"v", instrument.venue, instrument.category, account, venue_order_id) + b"/"
+        for _, key in self.rows.scan_index(partition, prefix):
+            value = self.rows.get(partition, key)
+            if value is not None:
+                order: Order = _order.decode(value)
+                return order
+        return None
+
+    def put(self, partition: int, order: Order, transitions: Iterable[Transition], receipt: Receipt) -> None:
+        """Write the transitions, then the order."""
+        for transition in transitions:
+            key = _history_prefix(order.order_id) + b"%010d" % transition.sequence
+            self.rows.put(partition, key, _encoder.encode(transition), receipt)
+        self.rows.put(partition, _order_key(order.order_id), _encoder.encode(order), receipt)
+
+    def history(self, partition: int, order_id: str) -> Iterator[Transition]:
+        """The order's transitions, oldest first."""
+        for _, value in self.rows.scan(partition, _history_prefix(order_id)):
+            yield _transition.decode(value)
+
+    def latest_transitions(self, partition: int, order_id: str) -> Iterator[Transition]:
+        """The order's transitions, newest first."""
+        for _, value in self.rows.scan(partition, _history_prefix(order_id), reverse=True):
+            yield _transition.decode(value)
+
+    # -- fills ---------------------------------------------------------------------------------------------------
+
+    def fill(self, partition: int, fill: FillReport) -> FillRow | None:
+        """The row of this execution, if it was counted."""
+        value = self.rows.get(partition, _fill_key(fill))
+        return None if value is None else _fill.decode(value)
+
+    def put_fill(self, partition: int, row: FillRow, receipt: Receipt) -> None:
+        """Count a fill."""
+        self.rows.put(partition, _fill_key(row.fill), _encoder.encode(row), receipt)
+
+    def fills_of(self, partition: int, order_id: str) -> Iterator[FillReport]:
+        """The order's fills in the venue's execution order."""
+        for _, key in self.rows.scan_index(partition, join(b"fo", order_id) + b"/"):
+            value = self.rows.get(partition, key)
+            if value is not None:
+                yield _fill.decode(value).fill
+
+    # -- open orders ---------------------------------------------------------------------------------------------
+
+    def open_orders(self, partition: int, symbol: str) -> list[Order]:
+        """Orders of the symbol that have not ended, or whose single fills are not all known, oldest first."""
+        orders = []
+        for _, key in self.rows.scan_index(partition, join(b"a", symbol) + b"/"):
+            value = self.rows.get(partition, key)
+            if value is not None:
+                orders.append(_order.decode(value))
+        return orders
+
+    def open_symbols(self, partition: int) -> list[str]:
+        """The symbols that have such orders."""
+        symbols: dict[str, None] = {}
+        for index, _ in self.rows.scan_index(partition, b"a/"):
+            symbols[index.split(b"/", 2)[1].decode()] = None
+        return list(symbols)
+
+    # -- parked updates ------------------------------------------------------------------------------------------
+
+    def park(self, partition: int, symbol: str, offset: int, value: bytes, receipt: Receipt) -> None:
+        """Keep an update until it is known whose it is."""
+        self.rows.put(partition, join(b"p", symbol) + b"/%020d" % offset, value, receipt)
+
+    def parked(self, partition: int, symbol: str) -> list[tuple[bytes, bytes]]:
+        """(row key, update) of the symbol's parked updates, oldest first."""
+        return list(self.rows.scan(partition, join(b"p", symbol) + b"/"))
+
+    def unpark(self, partition: int, key: bytes, receipt: Receipt) -> None:
+        """The update has found its way."""
+        self.rows.put(partition, key, None, receipt)
+
+
+def order_index(key: bytes, value: bytes) -> list[bytes]:
+    """Index keys of a row (see `tables.queries` for the questions they answer). Ordered by creation within each.
+
+    a/<symbol>/…      not ended, or with fills missing         v/<venue>/<category>/<account>/<venue's id>/
+    c/…               all        y/<symbol>/…   by symbol      t/<status>/…      z/<symbol>/<status>/…
+    g/<signal id>/…   by signal  fo/<order id>/…  fills of an order
+    """
+    if key.startswith(b"f/"):
+        row = _fill.decode(value)
+        return [join(b"fo", row.order_id) + b"/%020d/%020d" % (row.fill.executed_ns, row.fill.venue_sequence)]
+    if not key.startswith(b"o/"):
+        return []
+    order = _order.decode(value)
+    moment = b"%020d/" % order.times.created_ns + order.order_id.encode()
+    symbol = order.instrument.symbol
+    entries = [
+        b"c/" + moment,
+        join(b"y", symbol) + b"/" + moment,
+        join(b"t", order.status) + b"/" + moment,
+        join(b"z", symbol, order.status) + b"/" + moment,
+    ]
+    if order.signal is not None:
+        entries.append(join(b"g", order.signal.signal_id) + b"/" + moment)
+    if order.venue_order_id:
+        venue = order.instrument
+        entries.append(join(b"v", venue.venue, venue.category, order.account, order.venue_order_id) + b"/")
+    if not order.state.terminal or order.missing_fills:
+        entries.append(join(b"a", symbol) + b"/" + moment)
+    return entries
+
+
+def decode_order(value: bytes) -> Order:
+    """An order's row."""
+    order: Order = _order.decode(value)
+    return order
+
+
+def _order_key(order_id: str) -> bytes:
+    return join(b"o", order_id)
+
+
+def _history_prefix(order_id: str) -> bytes:
+    return join(b"h", order_id) + b"/"
+
+
+def _fill_key(fill: FillReport) -> bytes:
+    where = fill.instrument
+    return join(b"f", where.venue, where.category, fill.account, fill.execution_id)

@@ -1,0 +1,137 @@
+"""Positions and the ledger of fills that each is the fold of.
+
+    p/<venue>/<category>/<symbol>/<account>/<side>                       the position after its last fill
+    l/<the same>/<executed at><venue sequence>/<execution id>            one fill, with the state after it
+
+A ledger row that was written by a record which the position has not applied does not count: the record comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from domain.instruments import Instrument
+from domain.orders import PositionSide
+from domain.positions import FillKey, LedgerEntry, Position, PositionState, after_fill, fill_key
+from domain.updates import FillReport
+from tables.keys import join
+from tables.receipt import Receipt
+from tables.rows import Rows
+
+_encoder = msgspec.json.Encoder()
+_position = msgspec.json.Decoder(Position)
+_entry = msgspec.json.Decoder(LedgerEntry)
+
+
+class PositionTable:
+    """Typed access to the rows. Every method names the partition, which is the symbol's."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def get(self, partition: int, instrument: Instrument, account: str, side: PositionSide) -> Position:
+        """The position; an empty one where there has been no fill."""
+        value = self.rows.get(partition, join(b"p", *_where(instrument, account, side)))
+        if value is None:
+            return Position(instrument=instrument, account=account, side=side)
+        position: Position = _position.decode(value)
+        return position
+
+    def all(self, partition: int) -> Iterator[Position]:
+        """Every position of the partition."""
+        for _, value in self.rows.scan(partition, b"p/"):
+            yield _position.decode(value)
+
+    def of_symbol(self, partition: int, instrument: Instrument) -> Iterator[Position]:
+        """The positions of one instrument, every account and side."""
+        for _, value in self.rows.scan(partition, join(b"p", *_market(instrument)) + b"/"):
+            yield _position.decode(value)
+
+    def entry(self, partition: int, fill: FillReport) -> LedgerEntry | None:
+        """The ledger's row of this fill."""
+        value = self.rows.get(partition, _ledger_key(fill))
+        return None if value is None else _entry.decode(value)
+
+    def ledger(self, partition: int, instrument: Instrument, account: str, side: PositionSide) -> Iterator[LedgerEntry]:
+        """The fills of a position in the venue's execution order."""
+        for _, value in self.rows.scan(partition, join(b"l", *_where(instrument, account, side)) + b"/"):
+            yield _entry.decode(value)
+
+    def apply(self, partition: int, fill: FillReport, order_id: str, offset: int, receipt: Receipt) -> Position | None:
+        """Put a new fill in its place and fold again what follows it. None if the position has this record already.
+
+        Ledger rows are written before the position: after a crash the position tells which of them count.
+        """
+        position = self.get(partition, fill.instrument, fill.account, fill.position_side)
+        if position.applied_offset >= offset:
+            return None
+        key = fill_key(fill)
+        if position.last is None or key > position.last:
+            state, last = position.state, key
+            following: list[LedgerEntry] = []
+        else:
+            state, following = self._around(partition, fill, key, position.applied_offset)
+            last = position.last
+        state = self._append(partition, LedgerEntry(fill=fill, order_id=order_id, offset=offset, after=state), receipt)
+        for entry in following:
+            state = self._append(partition, msgspec.structs.replace(entry, after=state), receipt)
+        position = msgspec.structs.replace(
+            position,
+            state=state,
+            last=last,
+            applied_offset=offset,
+            updated_ns=max(position.updated_ns, fill.received_ns),
+            version=position.version + 1,
+        )
+        where = _where(fill.instrument, fill.account, fill.position_side)
+        self.rows.put(partition, join(b"p", *where), _encoder.encode(position), receipt)
+        return position
+
+    def _append(self, partition: int, entry: LedgerEntry, receipt: Receipt) -> PositionState:
+        """Write `entry`, whose `after` is the state before its fill, with the state after it; returns that."""
+        state = after_fill(entry.after, entry.fill)
+        row = _encoder.encode(msgspec.structs.replace(entry, after=state))
+        self.rows.put(partition, _ledger_key(entry.fill), row, receipt)
+        return state
+
+    def _around(
+        self, partition: int, fill: FillReport, key: FillKey, applied_offset: int
+    ) -> tuple[PositionState, list[LedgerEntry]]:
+        """The state before a late fill, and the entries after it that count."""
+        prefix = join(b"l", *_where(fill.instrument, fill.account, fill.position_side)) + b"/"
+        following: list[LedgerEntry] = []
+        for _, value in self.rows.scan(partition, prefix, reverse=True):
+            entry: LedgerEntry = _entry.decode(value)
+            if entry.offset > applied_offset or fill_key(entry.fill) == key:
+                continue
+            if fill_key(entry.fill) < key:
+                return entry.after, following[::-1]
+            following.append(entry)
+        return PositionState(), following[::-1]
+
+
+def position_index(_key: bytes, _value: bytes) -> list[bytes]:
+    """Positions are found by their keys."""
+    return []
+
+
+def decode_position(value: bytes) -> Position:
+    """A position's row."""
+    position: Position = _position.decode(value)
+    return position
+
+
+def _market(instrument: Instrument) -> tuple[str, str, str]:
+    return instrument.venue, instrument.category, instrument.symbol
+
+
+def _where(instrument: Instrument, account: str, side: PositionSide) -> tuple[str, str, str, str, str]:
+    return (*_market(instrument), account, side)
+
+
+def _ledger_key(fill: FillReport) -> bytes:
+    where = _where(fill.instrument, fill.account, fill.position_side)
+    moment = f"{fill.executed_ns:020d}{fill.venue_sequence:020d}"
+    return join(b"l", *where, moment, fill.execution_id)

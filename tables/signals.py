@@ -1,0 +1,138 @@
+"""Signals and commands: what was decided about each, stored before anything is done.
+
+s/<symbol>/<signal id>    the signal, its plans and its end
+c/<command id>            a command and its result
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from domain.plans import Plan
+from tables.keys import join
+from tables.receipt import Receipt
+from tables.rows import Rows
+
+
+class SignalState(StrEnum):
+    """How far a signal's work has come."""
+
+    PLANNED = "planned"
+    DONE = "done"
+
+
+class SignalResult(StrEnum):
+    """What became of a signal. `uncertain` is an end of the signal's turn, not of its order."""
+
+    NONE = ""
+    EXECUTED = "executed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    IGNORED = "ignored"
+    UNCERTAIN = "uncertain"
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """A later record with the same signal id, and what was decided of it."""
+
+    source: str
+    verdict: str
+
+
+class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal as we know it. `source` is the topic-partition-offset of the record that started this attempt:
+    the same source again is a redelivery, which executes the stored plans."""
+
+    signal_id: str
+    symbol: str
+    source: str
+    fingerprint: str
+    attempt: int
+    state: SignalState
+    result: SignalResult = SignalResult.NONE
+    code: str = ""
+    reason: str = ""
+    plan: Plan
+    after_cancels: Plan | None = None
+    order_ids: tuple[str, ...] = ()
+    earlier_order_ids: tuple[str, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
+    value: str = ""
+    trace_id: str = ""
+    signal_ns: int = 0
+    planned_ns: int = 0
+    done_ns: int = 0
+
+    @property
+    def standing_plan(self) -> Plan:
+        """The plan whose intents are executed: the one made after the cancels, where there were any."""
+        return self.plan if self.after_cancels is None else self.after_cancels
+
+
+class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A command and what came of it; the same id again does nothing."""
+
+    command_id: str
+    symbol: str
+    action: str
+    source: str
+    done: bool
+    ok: bool = False
+    code: str = ""
+    sentence: str = ""
+    details: dict[str, str] = msgspec.field(default_factory=dict)
+    at_ns: int = 0
+
+
+_encoder = msgspec.json.Encoder()
+_signal = msgspec.json.Decoder(SignalRow)
+_command = msgspec.json.Decoder(CommandRow)
+
+
+class SignalTable:
+    """Typed access to the rows. Every method names the partition, which is the symbol's."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def get(self, partition: int, symbol: str, signal_id: str) -> SignalRow | None:
+        """The signal of that id, if it was ever planned."""
+        value = self.rows.get(partition, join(b"s", symbol, signal_id))
+        return None if value is None else _signal.decode(value)
+
+    def put(self, partition: int, row: SignalRow, receipt: Receipt) -> None:
+        """Write the signal."""
+        self.rows.put(partition, join(b"s", row.symbol, row.signal_id), _encoder.encode(row), receipt)
+
+    def command(self, partition: int, command_id: str) -> CommandRow | None:
+        """The command of that id, if it was taken up."""
+        value = self.rows.get(partition, join(b"c", command_id))
+        return None if value is None else _command.decode(value)
+
+    def put_command(self, partition: int, row: CommandRow, receipt: Receipt) -> None:
+        """Write the command."""
+        self.rows.put(partition, join(b"c", row.command_id), _encoder.encode(row), receipt)
+
+
+def decode_signal(value: bytes) -> SignalRow:
+    """A signal's row."""
+    row: SignalRow = _signal.decode(value)
+    return row
+
+
+def decode_command(value: bytes) -> CommandRow:
+    """A command's row."""
+    row: CommandRow = _command.decode(value)
+    return row
+
+
+def signal_index(key: bytes, value: bytes) -> list[bytes]:
+    """g/<signal id>/…  by id, whatever the symbol        r/<planned at>/…  by time"""
+    if not key.startswith(b"s/"):
+        return []
+    row = _signal.decode(value)
+    moment = b"%020d/" % row.planned_ns
+    return [join(b"g", row.signal_id) + b"/" + moment, b"r/" + moment + join(b"", row.signal_id)]
