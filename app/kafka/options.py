@@ -122,6 +122,9 @@ _QUICK: Mapping[str, object] = {
     "transaction.state.log.num.partitions": 1,
     "share.coordinator.state.topic.num.partitions": 1,
     "log.cleaner.backoff.ms": 1_000,
+    # Hundreds of tests make and delete their topics: keep an empty partition small and a deleted one short.
+    "log.index.size.max.bytes": 65_536,
+    "log.segment.delete.delay.ms": 1_000,
 }
 
 

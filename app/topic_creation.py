@@ -1,0 +1,220 @@
+"""Making the topics, and refusing to start on topics that are not as they have to be (fault 16).
+
+Faust waits silently for a topic that is missing, and mis-assigns one that has another partition count. So nothing of
+the engine starts before `check_topics` has passed, and `create_topics` makes them with explicit counts and policies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from domain.errors import OrderManagerError
+from streams.topics import Topics, TopicSpec
+
+TIMEOUT_S = 30.0
+"""For all of it. Making 20 topics takes 0.2 s on one node; a cluster that is electing its controller takes seconds."""
+
+_POLL_S = 0.05
+_UNKNOWN_TOPIC = 3  # Kafka protocol, error codes: UNKNOWN_TOPIC_OR_PARTITION
+_LEADERLESS = 5  # LEADER_NOT_AVAILABLE: made, but not yet to be used
+_POLICY = "cleanup.policy"
+
+
+class TopicsUnfit(OrderManagerError):  # noqa: N818 -- the words name it well without a suffix, as in domain.errors
+    """Topics are missing or not as they have to be; `problems` has a sentence for each.
+
+    A partition count can't be mended in place: symbols would move away from their state.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("TOPICS_UNFIT", "; ".join(self.problems))
+
+
+class ClusterSilent(OrderManagerError):  # noqa: N818 -- as above
+    """No broker answers, or the cluster refuses what we ask of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """What `create_topics` or `check_topics` found and did, by full names.
+
+    `drifted` has a sentence for each setting of an existing topic that differs from ours without being dangerous to
+    the assignment of partitions, such as a shorter retention; whoever runs the cluster may have meant it.
+    """
+
+    created: tuple[str, ...] = ()
+    existing: tuple[str, ...] = ()
+    drifted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A topic as the cluster has it; `ready` when every partition has a leader."""
+
+    partitions: int
+    ready: bool
+
+
+async def create_topics(
+    bootstrap: str, topics: Topics, *, security: Mapping[str, object] | None = None, timeout_s: float = TIMEOUT_S
+) -> TopicReport:
+    """Make the topics that are missing, and wait until they can be used. Running it again changes nothing.
+
+    `security` has further arguments of aiokafka's clients (`security_protocol`, `ssl_context`, `sasl_…`). Raises
+    `TopicsUnfit` if an existing topic has another partition count or policy (nothing is made then), `ClusterSilent`
+    if the cluster doesn't answer within `timeout_s` or refuses.
+    """
+    specs = topics.specs()
+    async with _admin(bootstrap, security, timeout_s) as admin:
+        seen = await _describe(admin, specs)
+        existing = [spec for spec in specs if spec.name in seen]
+        missing = [spec for spec in specs if spec.name not in seen]
+        drifted = await _compare(admin, existing, seen)
+        await _create(admin, missing, timeout_s)
+        await _wait_usable(admin, specs)
+    return TopicReport(
+        created=tuple(spec.name for spec in missing), existing=tuple(spec.name for spec in existing), drifted=drifted
+    )
+
+
+async def check_topics(
+    bootstrap: str, topics: Topics, *, security: Mapping[str, object] | None = None, timeout_s: float = TIMEOUT_S
+) -> TopicReport:
+    """Make sure, before anything starts, that every topic is there and as it has to be. Changes nothing.
+
+    Raises `TopicsUnfit` with every missing topic and every other partition count or policy; `ClusterSilent` if the
+    cluster doesn't answer within `timeout_s`.
+    """
+    specs = topics.specs()
+    async with _admin(bootstrap, security, timeout_s) as admin:
+        seen = await _describe(admin, specs)
+        existing = [spec for spec in specs if spec.name in seen]
+        missing = [f"topic {spec.name} is missing" for spec in specs if spec.name not in seen]
+        drifted = await _compare(admin, existing, seen, missing)
+    return TopicReport(existing=tuple(spec.name for spec in existing), drifted=drifted)
+
+
+@asynccontextmanager
+async def _admin(
+    bootstrap: str, security: Mapping[str, object] | None, timeout_s: float
+) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client; what goes wrong with the cluster inside becomes `ClusterSilent`."""
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap, client_id="ordermanager-topics", request_timeout_ms=10_000, **(security or {})
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            await _connect(admin)
+            yield admin
+    except TimeoutError as error:
+        raise ClusterSilent("KAFKA_SILENT", f"{bootstrap} gave no answer within {timeout_s:g} s") from error
+    except KafkaError as error:
+        raise ClusterSilent("KAFKA_REFUSED", f"{bootstrap}: {type(error).__name__}: {error}") from error
+    finally:
+        await admin.close()
+
+
+async def _connect(admin: AIOKafkaAdminClient) -> None:
+    """Connect, again and again until the time-out around us: the cluster may still be starting."""
+    while True:
+        try:
+            await admin.start()
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return
+
+
+async def _describe(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpec]) -> dict[str, _Seen]:
+    """Those of the topics that the cluster has."""
+    found: dict[str, _Seen] = {}
+    for topic in await admin.describe_topics([spec.name for spec in specs]):
+        if topic["error_code"] == _UNKNOWN_TOPIC:
+            continue
+        if topic["error_code"] not in {0, _LEADERLESS}:
+            raise for_code(topic["error_code"])(f"describing {topic['topic']}")
+        partitions = topic["partitions"]
+        found[topic["topic"]] = _Seen(
+            len(partitions), ready=bool(partitions) and all(each["leader"] >= 0 for each in partitions)
+        )
+    return found
+
+
+async def _compare(
+    admin: AIOKafkaAdminClient, specs: list[TopicSpec], seen: Mapping[str, _Seen], problems: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Existing topics against what they have to be: raises `TopicsUnfit`, returns what merely drifted."""
+    found_problems = list(problems)
+    drifted: list[str] = []
+    settings = await _settings(admin, specs)
+    for spec in specs:
+        if (count := seen[spec.name].partitions) != spec.partitions:
+            found_problems.append(f"topic {spec.name} has {_count(count, 'partition')}, expected {spec.partitions}")
+        for name, expected in spec.config().items():
+            actual = settings[spec.name].get(name)
+            if actual is None or _same(name, actual, expected):
+                continue
+            sentence = f"topic {spec.name} has {name}={actual}, expected {expected}"
+            (found_problems if name == _POLICY else drifted).append(sentence)
+    if found_problems:
+        raise TopicsUnfit(found_problems)
+    return tuple(drifted)
+
+
+def _same(name: str, actual: str, expected: str) -> bool:
+    if name == _POLICY:  # a set, in any order
+        return set(actual.replace(" ", "").split(",")) == set(expected.split(","))
+    return actual == expected
+
+
+async def _settings(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> dict[str, dict[str, str]]:
+    """The settings of existing topics, under the broker's names."""
+    found: dict[str, dict[str, str]] = {spec.name: {} for spec in specs}
+    if not specs:
+        return found
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, spec.name) for spec in specs])
+    for answer in answers:
+        for code, message, _, topic, entries in answer.resources:
+            if code:
+                raise for_code(code)(f"describing {topic}: {message}")
+            found[topic] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+    return found
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec], timeout_s: float) -> None:
+    if not specs:
+        return
+    answer = await admin.create_topics(
+        [NewTopic(spec.name, spec.partitions, spec.replication_factor, topic_configs=spec.config()) for spec in specs],
+        timeout_ms=int(timeout_s * 1000),
+    )
+    for topic, code, *message in answer.topic_errors:
+        if code in {0, TopicAlreadyExistsError.errno}:  # another worker, starting beside us, was faster
+            continue
+        raise for_code(code)(f"creating {topic}: {message[0] if message else ''}")
+
+
+async def _wait_usable(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> None:
+    """Until every partition has a leader; then compare once more, since another worker may have made some."""
+    began = time.monotonic()
+    while True:
+        seen = await _describe(admin, specs)
+        if len(seen) == len(specs) and all(topic.ready for topic in seen.values()):
+            break
+        await asyncio.sleep(min(1.0, max(_POLL_S, (time.monotonic() - began) / 10)))
+    await _compare(admin, list(specs), seen)
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
