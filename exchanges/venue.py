@@ -16,7 +16,7 @@ import msgspec
 
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
-from domain.updates import FillReport, OrderReport, Update
+from domain.updates import Call, FillReport, OrderReport, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ class Trading(Protocol):
     @property
     def traits(self) -> VenueTraits:
         """What is special about the venue."""
+
+    async def admit(self, call: Call) -> None:
+        """Wait for the rate limit's consent to one more call of this kind. A create takes it before its last checks,
+        so that nothing waits between them and the first byte; `create`, `cancel` and `amend` themselves do not."""
 
     async def create(self, order: NewOrder) -> str:
         """Ask for a new order; returns the venue's order id. The reply is an acceptance, not an execution."""
