@@ -39,10 +39,23 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     position_side: PositionSide
 
 
+class WarmupMode(StrEnum):
+    """What becomes of signals that a strategy sends while it warms up (requirement S08)."""
+
+    SIMULATE = "simulate"
+    EXECUTE = "execute"
+    IGNORE = "ignore"
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """The state a plan is made on: the symbol's orders and position, the market, the account."""
+    """The state a plan is made on: the symbol's orders and position, the market, the account.
+
+    The position is the one that the signal's order would touch: the net one, or its side in hedge mode.
+    """
 
     now_ns: int
+    record_time_ns: int = 0
+    """Time of the signal's original record; 0 = only the signal's own time is known."""
     account: str
     attempt: int
     rules: InstrumentRules | None
@@ -61,7 +74,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 class Outcome(StrEnum):
     """What a gate says."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 -- a gate's word, no password
     ADJUST = "adjust"
     REJECT = "reject"
 
@@ -113,6 +126,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a signal's turn will do. A plan with cancels has no intents: they are planned on the state after it."""
 
     signal_id: str
+    source: str = ""
+    """The signal's original record, `topic-partition-offset`."""
     attempt: int
     phase: int
     instrument: Instrument
@@ -133,6 +148,7 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that planning depends on. Amounts in quote currency, ratios as fractions, ages in nanoseconds."""
 
     instance: str = "om"
+    warmup_mode: WarmupMode = WarmupMode.SIMULATE
     market_order_confidence_threshold: Decimal = Decimal("0.9")
     market_order_spread_threshold: Decimal = Decimal("0.001")
     limit_order_price_offset_ratio: Decimal = Decimal("0.5")

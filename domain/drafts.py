@@ -1,0 +1,127 @@
+"""What planning carries from gate to gate: the case, which never changes, and the draft, which grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from domain.instruments import Instrument, InstrumentRules
+from domain.money import ZERO, plain
+from domain.orders import OrderType, PositionSide, Side, TimeInForce
+from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, Verdict
+from domain.signals import Signal
+
+SPOT: Final = "spot"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything a gate may look at."""
+
+    signal: Signal
+    facts: Facts
+    settings: PlanSettings
+    instrument: Instrument
+    phase: int
+
+    @property
+    def side(self) -> Side:
+        """Which way the order trades."""
+        return self.signal.signal_type
+
+    @property
+    def position_side(self) -> PositionSide:
+        """The position the order belongs to: the signal's word, else the net one."""
+        return self.signal.position_side or PositionSide.NET
+
+    @property
+    def rules(self) -> InstrumentRules:
+        """The instrument's rules, once the gate that asks for them has passed."""
+        if self.facts.rules is None:
+            raise LookupError(f"{self.instrument}: the rules are read before the gate that asks for them")
+        return self.facts.rules
+
+    @property
+    def opposes_position(self) -> bool:
+        """Whether the order makes the position it belongs to smaller before it does anything else."""
+        match self.position_side:
+            case PositionSide.LONG:
+                return self.side is Side.SELL
+            case PositionSide.SHORT:
+                return self.side is Side.BUY
+            case PositionSide.NET:
+                return self.facts.position_size * self.side.sign < 0
+
+    @property
+    def held(self) -> Decimal:
+        """What the order could close if nothing else were open."""
+        return abs(self.facts.position_size) if self.opposes_position else ZERO
+
+    @property
+    def shorts_allowed(self) -> bool:
+        """Whether a sell may go below what is held. Spot has nothing below zero."""
+        return self.settings.allow_short and self.instrument.category != SPOT
+
+    def currency(self) -> str:
+        """The quote currency's name, for sentences."""
+        return self.rules.quote_currency
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the gates have decided so far. `opening` is the part of the quantity that adds exposure."""
+
+    decision: Decision = Decision.EXECUTE
+    warnings: tuple[str, ...] = ()
+    price: Decimal = ZERO
+    """Reference price: what the amount is divided by."""
+    price_source: str = ""
+    spread: Decimal | None = None
+    depth: Decimal | None = None
+    quantity: Decimal = ZERO
+    opening: Decimal = ZERO
+    order_type: OrderType = OrderType.LIMIT
+    rule: str = ""
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    limit_price: Decimal | None = None
+    cancelled: tuple[OpenOrder, ...] = ()
+
+    @property
+    def order_price(self) -> Decimal:
+        """What the order would be counted at: its limit, else the reference."""
+        return self.price if self.limit_price is None else self.limit_price
+
+
+Step = tuple[Draft, Verdict]
+Gate = Callable[[Case, Draft], Step]
+
+
+def passed(gate: str, draft: Draft, sentence: str, code: str = "", /, **figures: object) -> Step:
+    """The gate has nothing against it."""
+    return draft, _verdict(gate, Outcome.PASS, code, sentence, figures)
+
+
+def adjusted(gate: str, draft: Draft, code: str, sentence: str, /, **figures: object) -> Step:
+    """The gate changed something, and says what."""
+    return draft, _verdict(gate, Outcome.ADJUST, code, sentence, figures)
+
+
+def rejected(
+    gate: str, draft: Draft, code: str, sentence: str, decision: Decision = Decision.REJECT, /, **figures: object
+) -> Step:
+    """The signal ends here."""
+    return replace(draft, decision=decision), _verdict(gate, Outcome.REJECT, code, sentence, figures)
+
+
+def _verdict(gate: str, outcome: Outcome, code: str, sentence: str, figures: dict[str, object]) -> Verdict:
+    texts = {name: plain(figure) if isinstance(figure, Decimal) else str(figure) for name, figure in figures.items()}
+    return Verdict(gate=gate, outcome=outcome, code=code, sentence=sentence, figures=texts)
+
+
+def percent(ratio: Decimal) -> str:
+    """A ratio for people, to a hundredth of a percent."""
+    return f"{plain((ratio * 100).quantize(Decimal('0.01')))} %"

@@ -1,0 +1,105 @@
+"""Gates that ask whether a signal may be traded at all: its age, its confidence, the state of trading.
+
+Each gate is a pure function of the case and the draft; `domain.planning` has their order.
+"""
+
+from __future__ import annotations
+
+from domain.drafts import SPOT, Case, Draft, Step, passed, rejected
+from domain.money import plain
+from domain.orders import PositionSide
+from domain.plans import Decision, TradingState, WarmupMode
+from domain.signals import signal_time_ns
+from domain.times import seconds
+
+
+def warmup(case: Case, draft: Draft) -> Step:
+    """S08: a warm-up signal is traded only in mode `execute`."""
+    mode = case.settings.warmup_mode
+    if not case.signal.is_warmup:
+        return passed("warmup", draft, "the signal is no warm-up")
+    if mode is WarmupMode.EXECUTE:
+        return passed("warmup", draft, "a warm-up signal, to be executed by the mode", "WARMUP", mode=mode)
+    sentence = f"a warm-up signal is not executed in mode {mode}"
+    return rejected("warmup", draft, "WARMUP", sentence, Decision.IGNORE, mode=mode)
+
+
+def freshness(case: Case, draft: Draft) -> Step:
+    """S09: age counts from the earlier of the signal's time and its original record's."""
+    now_ns, settings = case.facts.now_ns, case.settings
+    ahead_ns = case.signal.timestamp_ns - now_ns
+    if ahead_ns > settings.max_future_ns:
+        ahead_s, limit_s = seconds(ahead_ns), seconds(settings.max_future_ns)
+        sentence = f"its timestamp is {plain(ahead_s)} s in the future, the tolerance is {plain(limit_s)} s"
+        return rejected("freshness", draft, "TIMESTAMP_IN_FUTURE", sentence, ahead_s=ahead_s, tolerance_s=limit_s)
+    begun_ns = signal_time_ns(case.signal, case.facts.record_time_ns or case.signal.timestamp_ns)
+    age_s, limit_s = seconds(now_ns - begun_ns), seconds(settings.signal_max_age_ns)
+    if now_ns - begun_ns > settings.signal_max_age_ns:
+        sentence = f"the signal is {plain(age_s)} s old, the limit is {plain(limit_s)} s"
+        return rejected("freshness", draft, "SIGNAL_TOO_OLD", sentence, Decision.EXPIRE, age_s=age_s, limit_s=limit_s)
+    expires_ns = case.signal.expires_at_ns
+    if expires_ns is not None and expires_ns <= now_ns:
+        late_s = seconds(now_ns - expires_ns)
+        sentence = f"the signal expired {plain(late_s)} s ago"
+        return rejected("freshness", draft, "SIGNAL_EXPIRED", sentence, Decision.EXPIRE, late_s=late_s)
+    return passed("freshness", draft, f"the signal is {plain(age_s)} s old", age_s=age_s, limit_s=limit_s)
+
+
+def confidence(case: Case, draft: Draft) -> Step:
+    """S10: not under `MIN_CONFIDENCE`. A signal without a confidence claims none, and is not measured by it."""
+    given, minimum = case.signal.confidence, case.settings.min_confidence
+    if given is None:
+        return passed("confidence", draft, "the signal gives no confidence", minimum=minimum)
+    figures = {"confidence": given, "minimum": minimum}
+    if given < minimum:
+        sentence = f"confidence {plain(given)} is under the minimum {plain(minimum)}"
+        return rejected("confidence", draft, "BELOW_MIN_CONFIDENCE", sentence, **figures)
+    return passed("confidence", draft, f"confidence {plain(given)} reaches {plain(minimum)}", **figures)
+
+
+def instrument(case: Case, draft: Draft) -> Step:
+    """D05: known, trading, and of a kind whose sizes are understood."""
+    rules, name = case.facts.rules, case.instrument
+    if rules is None:
+        return rejected("instrument", draft, "INSTRUMENT_UNKNOWN", f"{name} is not known at the venue")
+    if not rules.trading:
+        return rejected("instrument", draft, "INSTRUMENT_NOT_TRADING", f"{name} is not trading at the venue")
+    spot = name.category == SPOT
+    if name.category == "inverse" or (not spot and rules.settle_currency == rules.base_currency):
+        sentence = f"{name} is settled in {rules.base_currency}: inverse contracts are not supported"
+        return rejected("instrument", draft, "INVERSE_NOT_SUPPORTED", sentence)
+    if spot and case.position_side is not PositionSide.NET:
+        sentence = f"{name} is spot and has no {case.position_side} side"
+        return rejected("instrument", draft, "NO_POSITION_SIDE_ON_SPOT", sentence)
+    return passed("instrument", draft, f"{name} is trading")
+
+
+def attached_orders(case: Case, draft: Draft) -> Step:
+    """P07: what cannot go with the order is refused, never dropped."""
+    attached = {"take_profit": case.signal.take_profit, "stop_loss": case.signal.stop_loss}
+    figures = {name: price for name, price in attached.items() if price is not None}
+    if figures:
+        names = " and ".join(figures)
+        return rejected("attached_orders", draft, "NOT_SUPPORTED", f"{names} with an order: not supported", **figures)
+    return passed("attached_orders", draft, "nothing is attached")
+
+
+def trading_state(case: Case, draft: Draft) -> Step:
+    """R05: halted stops everything, reduce-only what cannot shrink a position (`sizing.scale_out` caps the rest)."""
+    state, why = case.facts.trading, case.facts.trading_reason
+    because = f": {why}" if why else ""
+    if state is TradingState.HALTED:
+        return rejected("trading_state", draft, "TRADING_HALTED", f"trading is halted{because}", state=state)
+    if state is TradingState.REDUCE_ONLY and not case.held:
+        sentence = f"only reducing is allowed{because}, and this {case.side} reduces nothing"
+        return rejected("trading_state", draft, "TRADING_REDUCE_ONLY", sentence, state=state)
+    return passed("trading_state", draft, f"trading is {state}{because}", state=state)
+
+
+def in_doubt(case: Case, draft: Draft) -> Step:
+    """Design, "Uncertain is a state": no new exposure while it is not known what an order of the symbol did."""
+    doubtful = [order.order_id for order in case.facts.open_orders if order.in_doubt]
+    if doubtful and draft.opening:
+        sentence = f"orders of the symbol are in doubt: {', '.join(doubtful)}"
+        return rejected("in_doubt", draft, "ORDERS_IN_DOUBT", sentence, orders=len(doubtful))
+    return passed("in_doubt", draft, "no order in doubt stands against it", orders=len(doubtful))

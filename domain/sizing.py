@@ -1,0 +1,167 @@
+"""Gates that decide how much, and whether the account can carry it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from domain.drafts import SPOT, Case, Draft, Step, adjusted, passed, rejected
+from domain.money import ZERO, divide, floor_to, plain
+from domain.orders import OrderType, PositionSide, Side
+from domain.plans import OpenOrder, TradingState
+
+
+def quantity_for(amount: Decimal, price: Decimal, lot: Decimal) -> Decimal:
+    """The most whole lots that `amount` pays for at `price`. One exact division: the result never costs more."""
+    return amount // (price * lot) * lot
+
+
+def size(case: Case, draft: Draft) -> Step:
+    """D04: amount ÷ reference price, floored to the lot."""
+    amount, lot = case.signal.amount, case.rules.lot
+    quantity = quantity_for(amount, draft.price, lot)
+    figures = {"amount": amount, "price": draft.price, "lot": lot, "quantity": quantity}
+    told = f"{plain(amount)} {case.currency()} at {plain(draft.price)}"
+    if not quantity:
+        return rejected("size", draft, "BELOW_ONE_LOT", f"{told} is less than one lot of {plain(lot)}", **figures)
+    sentence = f"{told} is {plain(quantity)} {case.rules.base_currency} in lots of {plain(lot)}"
+    return passed("size", replace(draft, quantity=quantity), sentence, **figures)
+
+
+# -- scale-out -----------------------------------------------------------------------------------------------------
+
+
+def closable(case: Case, draft: Draft) -> Decimal:
+    """What the order can close: what is held, less what orders that stay open may close before it."""
+    gone = {order.order_id for order in draft.cancelled}
+    others = [order for order in case.facts.open_orders if order.order_id not in gone and _competes(case, order)]
+    return max(ZERO, case.held - sum((order.leaves for order in others), ZERO))
+
+
+def _competes(case: Case, order: OpenOrder) -> bool:
+    return order.side is case.side and order.position_side is case.position_side
+
+
+def _must_only_close(case: Case) -> str:
+    """Why the order may do nothing but shrink a position; empty when it may do more."""
+    if case.signal.reduce_only:
+        return "the signal is reduce-only"
+    if case.facts.trading is TradingState.REDUCE_ONLY:
+        return "trading is reduce-only"
+    if case.position_side is not PositionSide.NET:
+        return f"it closes the {case.position_side} side" if case.opposes_position else ""
+    if case.side is Side.SELL and not case.shorts_allowed:
+        return "going short is not allowed"
+    return ""
+
+
+def scale_out(case: Case, draft: Draft) -> Step:
+    """D10: an order that may only close is capped by what is held, and reduce-only where the venue knows that."""
+    if case.position_side is PositionSide.SHORT and case.side is Side.SELL and not case.shorts_allowed:
+        return rejected("scale_out", draft, "SHORT_NOT_ALLOWED", "going short is not allowed")
+    free, why = closable(case, draft), _must_only_close(case)
+    figures = {"held": case.held, "closable": free, "wanted": draft.quantity}
+    if not why:
+        opening = max(ZERO, draft.quantity - free)
+        sentence = f"{plain(opening)} of {plain(draft.quantity)} adds exposure"
+        return passed("scale_out", replace(draft, opening=opening), sentence, opening=opening, **figures)
+    capped = min(draft.quantity, floor_to(free, case.rules.lot))
+    if not capped:
+        return _nothing_to_close(case, draft, why, figures)
+    decided = replace(draft, quantity=capped, opening=ZERO, reduce_only=case.instrument.category != SPOT)
+    if capped < draft.quantity:
+        sentence = f"{why}: {plain(draft.quantity)} becomes {plain(capped)}, of {plain(case.held)} held"
+        return adjusted("scale_out", decided, "CAPPED_BY_POSITION", sentence, quantity=capped, **figures)
+    return passed("scale_out", decided, f"closes {plain(capped)} of {plain(case.held)} held", **figures)
+
+
+def _nothing_to_close(case: Case, draft: Draft, why: str, figures: dict[str, Decimal]) -> Step:
+    code = "NOTHING_TO_SELL" if case.side is Side.SELL else "NOTHING_TO_REDUCE"
+    taken = f", {plain(figures['closable'])} of it free" if case.held else ""
+    sentence = f"{why}, and {plain(case.held)} {case.rules.base_currency} is held to {case.side}{taken}"
+    return rejected("scale_out", draft, code, sentence, **figures)
+
+
+# -- the venue's bounds --------------------------------------------------------------------------------------------
+
+
+def minimums(case: Case, draft: Draft) -> Step:
+    """D04: the venue's minimum quantity, and its minimum notional at the order's own price."""
+    rules, quantity = case.rules, draft.quantity
+    notional = quantity * draft.order_price
+    figures = {"quantity": quantity, "notional": notional, "price": draft.order_price}
+    if quantity < rules.min_quantity:
+        base = rules.base_currency
+        sentence = f"quantity {plain(quantity)} {base} is under the minimum {plain(rules.min_quantity)} {base}"
+        return rejected("minimums", draft, "BELOW_MIN_QUANTITY", sentence, minimum=rules.min_quantity, **figures)
+    if notional < rules.min_notional:
+        quote = case.currency()
+        sentence = f"notional {plain(notional)} {quote} is under the minimum {plain(rules.min_notional)} {quote}"
+        return rejected("minimums", draft, "BELOW_MIN_NOTIONAL", sentence, minimum=rules.min_notional, **figures)
+    return passed("minimums", draft, f"notional {plain(notional)} {case.currency()}", **figures)
+
+
+def maximum(case: Case, draft: Draft) -> Step:
+    """D04: the venue's maximum quantity for the order's type; 0 = the venue states none."""
+    market = draft.order_type is OrderType.MARKET
+    most = case.rules.max_market_quantity if market else case.rules.max_quantity
+    figures = {"quantity": draft.quantity, "maximum": most}
+    if most and draft.quantity > most:
+        base = case.rules.base_currency
+        sentence = f"quantity {plain(draft.quantity)} {base} is over the maximum {plain(most)} {base}"
+        return rejected("maximum", draft, "ABOVE_MAX_QUANTITY", sentence, type=draft.order_type, **figures)
+    return passed("maximum", draft, f"quantity {plain(draft.quantity)} is within the maximum", **figures)
+
+
+# -- balance -------------------------------------------------------------------------------------------------------
+
+
+def worst_price(case: Case, draft: Draft) -> Decimal:
+    """The price at which the order would take most from the account. A purchase: its limit, or the slippage guard
+    above the reference. A sale that goes short: its limit or the reference, whichever is higher."""
+    if case.side is Side.SELL:
+        return max(draft.order_price, draft.price)
+    return draft.price * (1 + case.settings.max_slippage) if draft.limit_price is None else draft.limit_price
+
+
+def balance(case: Case, draft: Draft) -> Step:
+    """R02, R06: what adds exposure must be paid for by what is free, at the worst price, with the fee."""
+    facts, settings = case.facts, case.settings
+    if not settings.enable_balance_check:
+        return passed("balance", draft, "the check is off: the venue decides")
+    if not draft.opening:
+        return passed("balance", draft, "the order only closes")
+    if facts.available is None:
+        sentence = "the available balance is not known: nothing may be added until it is"
+        return rejected("balance", draft, "BALANCE_UNKNOWN", sentence)
+    price = worst_price(case, draft)
+    need = cost(case, draft.opening, price)
+    released = sum((_released(case, order) for order in draft.cancelled), ZERO)
+    free = facts.available - facts.reserved - settings.cash_reserve + released
+    figures = {
+        "need": need,
+        "free": free,
+        "available": facts.available,
+        "reserved": facts.reserved,
+        "cash_reserve": settings.cash_reserve,
+        "released": released,
+        "worst_price": price,
+    }
+    told = f"need {plain(need)} {case.currency()}, free {plain(free)} {case.currency()}"
+    if need > free:
+        return rejected("balance", draft, "INSUFFICIENT_BALANCE", told, **figures)
+    return passed("balance", draft, told, **figures)
+
+
+def cost(case: Case, quantity: Decimal, price: Decimal) -> Decimal:
+    """What opening `quantity` at `price` takes: margin and fee. Spot is fully funded whatever the leverage."""
+    notional = quantity * price
+    margin = notional if case.instrument.category == SPOT else divide(notional, case.settings.leverage)
+    return margin + notional * case.settings.taker_fee_rate
+
+
+def _released(case: Case, order: OpenOrder) -> Decimal:
+    """What cancelling an order gives back. Only the plan's first phase hopes for it; the second one sees it."""
+    if order.side is not case.side or order.price is None or order.reduce_only:
+        return ZERO
+    return cost(case, order.leaves, order.price)
