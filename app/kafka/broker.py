@@ -250,7 +250,8 @@ def _prepare_directory(options: KafkaOptions, java: Java, jars: Jars) -> None:
         check=False,
     )
     if formatted.returncode:
-        raise BrokerFailed("KAFKA_FORMAT", f"{options.data_directory}: {(formatted.stderr or formatted.stdout)[-500:]}")
+        said = process.telling_lines(f"{formatted.stdout}\n{formatted.stderr}")
+        raise BrokerFailed("KAFKA_FORMAT", f"{options.data_directory} could not be formatted: {said}")
 
 
 def cluster_id(directory: Path) -> str:
@@ -268,8 +269,9 @@ def _java(options: KafkaOptions, java: Java, jars: Jars) -> list[str]:
 
 
 def _environment(jars: Jars) -> dict[str, str]:
-    """Ours, with the class path; without what would change or fill the output of any Java of this user."""
+    """Ours, with the class path; without what would change or fill the output of any Java of this user, and with a
+    locale in which Java can read every path."""
     inherited = {
         name: value for name, value in os.environ.items() if name not in {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS"}
     }
-    return inherited | {"CLASSPATH": jars.class_path}
+    return inherited | {"CLASSPATH": jars.class_path, "LC_ALL": "C.UTF-8"}

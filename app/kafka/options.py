@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.kafka.errors import KafkaError
+
 DEFAULT_PORT = 9092
 DEFAULT_CONTROLLER_PORT = 9093
 
@@ -60,7 +62,12 @@ class KafkaOptions:
 
 
 def broker_settings(options: KafkaOptions) -> dict[str, str]:
-    """The settings of a node, under the broker's names (source: Kafka 4.3's broker configuration)."""
+    """The settings of a node, under the broker's names (source: Kafka 4.3's broker configuration).
+
+    Raises `KafkaError` for a directory that Kafka would read as two.
+    """
+    if "," in str(options.directory):
+        raise KafkaError("KAFKA_DIRECTORY", f"{options.directory} has a comma, which separates directories for Kafka")
     voters = options.voters or ((options.node_id, options.controller_port),)
     replicas = options.replicas
     in_sync = 2 if replicas >= 3 else 1
@@ -129,5 +136,17 @@ _QUICK: Mapping[str, object] = {
 
 
 def settings_text(settings: Mapping[str, str]) -> str:
-    """As a Java properties file. Backslashes are doubled: the format takes a single one for an escape."""
-    return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in settings.items())
+    """As a Java properties file: Latin letters only, with a backslash as the escape."""
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    doubled = value.replace("\\", "\\\\")
+    return "".join(
+        each if each.isascii() else "".join(f"\\u{unit:04x}" for unit in _utf16_units(each)) for each in doubled
+    )
+
+
+def _utf16_units(character: str) -> tuple[int, ...]:
+    encoded = character.encode("utf-16-be")
+    return tuple(int.from_bytes(encoded[at : at + 2]) for at in range(0, len(encoded), 2))

@@ -100,16 +100,20 @@ async def _gone(broker: RunningBroker, limit_s: float) -> bool:
     return True
 
 
-def last_lines(log_file: Path, count: int = 5) -> str:
-    """The end of the broker's log, for error messages: without the stack's inner frames."""
+def last_lines(log_file: Path) -> str:
+    """The end of the broker's log, for error messages."""
     try:
         with log_file.open("rb") as file:
             file.seek(max(0, log_file.stat().st_size - 16_384))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            return telling_lines(file.read().decode("utf-8", "replace"))
     except OSError:
         return "(no log)"
-    telling = [line.strip() for line in lines if line.strip() and not line.startswith("\t")]
-    return " | ".join(telling[-count:]) or "(empty log)"
+
+
+def telling_lines(output: str, count: int = 4) -> str:
+    """The last lines of a Java program's output that are not frames of a stack."""
+    told = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("\t", "    at "))]
+    return " | ".join(told[-count:]) or "(it said nothing)"
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
