@@ -1,0 +1,281 @@
+"""The control interface under /paper/: the exchange's own books, its market, and faults. No authentication.
+
+| call | does |
+|---|---|
+| GET /paper/health | whether the books can be written, and who is connected |
+| GET /paper/stats | per endpoint: arrived, accepted, refused, faulted; stream connections and messages |
+| GET /paper/books | orders, executions, positions and wallets of each account, as exact strings; `uid`, `symbol`,
+|   | `orderId`, `orderLinkId` and `only` (comma-separated: orders,executions,positions,wallet) narrow it down |
+| GET /paper/market | each symbol's step, mid price, best prices and overrides; `symbol` narrows it down |
+| POST /paper/market | moves the market: see `MarketWish` |
+| POST /paper/faults | adds a rule (`FaultRule`); GET lists them, DELETE removes one (`id`) or all |
+| POST /paper/reset | `{"books": true, "faults": true, "stats": true, "seed": n}`: forget what is named |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Final
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from exchanges.paper.books import Books
+from exchanges.paper.exact import exactly, plain
+from exchanges.paper.faults import FaultKind, FaultRule, Faults
+from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.market import SymbolMarket
+from exchanges.paper.private_stream import PrivateStream
+from exchanges.paper.rest import RestInterface
+from exchanges.paper.rows import execution_stream_row, order_row
+from exchanges.paper.store import Selection
+from exchanges.paper.turn import Row
+from exchanges.paper.vocabulary import Side
+
+PARTS: Final = ("orders", "executions", "positions", "wallet")
+
+
+class MarketWish(BaseModel):
+    """What to do with one market (`symbol`) or, without one, with all: first the settings, then the steps.
+
+    Prices, quantities and the spread are absolute. `bids` and `asks` pin the quotes, best first, until `unpin`;
+    `requote` renews quotes that were eaten. `frozen` stops or starts the clock of the whole market.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbol: str | None = None
+    mid: Decimal | None = Field(None, gt=0)
+    spread: Decimal | None = Field(None, ge=0)
+    depth: Decimal | None = Field(None, gt=0, description="quantity of each level")
+    levels: int | None = Field(None, ge=1, le=200)
+    drawn: bool = Field(False, description="back to drawn spread, depth and number of levels")
+    bids: list[tuple[Decimal, Decimal]] | None = None
+    asks: list[tuple[Decimal, Decimal]] | None = None
+    unpin: bool = False
+    requote: bool = False
+    steps: int = Field(0, ge=0, le=100_000)
+    frozen: bool | None = None
+
+
+class ResetWish(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    books: bool = True
+    faults: bool = True
+    stats: bool = True
+    seed: int | None = None
+
+
+class ControlInterface:
+    """All of /paper/."""
+
+    def __init__(
+        self,
+        books: Books,
+        faults: Faults,
+        rest: RestInterface,
+        private: PrivateStream,
+        freeze: Callable[[bool], None],
+        is_frozen: Callable[[], bool],
+    ) -> None:
+        self._books = books
+        self._faults = faults
+        self._rest = rest
+        self._private = private
+        self._freeze = freeze
+        self._is_frozen = is_frozen
+        self._calls: dict[tuple[str, str], Callable[[web.Request], Awaitable[object]]] = {
+            ("GET", "health"): self._health,
+            ("GET", "stats"): self._stats,
+            ("GET", "books"): self._show_books,
+            ("GET", "market"): self._show_market,
+            ("POST", "market"): self._move_market,
+            ("GET", "faults"): self._show_faults,
+            ("POST", "faults"): self._add_fault,
+            ("DELETE", "faults"): self._remove_faults,
+            ("POST", "reset"): self._reset,
+        }
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one call; what is wrong with it comes back as HTTP 400 with a sentence."""
+        call = self._calls.get((request.method, request.path.removeprefix("/paper/")))
+        if call is None:
+            return _json({"error": f"NO_SUCH_CALL: {request.method} {request.path}"}, status=404)
+        try:
+            return _json(await call(request))
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False)
+            return _json({"error": "BAD_REQUEST", "details": details}, status=400)
+        except (ValueError, KeyError) as error:
+            return _json({"error": f"BAD_REQUEST: {error}"}, status=400)
+
+    async def _health(self, _request: web.Request) -> Row:
+        return {
+            "status": "ok" if self._books.failure is None else "broken",
+            "reason": self._books.failure or "",
+            "private_connections": self._private.open_sessions,
+            "market_frozen": self._is_frozen(),
+        }
+
+    async def _stats(self, _request: web.Request) -> Row:
+        return {
+            "endpoints": {name: dict(counter) for name, counter in self._rest.counters.items()},
+            "private": {
+                "connections": self._private.connections,
+                "open": self._private.open_sessions,
+                "subscribed": self._private.subscribed_sessions,
+                "messages": self._private.messages_sent,
+            },
+        }
+
+    # -- books ---------------------------------------------------------------------------------------------------
+
+    async def _show_books(self, request: web.Request) -> Row:
+        query = request.query
+        only = tuple(query.get("only", ",".join(PARTS)).split(","))
+        if unknown := set(only) - set(PARTS):
+            raise ValueError(f"unknown part {sorted(unknown)}")
+        symbol = query.get("symbol", "")
+        uids = [int(query["uid"])] if "uid" in query else list(self._books.venue.accounts)
+        accounts = [
+            self._account(
+                Selection(
+                    uid=uid,
+                    symbols=[symbol] if symbol else None,
+                    order_id=query.get("orderId", ""),
+                    order_link_id=query.get("orderLinkId", ""),
+                ),
+                only,
+            )
+            for uid in uids
+        ]
+        return {"accounts": accounts}
+
+    @exactly
+    def _account(self, wanted: Selection, only: tuple[str, ...]) -> Row:
+        """One account; orders and executions oldest first, as a ledger reads."""
+        account, store = self._books.venue.accounts[wanted.uid], self._books.store
+        shown: Row = {"uid": account.uid}
+        if "orders" in only:
+            orders = sorted(store.orders(wanted), key=lambda order: order.placed_seq)
+            shown["orders"] = [order_row(order) | {"seq": order.seq} for order in orders]
+        if "executions" in only:
+            fills = sorted(store.executions(wanted), key=lambda fill: fill.seq)
+            shown["executions"] = [execution_stream_row(f) | {"positionIdx": f.position_idx} for f in fills]
+        if "positions" in only:
+            shown["positions"] = [
+                {
+                    "symbol": position.symbol,
+                    "positionIdx": position.position_idx,
+                    "size": plain(position.size),
+                    "avg_price": plain(position.avg_price),
+                    "realised_pnl": plain(position.realised_pnl),
+                    "fees": plain(position.fees),
+                }
+                for position in account.positions.values()
+                if position.seq and wanted.symbols in (None, [position.symbol])
+            ]
+        if "wallet" in only:
+            wallet = account.wallet
+            shown["wallet"] = {
+                "coin": "USDT",
+                "deposit": plain(wallet.deposit),
+                "realised_pnl": plain(wallet.realised_pnl),
+                "fees": plain(wallet.fees),
+                "balance": plain(wallet.balance),
+                "available": plain(account.available(self._books.venue.mark_price)),
+            }
+        return shown
+
+    # -- market --------------------------------------------------------------------------------------------------
+
+    async def _show_market(self, request: web.Request) -> Row:
+        symbol = request.query.get("symbol")
+        markets = self._books.venue.markets
+        chosen = [markets[symbol]] if symbol else list(markets.values())
+        return {"frozen": self._is_frozen(), "markets": [_market_row(market) for market in chosen]}
+
+    async def _move_market(self, request: web.Request) -> Row:
+        wish = MarketWish.model_validate_json(await request.read())
+        if wish.symbol is not None and wish.symbol not in INSTRUMENTS:
+            raise ValueError(f"unknown symbol {wish.symbol}")
+        if wish.frozen is not None:
+            self._freeze(wish.frozen)
+        symbols = [wish.symbol] if wish.symbol else list(INSTRUMENTS)
+        for symbol in symbols:
+            self._apply(symbol, wish)
+        for _ in range(wish.steps):
+            for symbol in symbols:
+                self._books.venue.step(symbol)
+        await self._books.committed()
+        return {"markets": [_market_row(self._books.venue.markets[symbol]) for symbol in symbols]}
+
+    def _apply(self, symbol: str, wish: MarketWish) -> None:
+        """The settings of a wish, then the fills that the new quotes cause."""
+        market = self._books.venue.markets[symbol]
+        state = market.state
+        if wish.mid is not None:
+            market.process.set_mid(wish.mid)
+        if wish.drawn:
+            market.draw_again()
+        state.spread = wish.spread if wish.spread is not None else state.spread
+        state.level_qty = wish.depth if wish.depth is not None else state.level_qty
+        state.levels = wish.levels if wish.levels is not None else state.levels
+        if wish.unpin:
+            market.pin([], [])
+        if wish.bids is not None or wish.asks is not None:
+            market.pin(wish.bids or [], wish.asks or [])
+        touched = wish.model_fields_set - {"symbol", "steps", "frozen"}
+        if touched:
+            market.requote()
+            self._books.venue.requoted(symbol)
+
+    # -- faults and reset ----------------------------------------------------------------------------------------
+
+    async def _show_faults(self, _request: web.Request) -> Row:
+        return {"faults": self._faults.shown()}
+
+    async def _add_fault(self, request: web.Request) -> Row:
+        rule = FaultRule.model_validate_json(await request.read())
+        if rule.kind is FaultKind.DISCONNECT:
+            return {"cut": self._private.cut(rule.refuse_ms, rule.uid)}
+        return self._faults.add(rule).shown()
+
+    async def _remove_faults(self, request: web.Request) -> Row:
+        wanted = request.query.get("id")
+        return {"removed": self._faults.remove(int(wanted) if wanted is not None else None)}
+
+    async def _reset(self, request: web.Request) -> Row:
+        wish = ResetWish.model_validate_json(await request.read() or b"{}")
+        if wish.faults:
+            self._faults.remove()
+        if wish.stats:
+            self._rest.counters.clear()
+        if wish.books:
+            self._books.reset(wish.seed)
+        return {"reset": True}
+
+
+@exactly
+def _market_row(market: SymbolMarket) -> Row:
+    bid, ask = market.best(Side.BUY), market.best(Side.SELL)
+    state = market.state
+    return {
+        "symbol": state.symbol,
+        "step": state.step,
+        "mid": plain(market.mark_price),
+        "last": plain(market.last_price),
+        "bid": plain(bid) if bid is not None else "",
+        "ask": plain(ask) if ask is not None else "",
+        "pinned": state.pinned,
+        "spread": plain(state.spread) if state.spread is not None else None,
+        "depth": plain(state.level_qty) if state.level_qty is not None else None,
+        "levels": state.levels,
+    }
+
+
+def _json(answer: object, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(answer), content_type="application/json", status=status)

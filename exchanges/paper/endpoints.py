@@ -1,0 +1,168 @@
+"""What each REST endpoint does: from parsed parameters to the `result` of the envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from exchanges.paper import questions
+from exchanges.paper.admission import (
+    amendment,
+    category_of,
+    instrument_of,
+    new_order,
+    number,
+    text,
+    whole,
+)
+from exchanges.paper.exact import plain
+from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.rates import RateGroup
+from exchanges.paper.refusals import (
+    bad_parameter,
+    leverage_out_of_range,
+    leverage_unchanged,
+    mode_change_with_orders,
+    mode_change_with_position,
+    mode_unchanged,
+)
+from exchanges.paper.rows import SETTLE_COIN
+from exchanges.paper.turn import Row
+from exchanges.paper.venue import PaperVenue
+from exchanges.paper.vocabulary import ONE_WAY
+
+Fields = Mapping[str, object]
+ONE_WAY_MODE, HEDGE_MODE = 0, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`serve(venue, uid, fields)` gives the result; public endpoints get uid 0."""
+
+    name: str
+    serve: Callable[[PaperVenue, int, Fields], Row]
+    group: RateGroup = RateGroup.QUERY
+    is_public: bool = False
+
+
+def create(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    order = venue.create(uid, new_order(fields))
+    return {"orderId": order.order_id, "orderLinkId": order.order_link_id}
+
+
+def amend(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    category_of(fields)
+    instrument = instrument_of(fields)
+    wish = amendment(fields, instrument)
+    order = venue.open_order(uid, *_identity(fields), symbol=instrument.symbol, doing="replace")
+    venue.amend(order, wish)
+    return {"orderId": order.order_id, "orderLinkId": order.order_link_id}
+
+
+def cancel(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    category_of(fields)
+    symbol = instrument_of(fields).symbol
+    order = venue.open_order(uid, *_identity(fields), symbol=symbol, doing="cancel")
+    venue.cancel(order)
+    return {"orderId": order.order_id, "orderLinkId": order.order_link_id}
+
+
+def cancel_all(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    """symbol goes before baseCoin before settleCoin; one of them must be there."""
+    category_of(fields)
+    symbols = questions.symbols_of(fields, required=True)
+    cancelled = venue.cancel_all(uid, symbols)
+    return {
+        "list": [{"orderId": order.order_id, "orderLinkId": order.order_link_id} for order in cancelled],
+        "success": "1",
+    }
+
+
+def set_leverage(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    category_of(fields)
+    instrument, account = instrument_of(fields), venue.accounts[uid]
+    buy, sell = number(fields, "buyLeverage"), number(fields, "sellLeverage")
+    if not buy or not sell or buy != sell:
+        raise bad_parameter("buy leverage invalid" if not buy else "sell leverage invalid")
+    if not 1 <= buy <= instrument.max_leverage:
+        raise leverage_out_of_range(plain(instrument.max_leverage))
+    if buy == account.leverage(instrument.symbol):
+        raise leverage_unchanged()
+    account.settings.leverage[instrument.symbol] = buy
+    venue.store.put_settings(account.settings)
+    return {}
+
+
+def switch_mode(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    """One-way or hedge, for one symbol or for all of a coin, those listed later too."""
+    category_of(fields)
+    account, mode = venue.accounts[uid], whole(fields, "mode", -1)
+    if mode not in {ONE_WAY_MODE, HEDGE_MODE}:
+        raise bad_parameter("mode invalid")
+    hedged = mode == HEDGE_MODE
+    if text(fields, "symbol"):
+        symbols = [instrument_of(fields).symbol]
+    elif text(fields, "coin") == SETTLE_COIN:
+        symbols = list(INSTRUMENTS)
+    else:
+        raise bad_parameter("params error: symbol or coin required")
+    changing = [symbol for symbol in symbols if account.is_hedged(symbol) is not hedged]
+    if not changing:
+        raise mode_unchanged()
+    if any(position.symbol in changing for position in account.held()):
+        raise mode_change_with_position()
+    if any(account.open_count(symbol) for symbol in changing):
+        raise mode_change_with_orders()
+    account.settings.hedged.update(dict.fromkeys(changing, hedged))
+    venue.store.put_settings(account.settings)
+    return {}
+
+
+def _identity(fields: Fields) -> tuple[str, str]:
+    order_id, link = text(fields, "orderId"), text(fields, "orderLinkId")
+    if not (order_id or link):
+        raise bad_parameter("params error: OrderId or orderLinkId is required")
+    return order_id, link
+
+
+def _public(name: str, serve: Callable[[PaperVenue, int, Fields], Row]) -> tuple[tuple[str, str], Endpoint]:
+    return ("GET", name), Endpoint(name, serve, is_public=True)
+
+
+def _question(name: str, serve: Callable[[PaperVenue, int, Fields], Row]) -> tuple[tuple[str, str], Endpoint]:
+    return ("GET", name), Endpoint(name, serve)
+
+
+def _action(
+    name: str, serve: Callable[[PaperVenue, int, Fields], Row], group: RateGroup
+) -> tuple[tuple[str, str], Endpoint]:
+    return ("POST", name), Endpoint(name, serve, group)
+
+
+# By method and path below /v5/. A name here is also what fault rules and the counters call the endpoint.
+ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
+    [
+        _public("market/time", questions.time),
+        _public("market/instruments-info", questions.instruments_info),
+        _public("market/tickers", questions.tickers),
+        _public("market/orderbook", questions.orderbook),
+        _public("market/recent-trade", questions.recent_trades),
+        _action("order/create", create, RateGroup.CREATE),
+        _action("order/amend", amend, RateGroup.AMEND),
+        _action("order/cancel", cancel, RateGroup.CANCEL),
+        _action("order/cancel-all", cancel_all, RateGroup.CANCEL_ALL),
+        _question("order/realtime", questions.realtime),
+        _question("order/history", questions.history),
+        _question("execution/list", questions.executions),
+        _question("position/list", questions.positions),
+        _action("position/set-leverage", set_leverage, RateGroup.SETTING),
+        _action("position/switch-mode", switch_mode, RateGroup.SETTING),
+        _question("account/wallet-balance", questions.wallet_balance),
+        _question("account/info", questions.account_info),
+        _question("account/fee-rate", questions.fee_rate),
+        _question("user/query-api", questions.query_api),
+        _question("asset/coin/query-info", questions.coin_info),
+    ]
+)
+__all__ = ["ENDPOINTS", "HEDGE_MODE", "ONE_WAY", "ONE_WAY_MODE", "Endpoint"]

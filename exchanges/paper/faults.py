@@ -1,0 +1,172 @@
+"""Faults on order: rules that tell the exchange when to misbehave, and how.
+
+A rule names a kind, says what it applies to (endpoint, topic, symbol, account; each may be left out), and how often: at
+most `count` times, after `skip` occasions, with `probability` drawn from `seed`. Rules are tried in the order in which
+they were given; of those that replace the reply, the first that fires wins.
+"""
+
+from __future__ import annotations
+
+import random
+from enum import StrEnum
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. `before` means the exchange has not looked at the call; `after`: it has done all of it."""
+
+    LATENCY = "latency"  # wait delay_ms, then serve the call
+    TIMEOUT_BEFORE_ACCEPT = "timeout_before_accept"  # do nothing and never answer
+    TIMEOUT_AFTER_ACCEPT = "timeout_after_accept"  # do it and never answer
+    ERROR_5XX_BEFORE = "error_5xx_before"  # HTTP 502 with a page of HTML, nothing done
+    ERROR_5XX_AFTER = "error_5xx_after"  # the same page, all done
+    ERROR_CODE_BEFORE = "error_code_before"  # retCode `code`, nothing done
+    ERROR_CODE_AFTER = "error_code_after"  # retCode `code`, all done
+    RESET_BEFORE = "reset_before"  # connection reset, nothing done
+    RESET_MID_REPLY = "reset_mid_reply"  # all done, connection reset after half of the reply
+    CUT_JSON = "cut_json"  # all done, a complete HTTP reply whose JSON ends in the middle
+    SLOW_REPLY = "slow_reply"  # all done, the reply trickles at bytes_per_s
+    RATE_LIMITED = "rate_limited"  # retCode 10006 with its headers, nothing done
+    IP_BANNED = "ip_banned"  # HTTP 403, nothing done
+    DUPLICATE_STREAM = "duplicate_stream"  # send a private message `times` more
+    DROP_STREAM = "drop_stream"  # never send it
+    DELAY_STREAM = "delay_stream"  # send it delay_ms later; what comes after it overtakes
+    REORDER_STREAM = (
+        "reorder_stream"  # hold it back until `times` later ones have gone out, or delay_ms are over
+    )
+    DISCONNECT = "disconnect"  # cut the private connections now; refuse new ones for refuse_ms
+    CLOCK_SKEW = (
+        "clock_skew"  # the exchange's clock is skew_ms ahead (negative: behind) while the rule stands
+    )
+
+
+STREAM_KINDS: Final = frozenset({
+    FaultKind.DUPLICATE_STREAM, FaultKind.DROP_STREAM, FaultKind.DELAY_STREAM, FaultKind.REORDER_STREAM,
+})  # fmt: skip
+STANDING_KINDS: Final = frozenset({FaultKind.DISCONNECT, FaultKind.CLOCK_SKEW})
+
+
+class FaultRule(BaseModel):
+    """One rule, as it is posted. Unknown fields are refused, so that a typing error cannot make a test pass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: FaultKind
+    endpoint: str | None = Field(None, description="such as order/create; without /v5/")
+    topic: str | None = Field(None, description="order, execution, position or wallet; stream faults only")
+    symbol: str | None = None
+    uid: int | None = None
+    probability: float = Field(1.0, ge=0, le=1)
+    count: int | None = Field(None, ge=1, description="fires at most so often; absent: without end")
+    skip: int = Field(0, ge=0, description="lets so many occasions pass first")
+    seed: int = 0
+    delay_ms: int = Field(0, ge=0)
+    hold_ms: int = Field(
+        60_000, gt=0, description="a reply that never comes: the connection is cut after this"
+    )
+    times: int = Field(1, ge=1)
+    refuse_ms: int = Field(0, ge=0)
+    skew_ms: int = 0
+    code: int = 10016
+    message: str = "Server error."
+    status: int = Field(502, ge=500, le=599)
+    retry_after_ms: int = Field(1000, ge=0, description="rate_limited: how far away the reset time is")
+    bytes_per_s: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.topic is not None and self.kind not in STREAM_KINDS:
+            raise ValueError(f"TOPIC_WITHOUT_STREAM: kind={self.kind} has no topic")
+        if self.endpoint is not None and self.kind in STREAM_KINDS | STANDING_KINDS:
+            raise ValueError(f"ENDPOINT_WITHOUT_CALL: kind={self.kind} has no endpoint")
+        return self
+
+
+class ActiveFault:
+    """A rule that stands, with what it has seen and done."""
+
+    def __init__(self, fault_id: int, rule: FaultRule) -> None:
+        self.fault_id = fault_id
+        self.rule = rule
+        self.seen = 0
+        self.fired = 0
+        self._random = random.Random(rule.seed)  # noqa: S311 -- repeatable by intent
+
+    def fires(self) -> bool:
+        """Count an occasion that the rule applies to, and say whether it strikes."""
+        self.seen += 1
+        if self.seen <= self.rule.skip or self.is_spent:
+            return False
+        if self.rule.probability < 1 and self._random.random() >= self.rule.probability:
+            return False
+        self.fired += 1
+        return True
+
+    @property
+    def is_spent(self) -> bool:
+        return self.rule.count is not None and self.fired >= self.rule.count
+
+    def shown(self) -> dict[str, object]:
+        return {"id": self.fault_id, "seen": self.seen, "fired": self.fired} | self.rule.model_dump(
+            mode="json"
+        )
+
+
+class Faults:
+    """The rules that stand."""
+
+    def __init__(self) -> None:
+        self._active: list[ActiveFault] = []
+        self._last_id = 0
+
+    def add(self, rule: FaultRule) -> ActiveFault:
+        self._last_id += 1
+        fault = ActiveFault(self._last_id, rule)
+        self._active.append(fault)
+        return fault
+
+    def remove(self, fault_id: int | None = None) -> int:
+        """Remove one rule, or all (None). Gives the number removed."""
+        before = len(self._active)
+        self._active = [
+            fault for fault in self._active if fault_id is not None and fault.fault_id != fault_id
+        ]
+        return before - len(self._active)
+
+    def shown(self) -> list[dict[str, object]]:
+        return [fault.shown() for fault in self._active]
+
+    @property
+    def skew_ms(self) -> int:
+        """How far ahead the exchange's clock is."""
+        return sum(fault.rule.skew_ms for fault in self._active if fault.rule.kind is FaultKind.CLOCK_SKEW)
+
+    def for_call(self, endpoint: str, symbol: str, uid: int | None) -> list[FaultRule]:
+        """The rules that strike a REST call."""
+        if not self._active:
+            return []
+        return [
+            fault.rule
+            for fault in self._active
+            if fault.rule.kind not in STREAM_KINDS | STANDING_KINDS
+            and fault.rule.endpoint in {None, endpoint}
+            and fault.rule.symbol in {None, symbol}
+            and fault.rule.uid in {None, uid}
+            and fault.fires()
+        ]
+
+    def for_message(self, topic: str, symbol: str, uid: int) -> list[FaultRule]:
+        """The rules that strike a message of the private stream."""
+        if not self._active:
+            return []
+        return [
+            fault.rule
+            for fault in self._active
+            if fault.rule.kind in STREAM_KINDS
+            and fault.rule.topic in {None, topic}
+            and fault.rule.symbol in {None, symbol}
+            and fault.rule.uid in {None, uid}
+            and fault.fires()
+        ]

@@ -1,0 +1,76 @@
+"""Requests per second of an account, by group of endpoints, over a rolling second; told with every reply."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+from typing import Final
+
+from exchanges.paper.options import RateLimits
+
+WINDOW_MS: Final = 1000
+
+
+class RateGroup(StrEnum):
+    """Endpoints that share a limit. Cancels have a bucket of their own, as on the venue."""
+
+    CREATE = "create"
+    AMEND = "amend"
+    CANCEL = "cancel"
+    CANCEL_ALL = "cancel-all"
+    QUERY = "query"
+    SETTING = "setting"
+
+
+# What the venue documents, shown in the headers where no limit is enforced.
+_DOCUMENTED: Final = {
+    RateGroup.CREATE: 10, RateGroup.AMEND: 10, RateGroup.CANCEL: 10, RateGroup.CANCEL_ALL: 10,
+    RateGroup.QUERY: 50, RateGroup.SETTING: 10,
+}  # fmt: skip
+
+
+class RateVerdict:
+    """The state of a bucket after one request: what the three headers say, and whether the request was over it."""
+
+    __slots__ = ("allowed", "limit", "remaining", "reset_at_ms")
+
+    def __init__(self, limit: int, remaining: int, reset_at_ms: int, *, allowed: bool) -> None:
+        self.limit = limit
+        self.remaining = remaining
+        self.reset_at_ms = reset_at_ms
+        self.allowed = allowed
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "X-Bapi-Limit": str(self.limit),
+            "X-Bapi-Limit-Status": str(self.remaining),
+            "X-Bapi-Limit-Reset-Timestamp": str(self.reset_at_ms),
+        }
+
+
+class RateCounters:
+    """Rolling counters per account and group."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        orders, queries, settings = limits.orders_per_s, limits.queries_per_s, limits.settings_per_s
+        self._enforced: dict[RateGroup, int | None] = {
+            RateGroup.CREATE: orders,
+            RateGroup.AMEND: orders,
+            RateGroup.CANCEL: orders,
+            RateGroup.CANCEL_ALL: orders,
+            RateGroup.QUERY: queries,
+            RateGroup.SETTING: settings,
+        }
+        self._seen: dict[tuple[int, RateGroup], deque[int]] = {}
+
+    def count(self, uid: int, group: RateGroup, now_ms: int) -> RateVerdict:
+        """Count one request; a request over the limit is refused and not counted."""
+        seen = self._seen.setdefault((uid, group), deque())
+        while seen and seen[0] <= now_ms - WINDOW_MS:
+            seen.popleft()
+        enforced = self._enforced[group]
+        limit = enforced if enforced is not None else _DOCUMENTED[group]
+        if enforced is not None and len(seen) >= enforced:
+            return RateVerdict(limit, 0, seen[0] + WINDOW_MS, allowed=False)
+        seen.append(now_ms)
+        return RateVerdict(limit, max(0, limit - len(seen)), now_ms, allowed=True)

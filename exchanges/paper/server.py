@@ -1,0 +1,174 @@
+"""The paper exchange as a server: REST, private and public WebSocket and the control interface on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Final, Self
+
+from aiohttp import web
+
+from exchanges.paper.books import Books
+from exchanges.paper.control import ControlInterface
+from exchanges.paper.faults import Faults
+from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.options import DEFAULT_MARKET_INTERVAL_S, PaperOptions
+from exchanges.paper.private_stream import PrivateStream
+from exchanges.paper.public_stream import PublicStream
+from exchanges.paper.rates import RateCounters
+from exchanges.paper.refusals import Refusal
+from exchanges.paper.rest import ConnectionDropped, RestInterface
+from exchanges.paper.signing import KeyRing
+
+log = logging.getLogger(__name__)
+
+STOP_S: Final = 1.0  # how long clients may take to hang up
+BACKLOG: Final = 1024
+MAX_BODY_BYTES: Final = 1024 * 1024
+NS_PER_MS: Final = 1_000_000
+
+
+class PaperExchange:
+    """A paper exchange. `start` opens the port and gives it in `port`; `stop` closes everything in about a second.
+
+    Raises `OSError` from `start` if the port is taken, `sqlite3.Error` if the books cannot be opened.
+    """
+
+    def __init__(self, options: PaperOptions | None = None) -> None:
+        self.options = options or PaperOptions()
+        self.port = self.options.port
+        self.faults = Faults()
+        self._runner: web.AppRunner | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._frozen = self.options.market_interval_s == 0
+        self._books: Books | None = None
+
+    @property
+    def url(self) -> str:
+        """Where REST is, such as http://127.0.0.1:9101."""
+        return f"http://{self._connectable_host}:{self.port}"
+
+    @property
+    def stream_url(self) -> str:
+        """Where the WebSockets are, such as ws://127.0.0.1:9101."""
+        return f"ws://{self._connectable_host}:{self.port}"
+
+    @property
+    def _connectable_host(self) -> str:
+        return "127.0.0.1" if self.options.host in {"0.0.0.0", "::", ""} else self.options.host
+
+    @property
+    def books(self) -> Books:
+        """The venue and its books, for tests in the same process. Raises `RuntimeError` before `start`."""
+        if self._books is None:
+            raise RuntimeError("NOT_STARTED: the paper exchange has no books yet")
+        return self._books
+
+    def now_ns(self) -> int:
+        """The exchange's clock: the wall clock, and ahead of it by what the fault rules say."""
+        return time.time_ns() + self.faults.skew_ms * NS_PER_MS
+
+    async def start(self) -> None:
+        """Open the books and the port, and set the market going."""
+        options = self.options
+        self._stopping.clear()
+        self._books = books = Books(options, self.now_ns)
+        keys = KeyRing(options.keys)
+        self._private = PrivateStream(keys, self.faults, self.now_ns, options.ack_delay_s)
+        self._public = PublicStream(books, self.now_ns, options.ack_delay_s)
+        self._rest = RestInterface(
+            books,
+            keys,
+            self.faults,
+            RateCounters(options.rate_limits),
+            self.now_ns,
+            self._stopping,
+            options.latency_s,
+        )
+        self._control = ControlInterface(
+            books, self.faults, self._rest, self._private, self._set_frozen, lambda: self._frozen
+        )
+        books.listen(self._private.publish)
+        books.check_and_flush()
+        await self._open_port()
+        self._tasks = [
+            asyncio.create_task(self._run_market(), name="paper-market"),
+            asyncio.create_task(self._run_public(), name="paper-public"),
+        ]
+        log.info("paper exchange at %s, seed %d", self.url, options.seed)
+
+    async def _open_port(self) -> None:
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._dispatch)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S, keepalive_timeout=75.0)
+        await runner.setup()
+        site = web.TCPSite(runner, self.options.host, self.options.port, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            self.books.close()
+            raise
+        self._runner = runner
+        self.port = int(runner.addresses[0][1])
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        try:
+            if path == "/v5/private":
+                return await self._private.handle(request)
+            if path == "/v5/public/linear":
+                return await self._public.handle(request)
+            if path.startswith("/v5/"):
+                return await self._rest.handle(request)
+            return await self._control.handle(request)
+        except ConnectionDropped:
+            return web.Response()  # goes nowhere: the connection is gone
+
+    async def stop(self) -> None:
+        """Close connections, port and books."""
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        if self._runner is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await asyncio.gather(self._private.close(), self._public.close())
+            await self._runner.cleanup()
+            self._runner = None
+        if self._books is not None:
+            self._books.close()
+            self._books = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _set_frozen(self, frozen: bool) -> None:
+        self._frozen = frozen
+
+    async def _run_market(self) -> None:
+        """Move every market once per interval, the symbols spread over it so that the loop is never held up."""
+        interval_s = self.options.market_interval_s or DEFAULT_MARKET_INTERVAL_S
+        pause_s = interval_s / len(INSTRUMENTS)
+        while True:
+            for symbol in INSTRUMENTS:
+                await asyncio.sleep(pause_s)
+                if self._frozen:
+                    continue
+                self.books.venue.step(symbol)
+                with contextlib.suppress(Refusal):  # broken books are told to every caller
+                    await self.books.committed()
+
+    async def _run_public(self) -> None:
+        while True:
+            await asyncio.sleep(self.options.public_interval_s)
+            self._public.publish_changes()

@@ -1,0 +1,285 @@
+"""The books on disk: SQLite with a write-ahead log, one transaction for everything that a turn of the event loop did.
+
+The exchange acknowledges only what has been committed. With `synchronous=NORMAL` a commit reaches the operating system
+before the acknowledgement: the books survive a `kill -9` of the process (a power cut may take the last moments).
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from exchanges.paper.accounts import AccountSettings
+from exchanges.paper.ledger import Position, Wallet
+from exchanges.paper.orders import Execution, Order
+from exchanges.paper.quotes import MarketState
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS orders (
+  order_id TEXT PRIMARY KEY, uid INTEGER NOT NULL, symbol TEXT NOT NULL, order_link_id TEXT NOT NULL,
+  status TEXT NOT NULL, is_open INTEGER NOT NULL, is_filled INTEGER NOT NULL, placed_seq INTEGER NOT NULL,
+  seq INTEGER NOT NULL, created_at_ns INTEGER NOT NULL, updated_at_ns INTEGER NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS orders_by_link ON orders (uid, order_link_id) WHERE order_link_id <> '';
+CREATE INDEX IF NOT EXISTS orders_by_placing ON orders (uid, placed_seq);
+CREATE INDEX IF NOT EXISTS orders_open ON orders (placed_seq) WHERE is_open = 1;
+CREATE TABLE IF NOT EXISTS executions (
+  seq INTEGER PRIMARY KEY, exec_id TEXT NOT NULL UNIQUE, uid INTEGER NOT NULL, symbol TEXT NOT NULL,
+  order_id TEXT NOT NULL, order_link_id TEXT NOT NULL, executed_at_ns INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS executions_by_order ON executions (order_id);
+CREATE INDEX IF NOT EXISTS executions_by_uid ON executions (uid, seq);
+CREATE TABLE IF NOT EXISTS positions (
+  uid INTEGER NOT NULL, symbol TEXT NOT NULL, position_idx INTEGER NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (uid, symbol, position_idx)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS wallets (uid INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS settings (uid INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS markets (symbol TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+Body = TypeVar("Body")
+
+_TABLES: Final = ("orders", "executions", "positions", "wallets", "settings", "markets", "meta")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows of an account to read, newest first; None or "" leaves a condition out. Times in nanoseconds."""
+
+    uid: int
+    symbols: Sequence[str] | None = None
+    order_id: str = ""
+    order_link_id: str = ""
+    status: str = ""
+    from_ns: int | None = None
+    until_ns: int | None = None
+    below_seq: int | None = None
+    closed_only: bool = False
+    unfilled_from_ns: int | None = None
+    limit: int | None = None
+
+
+class Store:
+    """The books. Writing is collected in memory until `flush`; every question flushes first, so it sees all."""
+
+    def __init__(self, path: Path | None) -> None:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA cache_size=-65536")
+        self._db.executescript(_SCHEMA)
+        self._json = msgspec.json.Encoder()
+        self._orders: dict[str, Order] = {}
+        self._links: set[tuple[int, str]] = set()
+        self._executions: list[Execution] = []
+        self._positions: dict[tuple[int, str, int], Position] = {}
+        self._wallets: dict[int, Wallet] = {}
+        self._settings: dict[int, AccountSettings] = {}
+        self._markets: dict[str, MarketState] = {}
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_dirty(self) -> bool:
+        return bool(
+            self._orders
+            or self._executions
+            or self._positions
+            or self._wallets
+            or self._settings
+            or self._markets
+        )
+
+    def put_order(self, order: Order) -> None:
+        self._orders[order.order_id] = order
+        if order.order_link_id:
+            self._links.add((order.uid, order.order_link_id))
+
+    def add_execution(self, execution: Execution) -> None:
+        self._executions.append(execution)
+
+    def put_position(self, position: Position) -> None:
+        self._positions[position.uid, position.symbol, position.position_idx] = position
+
+    def put_wallet(self, wallet: Wallet) -> None:
+        self._wallets[wallet.uid] = wallet
+
+    def put_settings(self, settings: AccountSettings) -> None:
+        self._settings[settings.uid] = settings
+
+    def put_market(self, state: MarketState) -> None:
+        self._markets[state.symbol] = state
+
+    def flush(self) -> None:
+        """Commit everything collected, in one transaction. Raises `sqlite3.Error`; then nothing of it is written."""
+        if not self.is_dirty:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._write()
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+        for collected in (self._orders, self._links, self._executions, self._positions, self._wallets):
+            collected.clear()
+        self._settings.clear()
+        self._markets.clear()
+
+    def _write(self) -> None:
+        write = self._db.executemany
+        write(
+            "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            map(self._order, self._orders.values()),
+        )
+        write("INSERT INTO executions VALUES (?,?,?,?,?,?,?,?)", map(self._execution, self._executions))
+        write(
+            "INSERT OR REPLACE INTO positions VALUES (?,?,?,?)",
+            ((p.uid, p.symbol, p.position_idx, self._body(p)) for p in self._positions.values()),
+        )
+        write(
+            "INSERT OR REPLACE INTO wallets VALUES (?,?)",
+            ((w.uid, self._body(w)) for w in self._wallets.values()),
+        )
+        write(
+            "INSERT OR REPLACE INTO settings VALUES (?,?)",
+            ((s.uid, self._body(s)) for s in self._settings.values()),
+        )
+        write(
+            "INSERT OR REPLACE INTO markets VALUES (?,?)",
+            ((m.symbol, self._body(m)) for m in self._markets.values()),
+        )
+
+    def _order(self, order: Order) -> tuple[object, ...]:
+        return (
+            order.order_id, order.uid, order.symbol, order.order_link_id, order.status.value,
+            int(order.status.is_open), int(bool(order.cum_qty)), order.placed_seq, order.seq, order.created_at_ns,
+            order.updated_at_ns, self._body(order),
+        )  # fmt: skip
+
+    def _execution(self, execution: Execution) -> tuple[object, ...]:
+        return (
+            execution.seq, execution.exec_id, execution.uid, execution.symbol, execution.order_id,
+            execution.order_link_id, execution.executed_at_ns, self._body(execution),
+        )  # fmt: skip
+
+    def _body(self, row: msgspec.Struct) -> str:
+        return self._json.encode(row).decode()
+
+    def clear(self) -> None:
+        """Forget everything, the salt of the ids too."""
+        for collected in (self._orders, self._links, self._executions, self._positions, self._wallets):
+            collected.clear()
+        self._settings.clear()
+        self._markets.clear()
+        self._db.execute("BEGIN IMMEDIATE")
+        for table in _TABLES:
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 -- names from the constant above
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file. What was not flushed is not written."""
+        self._db.close()
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def salt(self, wanted: str | None) -> str:
+        """What makes the ids of these books their own: kept from the first opening on."""
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'salt'").fetchone()
+        if row is not None:
+            return str(row[0])
+        salt = wanted if wanted is not None else secrets.token_hex(8)
+        self._db.execute("INSERT INTO meta VALUES ('salt', ?)", (salt,))
+        return salt
+
+    def last_seq(self) -> int:
+        """The highest sequence number in the books."""
+        sql = "SELECT MAX((SELECT IFNULL(MAX(seq), 0) FROM orders), (SELECT IFNULL(MAX(seq), 0) FROM executions))"
+        return int(self._db.execute(sql).fetchone()[0])
+
+    def knows_link(self, uid: int, order_link_id: str) -> bool:
+        """True if the account has ever used this link id."""
+        if (uid, order_link_id) in self._links:
+            return True
+        sql = "SELECT 1 FROM orders WHERE uid = ? AND order_link_id = ?"
+        return self._db.execute(sql, (uid, order_link_id)).fetchone() is not None
+
+    def open_orders(self) -> Iterator[Order]:
+        """All open orders in the order of their arrival."""
+        return self._read("SELECT body FROM orders WHERE is_open = 1 ORDER BY placed_seq", (), Order)
+
+    def wallets(self) -> dict[int, Wallet]:
+        return {wallet.uid: wallet for wallet in self._read("SELECT body FROM wallets", (), Wallet)}
+
+    def settings(self) -> dict[int, AccountSettings]:
+        return {row.uid: row for row in self._read("SELECT body FROM settings", (), AccountSettings)}
+
+    def positions(self) -> Iterator[Position]:
+        return self._read("SELECT body FROM positions", (), Position)
+
+    def market_states(self) -> dict[str, MarketState]:
+        return {state.symbol: state for state in self._read("SELECT body FROM markets", (), MarketState)}
+
+    def orders(self, wanted: Selection) -> list[Order]:
+        """Orders by placing, newest first."""
+        where, values = _conditions(wanted, "placed_seq", "created_at_ns")
+        if wanted.status:
+            where.append("status = ?")
+            values.append(wanted.status)
+        if wanted.closed_only:
+            where.append("is_open = 0")
+        if wanted.unfilled_from_ns is not None:
+            where.append("(is_filled = 1 OR is_open = 1 OR updated_at_ns >= ?)")
+            values.append(wanted.unfilled_from_ns)
+        return list(self._select("orders", where, values, "placed_seq", wanted.limit, Order))
+
+    def executions(self, wanted: Selection) -> list[Execution]:
+        """Fills, newest first."""
+        where, values = _conditions(wanted, "seq", "executed_at_ns")
+        return list(self._select("executions", where, values, "seq", wanted.limit, Execution))
+
+    def _select(
+        self,
+        table: str,
+        where: list[str],
+        values: list[object],
+        order_by: str,
+        limit: int | None,
+        kind: type[Body],
+    ) -> Iterator[Body]:
+        sql = f"SELECT body FROM {table} WHERE {' AND '.join(where)} ORDER BY {order_by} DESC LIMIT ?"  # noqa: S608 -- only names from this module
+        return self._read(sql, (*values, -1 if limit is None else limit), kind)
+
+    def _read(self, sql: str, values: Sequence[object], kind: type[Body]) -> Iterator[Body]:
+        self.flush()
+        decode = msgspec.json.Decoder(kind).decode
+        for (body,) in self._db.execute(sql, tuple(values)).fetchall():
+            yield decode(body)
+
+
+def _conditions(wanted: Selection, seq_column: str, time_column: str) -> tuple[list[str], list[object]]:
+    where: list[str] = ["uid = ?"]
+    values: list[object] = [wanted.uid]
+    if wanted.symbols is not None:
+        where.append(f"symbol IN ({','.join('?' * len(wanted.symbols))})")
+        values.extend(wanted.symbols)
+    for column, operator, value in (
+        ("order_id", "=", wanted.order_id or None),
+        ("order_link_id", "=", wanted.order_link_id or None),
+        (time_column, ">=", wanted.from_ns),
+        (time_column, "<=", wanted.until_ns),
+        (seq_column, "<", wanted.below_seq),
+    ):
+        if value is not None:
+            where.append(f"{column} {operator} ?")
+            values.append(value)
+    return where, values

@@ -1,0 +1,46 @@
+"""What one operation of the exchange has changed, until it is written to the books and told to the streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from exchanges.paper.ledger import Position
+from exchanges.paper.orders import Execution, Order
+
+Row = dict[str, object]
+
+
+class StreamMessage(NamedTuple):
+    """One message for the private streams of an account, as it stood when the event happened."""
+
+    uid: int
+    topic: str
+    symbol: str
+    message_id: str
+    created_at_ms: int
+    rows: list[Row]
+
+
+@dataclass(slots=True)
+class Turn:
+    """Orders, executions, positions and wallets that an operation touched, each once, in the order of first touch."""
+
+    at_ns: int
+    orders: dict[str, Order] = field(default_factory=dict)
+    executions: list[Execution] = field(default_factory=list)
+    positions: dict[tuple[int, str, int], Position] = field(default_factory=dict)
+    uids: dict[int, None] = field(default_factory=dict)
+
+    def touch(self, order: Order, position: Position) -> None:
+        self.orders[order.order_id] = order
+        self.positions[position.uid, position.symbol, position.position_idx] = position
+        self.uids[order.uid] = None
+
+    def executions_of(self) -> Mapping[str, list[Execution]]:
+        """The executions by order id."""
+        found: dict[str, list[Execution]] = {}
+        for execution in self.executions:
+            found.setdefault(execution.order_id, []).append(execution)
+        return found

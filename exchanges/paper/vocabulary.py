@@ -1,0 +1,73 @@
+"""The words of the protocol: the enumerations of Bybit v5 that the paper exchange speaks."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    BUY = "Buy"
+    SELL = "Sell"
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    @property
+    def sign(self) -> int:
+        """What one unit bought or sold adds to a signed position."""
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "Market"
+    LIMIT = "Limit"
+
+
+class TimeInForce(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+    POST_ONLY = "PostOnly"
+
+
+class Status(StrEnum):
+    """`orderStatus`. On derivatives a cancelled order may have executed in part; there is no state of its own."""
+
+    NEW = "New"
+    PARTIALLY_FILLED = "PartiallyFilled"
+    FILLED = "Filled"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_open(self) -> bool:
+        return self in {Status.NEW, Status.PARTIALLY_FILLED}
+
+
+class CancelType(StrEnum):
+    UNKNOWN = "UNKNOWN"
+    BY_USER = "CancelByUser"
+    BY_REDUCE_ONLY = "CancelByReduceOnly"
+
+
+class RejectReason(StrEnum):
+    """`rejectReason`. Anything but `EC_NoError` does not mean that the order was rejected."""
+
+    NO_ERROR = "EC_NoError"
+    USER_CANCEL = "EC_PerCancelRequest"
+    POST_ONLY_WOULD_TAKE = "EC_PostOnlyWillTakeLiquidity"
+    NO_IMMEDIATE_QTY = "EC_NoImmediateQtyToFill"
+    NOT_ENOUGH_QTY = "EC_NoEnoughQtyToFill"
+    NO_FULL_FILL = "EC_CancelForNoFullFill"
+    OTHERS = "EC_Others"
+
+
+class Category(StrEnum):
+    LINEAR = "linear"
+    SPOT = "spot"
+    INVERSE = "inverse"
+    OPTION = "option"
+
+
+# Position index of the one-way mode and of the two sides of the hedge mode.
+ONE_WAY, HEDGE_BUY, HEDGE_SELL = 0, 1, 2
