@@ -16,7 +16,7 @@ import msgspec
 
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
-from domain.updates import Call, FillReport, OrderReport, Update
+from domain.updates import Call, FillReport, OrderReport, Origin, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +101,27 @@ class Trading(Protocol):
     async def cancel(self, ref: OrderRef) -> None:
         """Ask for the order to be cancelled. Raises `NotFoundOrTooLate` when there is no open order."""
 
-    async def order(self, ref: OrderRef) -> OrderReport | None:
+    async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
         """The order's row, from wherever the venue keeps it (open, recent, history). None proves no absence."""
 
-    async def open_orders(self, category: str, symbol: str | None = None) -> Sequence[OrderReport]:
+    async def open_orders(
+        self, category: str, symbol: str | None = None, *, origin: Origin = Origin.REST
+    ) -> Sequence[OrderReport]:
         """All open orders, every page."""
 
+    async def closed_orders(
+        self, category: str, *, since_ns: int, symbol: str | None = None, origin: Origin = Origin.REST
+    ) -> Sequence[OrderReport]:
+        """Orders that ended since a venue time, as far as the venue still lists them, every page."""
+
     async def executions(
-        self, category: str, *, since_ns: int, symbol: str | None = None, ref: OrderRef | None = None
+        self,
+        category: str,
+        *,
+        since_ns: int,
+        symbol: str | None = None,
+        ref: OrderRef | None = None,
+        origin: Origin = Origin.REST,
     ) -> Sequence[FillReport]:
         """Executions since a venue time, oldest first, every page."""
 

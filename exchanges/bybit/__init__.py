@@ -1,0 +1,1 @@
+"""Bybit v5: orders and questions over REST, the account's stream over WebSocket."""

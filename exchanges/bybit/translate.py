@@ -1,0 +1,238 @@
+"""Orders and executions: from our words to Bybit's and back.
+
+Rows of REST and messages of the stream have the same fields, so one translation serves both. Canonical symbols are
+Bybit's own, in upper case. Source: Bybit v5, "Place Order", "Get Open & Closed Orders", "Get Trade History".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.errors import InvalidInput
+from domain.instruments import Instrument
+from domain.money import ZERO, plain
+from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
+from domain.updates import FillKind, FillReport, OrderReport, Origin
+from exchanges.bybit import vocabulary as words
+from exchanges.bybit.rows import Row
+from exchanges.venue import NewOrder, OrderRef
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every report carries and no row tells. `category` is used when the row has none."""
+
+    venue: str
+    account: str
+    origin: Origin
+    received_ns: int
+    category: str = ""
+    hedge: bool = False
+
+    def instrument(self, row: Row) -> Instrument:
+        """The row's instrument."""
+        return Instrument(self.venue, row.text("category") or self.category, row.need("symbol").upper())
+
+
+# -- requests --------------------------------------------------------------------------------------------------------
+
+
+def create_body(order: NewOrder) -> dict[str, object]:
+    """Body of `order/create`. Market orders are IOC at this venue, and on spot their quantity is said to be base
+    coin, as a market buy would count in quote coin otherwise. Spot knows neither position sides nor reduce-only."""
+    category = order.instrument.category
+    body: dict[str, object] = {
+        "category": category,
+        "symbol": order.instrument.symbol,
+        "side": words.NAME_OF_SIDE[order.side],
+        "orderType": "Market" if order.order_type is OrderType.MARKET else "Limit",
+        "qty": plain(order.quantity),
+        "timeInForce": _time_in_force(order),
+        "orderLinkId": order.client_order_id,
+    }
+    if order.order_type is OrderType.LIMIT:
+        if order.price is None:
+            raise InvalidInput("NO_PRICE", [f"price: limit order {order.client_order_id} has none"])
+        body["price"] = plain(order.price)
+    elif category == "spot":
+        body["marketUnit"] = "baseCoin"
+    if category != "spot":
+        body["positionIdx"] = words.POSITION_INDEX_OF[order.position_side]
+        body["reduceOnly"] = order.reduce_only
+    return body
+
+
+def _time_in_force(order: NewOrder) -> str:
+    if order.order_type is OrderType.MARKET:
+        return "IOC"
+    return "PostOnly" if order.post_only else order.time_in_force.value
+
+
+def reference(ref: OrderRef) -> dict[str, str]:
+    """Fields that address an order; the venue's id wins, as it does at the venue."""
+    fields = {"category": ref.instrument.category, "symbol": ref.instrument.symbol}
+    if ref.venue_order_id:
+        fields["orderId"] = ref.venue_order_id
+    elif ref.client_order_id:
+        fields["orderLinkId"] = ref.client_order_id
+    else:
+        raise InvalidInput("NO_ORDER_ID", ["an order is addressed by our id or by the venue's"])
+    return fields
+
+
+def amend_body(ref: OrderRef, *, quantity: Decimal | None, price: Decimal | None) -> dict[str, str]:
+    """Body of `order/amend`; the quantity is the new total. Raises `InvalidInput` when it asks for nothing."""
+    body = reference(ref)
+    if quantity is not None:
+        body["qty"] = plain(quantity)
+    if price is not None:
+        body["price"] = plain(price)
+    if quantity is None and price is None:
+        raise InvalidInput("NOTHING_TO_AMEND", ["neither a quantity nor a price is given"])
+    return body
+
+
+# -- orders ----------------------------------------------------------------------------------------------------------
+
+
+def order_report(row: Row, context: Context, *, told_ms: int = 0) -> OrderReport:
+    """An order's row. `told_ms` is the message's time, for a row without its own.
+
+    Raises `InvalidInput` when a field that matters cannot be read, an unknown status included.
+    """
+    instrument = context.instrument(row)
+    side = _side(row)
+    order_type = OrderType.MARKET if row.need("orderType") == "Market" else OrderType.LIMIT
+    status = row.need("orderStatus")
+    if status not in words.STATE_OF:
+        raise InvalidInput("UNREADABLE_ROW", [f"orderStatus: {status:.40} is not a status we know"])
+    state, quantity = _state_and_quantity(row, instrument.category, side, order_type, status)
+    ended_short = state.terminal and state is not VenueState.FILLED
+    time_in_force = row.text("timeInForce")
+    return OrderReport(
+        instrument=instrument,
+        account=context.account,
+        origin=context.origin,
+        received_ns=context.received_ns,
+        client_order_id=row.text("orderLinkId"),
+        venue_order_id=row.need("orderId"),
+        state=state,
+        raw_status=status,
+        side=side,
+        order_type=order_type,
+        quantity=quantity,
+        price=row.need_amount("price") if order_type is OrderType.LIMIT else None,
+        cumulative=_cumulative(row, instrument, side),
+        updated_ns=row.time_ns("updatedTime") or told_ms * 1_000_000 or row.time_ns("createdTime"),
+        created_ns=row.time_ns("createdTime"),
+        reason=words.end_reason(row.text("rejectReason"), row.text("cancelType")) if ended_short else "",
+        time_in_force=(
+            TimeInForce.IOC
+            if order_type is OrderType.MARKET
+            else words.TIME_IN_FORCE_OF.get(time_in_force, TimeInForce.GTC)
+        ),
+        reduce_only=row.flag("reduceOnly") or False,
+        post_only=time_in_force in words.POST_ONLY,
+        position_side=words.POSITION_SIDE_OF.get(row.whole("positionIdx"), PositionSide.NET),
+    )
+
+
+def _state_and_quantity(
+    row: Row, category: str, side: Side, order_type: OrderType, status: str
+) -> tuple[VenueState, Decimal]:
+    """The order's state, and its total quantity in base coin.
+
+    A spot market buy counts in quote coin unless it said otherwise. It has no quantity in base coin before its end
+    (given as 0: unknown), and ends `PartiallyFilledCanceled` with dust that bought nothing: that is an order done,
+    and its quantity is what it bought.
+    """
+    state = words.STATE_OF[status]
+    executed = row.amount("cumExecQty")
+    if state is VenueState.REJECTED and executed:
+        state = VenueState.CANCELLED  # it traded, so it was accepted first
+    in_quote = category == "spot" and order_type is OrderType.MARKET and side is Side.BUY
+    if not in_quote or row.text("marketUnit") == "baseCoin":
+        return state, row.need_amount("qty")
+    if status == "PartiallyFilledCanceled" and executed and not row.amount("leavesQty"):
+        state = VenueState.FILLED
+    return state, executed if state.terminal else ZERO
+
+
+def _cumulative(row: Row, instrument: Instrument, side: Side) -> Sums:
+    quantity = row.amount("cumExecQty")
+    value = row.amount("cumExecValue")
+    if instrument.category == "inverse":
+        # The venue gives the value in the base coin there; our sums are price times contracts, as for fills.
+        value = row.amount("avgPrice") * quantity
+    fees = row.amounts("cumFeeDetail")
+    if not any(fees.values()):
+        fees = {_fee_coin(row, instrument, side): row.amount("cumExecFee")}
+    return Sums(quantity, value, {coin: fee for coin, fee in fees.items() if fee})
+
+
+# -- executions ------------------------------------------------------------------------------------------------------
+
+
+def fill_report(row: Row, context: Context) -> FillReport:
+    """An execution's row. Raises `InvalidInput` when a field that matters cannot be read.
+
+    Taxes that the venue lists apart (`extraFees`) are part of the fee when they are taken in the same coin.
+    """
+    instrument = context.instrument(row)
+    side = _side(row)
+    kind = words.FILL_KIND_OF.get(row.text("execType"), FillKind.TRADE)
+    coin = _fee_coin(row, instrument, side)
+    execution_id = row.need("execId")
+    order_id = row.text("orderId")
+    if not order_id and not row.text("orderLinkId"):
+        # No order caused it (a settlement, say), but every update names one: its own id stands in.
+        order_id = execution_id
+    return FillReport(
+        instrument=instrument,
+        account=context.account,
+        origin=context.origin,
+        received_ns=context.received_ns,
+        client_order_id=row.text("orderLinkId"),
+        venue_order_id=order_id,
+        execution_id=execution_id,
+        side=side,
+        price=row.need_amount("execPrice"),
+        quantity=row.need_amount("execQty"),
+        fee=row.amount("execFee") + _extra_fees(row, coin),
+        fee_currency=coin,
+        executed_ns=row.time_ns("execTime"),
+        venue_sequence=row.whole("seq"),
+        fill_kind=kind,
+        maker=row.flag("isMaker") if kind is FillKind.TRADE else None,
+        position_side=_position_side(row, side, hedge=context.hedge),
+    )
+
+
+def _extra_fees(row: Row, coin: str) -> Decimal:
+    """Sum of the extra fees taken in `coin`."""
+    return sum((extra.amount("fee") for extra in row.rows("extraFees") if extra.text("feeCoin") == coin), start=ZERO)
+
+
+def _position_side(row: Row, side: Side, *, hedge: bool) -> PositionSide:
+    """In hedge mode an execution either opens or closes: what it closed tells which side it belongs to."""
+    if row.text("positionIdx"):
+        return words.POSITION_SIDE_OF.get(row.whole("positionIdx"), PositionSide.NET)
+    if not hedge or not row.text("closedSize"):
+        return PositionSide.NET
+    opens = row.amount("closedSize") == 0
+    return PositionSide.LONG if (side is Side.BUY) == opens else PositionSide.SHORT
+
+
+# -- both ------------------------------------------------------------------------------------------------------------
+
+
+def _side(row: Row) -> Side:
+    name = row.need("side")
+    if name not in words.SIDE_OF:
+        raise InvalidInput("UNREADABLE_ROW", [f"side: {name:.40} is neither Buy nor Sell"])
+    return words.SIDE_OF[name]
+
+
+def _fee_coin(row: Row, instrument: Instrument, side: Side) -> str:
+    return row.text("feeCurrency") or words.settle_coin(instrument.category, instrument.symbol, buys=side is Side.BUY)
