@@ -7,8 +7,8 @@ repetition of the same updates ends in the same evidence (requirement O04):
     cumulative   the highest quantity, with the value and the fees that belong to it
     terms        price and quantity of the newest venue time
 
-The order's state is a function of evidence, fills and what we know ourselves; transitions are the difference of
-two rows, named. The order of the log decides which transitions there are, so the same log gives the same ones.
+The order's state is a function of evidence, fills and what we know ourselves. The steps between two rows, with their
+names, are `domain.transitions`.
 """
 
 from __future__ import annotations
@@ -18,29 +18,13 @@ from decimal import Decimal
 
 import msgspec
 
-from domain.events import EventKind, FillDetail, Transition
-from domain.money import ZERO, divide, plain
-from domain.orders import (
-    Evidence,
-    LocalState,
-    Order,
-    OrderState,
-    Pending,
-    Sums,
-    Times,
-    VenueState,
-    check_transition,
-)
-from domain.updates import (
-    Absence,
-    Call,
-    CallOutcome,
-    CancelRequested,
-    FillReport,
-    OrderReport,
-    Result,
-    Update,
-)
+from domain.events import Transition
+from domain.money import ZERO, plain, plain_or_empty
+from domain.orders import Evidence, LocalState, Order, OrderState, Pending, Sums, Times, VenueState
+from domain.transitions import created, known_at_venue, transitions_between
+from domain.updates import Absence, Call, CallOutcome, CancelRequested, FillReport, OrderReport, Result, Update
+
+__all__ = ["Applied", "add_fill", "apply_update", "created", "derive_state", "known_at_venue", "merge_evidence"]
 
 replace = msgspec.structs.replace
 
@@ -65,29 +49,10 @@ def apply_update(order: Order, update: Update, *, source: str, offset: int) -> A
     if after.state.terminal and after.pending:
         after = replace(after, pending=Pending.NOTHING)
     after = replace(after, times=_times(order, after, update))
-    steps = _steps(order, after)
-    transitions = _transitions(order, after, steps, update, source)
+    transitions = transitions_between(order, after, update, source)
     if transitions:
         after = replace(after, sequence=transitions[-1].sequence, reason=transitions[-1].reason or after.reason)
     return Applied(after, transitions, _alerts(order, after))
-
-
-def created(order: Order, *, source: str, origin: str) -> Transition:
-    """The first transition of an order of ours: its intent is written."""
-    return Transition(
-        sequence=order.sequence,
-        kind=EventKind.CREATED,
-        before=OrderState.CREATED,
-        after=order.state,
-        at_ns=order.times.created_ns,
-        source=source,
-        origin=origin,
-        reason=order.reason,
-        cumulative=order.cumulative,
-        leaves=order.leaves,
-        quantity=order.quantity,
-        price=order.price,
-    )
 
 
 # -- merging -----------------------------------------------------------------------------------------------------
@@ -117,24 +82,20 @@ def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
         (report.state.rank, report.reason, report.raw_status),
     )
     state = evidence.state if told[0] == evidence.state.rank else report.state
-    terms = max(
-        (evidence.terms_at_ns, _text(evidence.price), _text(evidence.quantity), evidence.price, evidence.quantity),
-        (report.updated_ns, _text(report.price), _text(report.quantity), report.price, report.quantity),
-        key=lambda term: term[:3],
+    terms_at_ns, price, quantity = max(
+        (evidence.terms_at_ns, evidence.price, evidence.quantity),
+        (report.updated_ns, report.price, report.quantity),
+        key=lambda terms: (terms[0], plain_or_empty(terms[1]), plain_or_empty(terms[2])),
     )
     return Evidence(
         state=state,
         reason=told[1],
         raw_status=told[2],
         cumulative=max(evidence.cumulative, report.cumulative, key=_sums_key),
-        terms_at_ns=terms[0],
-        price=terms[3],
-        quantity=terms[4],
+        terms_at_ns=terms_at_ns,
+        price=price,
+        quantity=quantity,
     )
-
-
-def _text(value: Decimal | None) -> str:
-    return "" if value is None else plain(value)
 
 
 def _sums_key(sums: Sums) -> tuple[Decimal, Decimal, list[tuple[str, Decimal]]]:
@@ -229,158 +190,6 @@ def _alive_state(order: Order, executed: Decimal) -> OrderState:
     if order.evidence.state is VenueState.TRIGGERED:
         return OrderState.TRIGGERED
     return OrderState.ACKNOWLEDGED
-
-
-# -- transitions -------------------------------------------------------------------------------------------------
-
-_END_KIND = {
-    OrderState.FILLED: EventKind.FILLED,
-    OrderState.CANCELLED: EventKind.CANCELLED,
-    OrderState.REJECTED: EventKind.REJECTED,
-    OrderState.FAILED: EventKind.FAILED,
-    OrderState.EXPIRED: EventKind.EXPIRED,
-    OrderState.CLOSED_UNKNOWN: EventKind.CLOSED_UNKNOWN,
-    OrderState.DRY_RUN: EventKind.DRY_RUN,
-}
-_Steps = list[tuple[EventKind, OrderState]]
-
-
-def known_at_venue(order: Order) -> bool:
-    """Whether anything shows that the venue took the order."""
-    return (
-        order.evidence.state is not VenueState.UNKNOWN or order.local is LocalState.ACCEPTED or order.fills.quantity > 0
-    )
-
-
-def _steps(before: Order, after: Order) -> _Steps:
-    """The named steps that lead from one row to the other, each with the state it leads to."""
-    if before.state.terminal:
-        return _steps_after_end(before, after)
-    steps: _Steps = []
-    _arrival_steps(before, after, steps)
-    if before.evidence.state is VenueState.UNTRIGGERED and after.evidence.state.rank > VenueState.UNTRIGGERED.rank:
-        steps.append((EventKind.TRIGGERED, OrderState.TRIGGERED))
-    if known_at_venue(before) and _terms(before) != _terms(after):
-        steps.append((EventKind.AMENDED, _running(steps, before)))
-    if after.pending and after.pending is not before.pending:
-        cancel = after.pending is Pending.CANCEL
-        kind = EventKind.PENDING_CANCEL if cancel else EventKind.PENDING_REPLACE
-        steps.append((kind, OrderState.PENDING_CANCEL if cancel else OrderState.PENDING_REPLACE))
-    elif before.pending and not after.pending and not after.state.terminal:
-        steps.append((EventKind.RESOLVED, after.state))
-    if after.cumulative.quantity > before.cumulative.quantity:
-        filled = after.state is OrderState.FILLED
-        state = OrderState.FILLED if filled else OrderState.PARTIALLY_FILLED
-        steps.append((EventKind.FILLED if filled else EventKind.PARTIALLY_FILLED, state))
-    if after.state.terminal and _running(steps, before) is not after.state:
-        steps.append((_END_KIND[after.state], after.state))
-    if after.state is OrderState.UNCERTAIN and before.state is not OrderState.UNCERTAIN:
-        steps.append((EventKind.UNCERTAIN, OrderState.UNCERTAIN))
-    return _ending_in(after.state, steps)
-
-
-def _arrival_steps(before: Order, after: Order, steps: _Steps) -> None:
-    """From an intent to an order that the venue has."""
-    arrived = known_at_venue(after) and not known_at_venue(before)
-    tried = after.attempts > before.attempts
-    if before.local is LocalState.PLANNED and not known_at_venue(before) and (arrived or tried):
-        steps.append((EventKind.SUBMITTED, OrderState.SUBMITTING))
-    if before.state is OrderState.UNCERTAIN and after.state is not OrderState.UNCERTAIN:
-        steps.append((EventKind.RESOLVED, OrderState.UNCERTAIN))
-    if arrived and after.state is not OrderState.REJECTED:
-        waits = after.evidence.state is VenueState.UNTRIGGERED
-        steps.append((EventKind.ACKNOWLEDGED, OrderState.UNTRIGGERED if waits else OrderState.ACKNOWLEDGED))
-
-
-def _steps_after_end(before: Order, after: Order) -> _Steps:
-    """An ended order changes only by better evidence: it is corrected, and the new end told."""
-    if after.cumulative.quantity > before.cumulative.quantity or after.state is not before.state:
-        return [(EventKind.CORRECTED, after.state)]
-    return []
-
-
-def _terms(order: Order) -> tuple[Decimal | None, Decimal]:
-    return order.current_price, order.current_quantity
-
-
-def _running(steps: _Steps, before: Order) -> OrderState:
-    return steps[-1][1] if steps else before.state
-
-
-def _ending_in(state: OrderState, steps: _Steps) -> _Steps:
-    """The last step leads to the row's state: a partial fill of an order being cancelled leaves it so."""
-    if steps and steps[-1][1] is not state:
-        steps[-1] = (steps[-1][0], state)
-    return steps
-
-
-def _transitions(before: Order, after: Order, steps: _Steps, update: Update, source: str) -> tuple[Transition, ...]:
-    transitions = []
-    state = before.state
-    for number, (kind, next_state) in enumerate(steps, start=before.sequence + 1):
-        if not before.state.terminal or next_state is not state:
-            check_transition(before.order_id, state, next_state)
-        filling = kind in {EventKind.FILLED, EventKind.PARTIALLY_FILLED, EventKind.CORRECTED}
-        transitions.append(
-            Transition(
-                sequence=number,
-                kind=kind,
-                before=state,
-                after=next_state,
-                at_ns=update.received_ns,
-                source=source,
-                origin=update.origin,
-                reason=_reason(kind, after, update),
-                cumulative=after.cumulative,
-                leaves=after.leaves,
-                quantity=after.current_quantity,
-                price=after.current_price,
-                fill=_fill_detail(before, after, update) if filling else None,
-                details=_details(kind, before, after),
-            )
-        )
-        state = next_state
-    return tuple(transitions)
-
-
-def _reason(kind: EventKind, after: Order, update: Update) -> str:
-    match update:
-        case CallOutcome() | Absence() if update.sentence:
-            code = f"{update.code}: " if isinstance(update, CallOutcome) and update.code else ""
-            return code + update.sentence
-        case CancelRequested():
-            return update.reason
-        case _ if kind in {EventKind.CANCELLED, EventKind.REJECTED, EventKind.EXPIRED, EventKind.CORRECTED}:
-            return after.evidence.reason
-    return ""
-
-
-def _details(kind: EventKind, before: Order, after: Order) -> dict[str, str]:
-    if kind is EventKind.AMENDED:
-        return {
-            "price_before": _text(before.current_price),
-            "price_after": _text(after.current_price),
-            "quantity_before": plain(before.current_quantity),
-            "quantity_after": plain(after.current_quantity),
-        }
-    return {}
-
-
-def _fill_detail(before: Order, after: Order, update: Update) -> FillDetail | None:
-    quantity = after.cumulative.quantity - before.cumulative.quantity
-    if quantity <= 0:
-        return None
-    if isinstance(update, FillReport) and update.quantity == quantity:
-        return FillDetail(
-            quantity=quantity,
-            price=update.price,
-            fee=update.fee,
-            fee_currency=update.fee_currency,
-            execution_id=update.execution_id,
-            maker=update.maker,
-            executed_ns=update.executed_ns,
-        )
-    return FillDetail(quantity=quantity, price=divide(after.cumulative.value - before.cumulative.value, quantity))
 
 
 # -- times and alerts --------------------------------------------------------------------------------------------

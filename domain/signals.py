@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from domain.errors import InvalidInput
 from domain.ids import fingerprint as fingerprint_of
-from domain.money import parse_amount, plain
+from domain.money import parse_amount, plain, plain_or_empty
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.times import read_time_ns
 
@@ -344,25 +344,21 @@ def fingerprint(signal: Signal) -> str:
             signal.signal_type,
             signal.symbol,
             plain(signal.amount),
-            _known(signal.confidence),
+            plain_or_empty(signal.confidence),
             str(signal.is_warmup),
             signal.venue or "",
             signal.category or "",
             signal.urgency,
             signal.order_type or "",
-            _known(signal.limit_price),
+            plain_or_empty(signal.limit_price),
             signal.time_in_force or "",
             "" if signal.reduce_only is None else str(signal.reduce_only),
             "" if signal.post_only is None else str(signal.post_only),
-            _known(signal.take_profit),
-            _known(signal.stop_loss),
+            plain_or_empty(signal.take_profit),
+            plain_or_empty(signal.stop_loss),
             signal.position_side or "",
         )
     )
-
-
-def _known(figure: Decimal | None) -> str:
-    return "" if figure is None else plain(figure)
 
 
 def signal_time_ns(signal: Signal, record_time_ns: int) -> int:

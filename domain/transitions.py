@@ -1,0 +1,186 @@
+"""What happened between two rows of an order, step by step, each with the name its event carries.
+
+Transitions are the difference of two rows and of nothing else: the order of the log decides which there are, so the
+same log gives the same ones, with the same numbers (requirements O03, O04, J02).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from domain.events import EventKind, FillDetail, Transition
+from domain.money import divide, plain, plain_or_empty
+from domain.orders import LocalState, Order, OrderState, Pending, VenueState, check_transition
+from domain.updates import Absence, CallOutcome, CancelRequested, FillReport, Update
+
+
+def created(order: Order, *, source: str, origin: str) -> Transition:
+    """The first transition of an order of ours: its intent is written."""
+    return Transition(
+        sequence=order.sequence,
+        kind=EventKind.CREATED,
+        before=OrderState.CREATED,
+        after=order.state,
+        at_ns=order.times.created_ns,
+        source=source,
+        origin=origin,
+        reason=order.reason,
+        cumulative=order.cumulative,
+        leaves=order.leaves,
+        quantity=order.quantity,
+        price=order.price,
+    )
+
+
+_END_KIND = {
+    OrderState.FILLED: EventKind.FILLED,
+    OrderState.CANCELLED: EventKind.CANCELLED,
+    OrderState.REJECTED: EventKind.REJECTED,
+    OrderState.FAILED: EventKind.FAILED,
+    OrderState.EXPIRED: EventKind.EXPIRED,
+    OrderState.CLOSED_UNKNOWN: EventKind.CLOSED_UNKNOWN,
+    OrderState.DRY_RUN: EventKind.DRY_RUN,
+}
+_Steps = list[tuple[EventKind, OrderState]]
+
+
+def known_at_venue(order: Order) -> bool:
+    """Whether anything shows that the venue took the order."""
+    return (
+        order.evidence.state is not VenueState.UNKNOWN or order.local is LocalState.ACCEPTED or order.fills.quantity > 0
+    )
+
+
+def _steps(before: Order, after: Order) -> _Steps:
+    """The named steps that lead from one row to the other, each with the state it leads to."""
+    if before.state.terminal:
+        return _steps_after_end(before, after)
+    steps: _Steps = []
+    _arrival_steps(before, after, steps)
+    if before.evidence.state is VenueState.UNTRIGGERED and after.evidence.state.rank > VenueState.UNTRIGGERED.rank:
+        steps.append((EventKind.TRIGGERED, OrderState.TRIGGERED))
+    if known_at_venue(before) and _terms(before) != _terms(after):
+        steps.append((EventKind.AMENDED, _running(steps, before)))
+    if after.pending and after.pending is not before.pending:
+        cancel = after.pending is Pending.CANCEL
+        kind = EventKind.PENDING_CANCEL if cancel else EventKind.PENDING_REPLACE
+        steps.append((kind, OrderState.PENDING_CANCEL if cancel else OrderState.PENDING_REPLACE))
+    elif before.pending and not after.pending and not after.state.terminal:
+        steps.append((EventKind.RESOLVED, after.state))
+    if after.cumulative.quantity > before.cumulative.quantity:
+        filled = after.state is OrderState.FILLED
+        state = OrderState.FILLED if filled else OrderState.PARTIALLY_FILLED
+        steps.append((EventKind.FILLED if filled else EventKind.PARTIALLY_FILLED, state))
+    if after.state.terminal and _running(steps, before) is not after.state:
+        steps.append((_END_KIND[after.state], after.state))
+    if after.state is OrderState.UNCERTAIN and before.state is not OrderState.UNCERTAIN:
+        steps.append((EventKind.UNCERTAIN, OrderState.UNCERTAIN))
+    return _ending_in(after.state, steps)
+
+
+def _arrival_steps(before: Order, after: Order, steps: _Steps) -> None:
+    """From an intent to an order that the venue has."""
+    arrived = known_at_venue(after) and not known_at_venue(before)
+    tried = after.attempts > before.attempts
+    if before.local is LocalState.PLANNED and not known_at_venue(before) and (arrived or tried):
+        steps.append((EventKind.SUBMITTED, OrderState.SUBMITTING))
+    if before.state is OrderState.UNCERTAIN and after.state is not OrderState.UNCERTAIN:
+        steps.append((EventKind.RESOLVED, OrderState.UNCERTAIN))
+    if arrived and after.state is not OrderState.REJECTED:
+        waits = after.evidence.state is VenueState.UNTRIGGERED
+        steps.append((EventKind.ACKNOWLEDGED, OrderState.UNTRIGGERED if waits else OrderState.ACKNOWLEDGED))
+
+
+def _steps_after_end(before: Order, after: Order) -> _Steps:
+    """An ended order changes only by better evidence: it is corrected, and the new end told."""
+    if after.cumulative.quantity > before.cumulative.quantity or after.state is not before.state:
+        return [(EventKind.CORRECTED, after.state)]
+    return []
+
+
+def _terms(order: Order) -> tuple[Decimal | None, Decimal]:
+    return order.current_price, order.current_quantity
+
+
+def _running(steps: _Steps, before: Order) -> OrderState:
+    return steps[-1][1] if steps else before.state
+
+
+def _ending_in(state: OrderState, steps: _Steps) -> _Steps:
+    """The last step leads to the row's state: a partial fill of an order being cancelled leaves it so."""
+    if steps and steps[-1][1] is not state:
+        steps[-1] = (steps[-1][0], state)
+    return steps
+
+
+def transitions_between(before: Order, after: Order, update: Update, source: str) -> tuple[Transition, ...]:
+    """The numbered transitions that lead from one row to the other. The last one ends in the new row's state.
+
+    Raises `InvalidStateTransition` for a step that the table of legal ones does not have.
+    """
+    transitions = []
+    state = before.state
+    for number, (kind, next_state) in enumerate(_steps(before, after), start=before.sequence + 1):
+        if not before.state.terminal or next_state is not state:
+            check_transition(before.order_id, state, next_state)
+        filling = kind in {EventKind.FILLED, EventKind.PARTIALLY_FILLED, EventKind.CORRECTED}
+        transitions.append(
+            Transition(
+                sequence=number,
+                kind=kind,
+                before=state,
+                after=next_state,
+                at_ns=update.received_ns,
+                source=source,
+                origin=update.origin,
+                reason=_reason(kind, after, update),
+                cumulative=after.cumulative,
+                leaves=after.leaves,
+                quantity=after.current_quantity,
+                price=after.current_price,
+                fill=_fill_detail(before, after, update) if filling else None,
+                details=_details(kind, before, after),
+            )
+        )
+        state = next_state
+    return tuple(transitions)
+
+
+def _reason(kind: EventKind, after: Order, update: Update) -> str:
+    match update:
+        case CallOutcome() | Absence() if update.sentence:
+            code = f"{update.code}: " if isinstance(update, CallOutcome) and update.code else ""
+            return code + update.sentence
+        case CancelRequested():
+            return update.reason
+        case _ if kind in {EventKind.CANCELLED, EventKind.REJECTED, EventKind.EXPIRED, EventKind.CORRECTED}:
+            return after.evidence.reason
+    return ""
+
+
+def _details(kind: EventKind, before: Order, after: Order) -> dict[str, str]:
+    if kind is EventKind.AMENDED:
+        return {
+            "price_before": plain_or_empty(before.current_price),
+            "price_after": plain_or_empty(after.current_price),
+            "quantity_before": plain(before.current_quantity),
+            "quantity_after": plain(after.current_quantity),
+        }
+    return {}
+
+
+def _fill_detail(before: Order, after: Order, update: Update) -> FillDetail | None:
+    quantity = after.cumulative.quantity - before.cumulative.quantity
+    if quantity <= 0:
+        return None
+    if isinstance(update, FillReport) and update.quantity == quantity:
+        return FillDetail(
+            quantity=quantity,
+            price=update.price,
+            fee=update.fee,
+            fee_currency=update.fee_currency,
+            execution_id=update.execution_id,
+            maker=update.maker,
+            executed_ns=update.executed_ns,
+        )
+    return FillDetail(quantity=quantity, price=divide(after.cumulative.value - before.cumulative.value, quantity))
