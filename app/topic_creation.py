@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -23,6 +24,7 @@ TIMEOUT_S = 30.0
 """For all of it. Making 20 topics takes 0.2 s on one node; a cluster that is electing its controller takes seconds."""
 
 _POLL_S = 0.05
+_CREATE_TIMEOUT_MS = 10_000
 _UNKNOWN_TOPIC = 3  # Kafka protocol, error codes: UNKNOWN_TOPIC_OR_PARTITION
 _LEADERLESS = 5  # LEADER_NOT_AVAILABLE: made, but not yet to be used
 _POLICY = "cleanup.policy"
@@ -74,16 +76,22 @@ async def create_topics(
     if the cluster doesn't answer within `timeout_s` or refuses.
     """
     specs = topics.specs()
-    async with _admin(bootstrap, security, timeout_s) as admin:
+    created: list[str] = []
+
+    async def create(admin: AIOKafkaAdminClient) -> TopicReport:
         seen = await _describe(admin, specs)
         existing = [spec for spec in specs if spec.name in seen]
         missing = [spec for spec in specs if spec.name not in seen]
         drifted = await _compare(admin, existing, seen)
-        await _create(admin, missing, timeout_s)
+        created.extend(await _create(admin, missing))
         await _wait_usable(admin, specs)
-    return TopicReport(
-        created=tuple(spec.name for spec in missing), existing=tuple(spec.name for spec in existing), drifted=drifted
-    )
+        return TopicReport(
+            created=tuple(created),
+            existing=tuple(spec.name for spec in specs if spec.name not in created),
+            drifted=drifted,
+        )
+
+    return await _ask(bootstrap, security, timeout_s, create)
 
 
 async def check_topics(
@@ -95,45 +103,56 @@ async def check_topics(
     cluster doesn't answer within `timeout_s`.
     """
     specs = topics.specs()
-    async with _admin(bootstrap, security, timeout_s) as admin:
+
+    async def check(admin: AIOKafkaAdminClient) -> TopicReport:
         seen = await _describe(admin, specs)
         existing = [spec for spec in specs if spec.name in seen]
         missing = [f"topic {spec.name} is missing" for spec in specs if spec.name not in seen]
         drifted = await _compare(admin, existing, seen, missing)
-    return TopicReport(existing=tuple(spec.name for spec in existing), drifted=drifted)
+        return TopicReport(existing=tuple(spec.name for spec in existing), drifted=drifted)
+
+    return await _ask(bootstrap, security, timeout_s, check)
+
+
+async def _ask(
+    bootstrap: str,
+    security: Mapping[str, object] | None,
+    timeout_s: float,
+    work: Callable[[AIOKafkaAdminClient], Awaitable[TopicReport]],
+) -> TopicReport:
+    """Do `work`, which may be repeated, with an admin client; begin again on errors that pass: a node that just went
+    away, a controller that is being elected, a cluster that still starts."""
+    last_error: KafkaError | None = None
+    pauses_s = chain((0.25, 0.5, 1.0, 2.0), repeat(4.0))
+    try:
+        async with asyncio.timeout(timeout_s):
+            for pause_s in pauses_s:
+                try:
+                    async with _admin(bootstrap, security) as admin:
+                        return await work(admin)
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                    last_error = error
+                await asyncio.sleep(pause_s)
+            raise AssertionError("pauses never end")
+    except TimeoutError as error:
+        reason = f": {type(last_error).__name__}: {last_error}" if last_error else ""
+        raise ClusterSilent("KAFKA_SILENT", f"{bootstrap} gave no answer within {timeout_s:g} s{reason}") from error
+    except KafkaError as error:
+        raise ClusterSilent("KAFKA_REFUSED", f"{bootstrap}: {type(error).__name__}: {error}") from error
 
 
 @asynccontextmanager
-async def _admin(
-    bootstrap: str, security: Mapping[str, object] | None, timeout_s: float
-) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connected admin client; what goes wrong with the cluster inside becomes `ClusterSilent`."""
+async def _admin(bootstrap: str, security: Mapping[str, object] | None) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(
         bootstrap_servers=bootstrap, client_id="ordermanager-topics", request_timeout_ms=10_000, **(security or {})
     )
     try:
-        async with asyncio.timeout(timeout_s):
-            await _connect(admin)
-            yield admin
-    except TimeoutError as error:
-        raise ClusterSilent("KAFKA_SILENT", f"{bootstrap} gave no answer within {timeout_s:g} s") from error
-    except KafkaError as error:
-        raise ClusterSilent("KAFKA_REFUSED", f"{bootstrap}: {type(error).__name__}: {error}") from error
+        await admin.start()
+        yield admin
     finally:
         await admin.close()
-
-
-async def _connect(admin: AIOKafkaAdminClient) -> None:
-    """Connect, again and again until the time-out around us: the cluster may still be starting."""
-    while True:
-        try:
-            await admin.start()
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-            await asyncio.sleep(1)
-        else:
-            return
 
 
 async def _describe(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpec]) -> dict[str, _Seen]:
@@ -192,17 +211,21 @@ async def _settings(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> dict[
     return found
 
 
-async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec], timeout_s: float) -> None:
+async def _create(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> list[str]:
+    """Make them; returns the names of those that nobody else, starting beside us, had made before."""
     if not specs:
-        return
+        return []
     answer = await admin.create_topics(
         [NewTopic(spec.name, spec.partitions, spec.replication_factor, topic_configs=spec.config()) for spec in specs],
-        timeout_ms=int(timeout_s * 1000),
+        timeout_ms=_CREATE_TIMEOUT_MS,
     )
+    made: list[str] = []
     for topic, code, *message in answer.topic_errors:
-        if code in {0, TopicAlreadyExistsError.errno}:  # another worker, starting beside us, was faster
-            continue
-        raise for_code(code)(f"creating {topic}: {message[0] if message else ''}")
+        if code == 0:
+            made.append(topic)
+        elif code != TopicAlreadyExistsError.errno:
+            raise for_code(code)(f"creating {topic}: {message[0] if message else ''}")
+    return made
 
 
 async def _wait_usable(admin: AIOKafkaAdminClient, specs: tuple[TopicSpec, ...]) -> None:

@@ -258,8 +258,16 @@ def cluster_id(directory: Path) -> str:
     """The cluster's id, made once: the nodes of a cluster must share it, so a cluster writes it before they start."""
     file = directory / "cluster-id"
     if not file.exists():
-        file.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "utf-8")
+        file.write_text(_new_cluster_id(), "utf-8")
     return file.read_text("utf-8")
+
+
+def _new_cluster_id() -> str:
+    """A random id as Kafka writes them. Never with a leading dash, which Kafka's tools would take for an option."""
+    while True:
+        fresh = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not fresh.startswith("-"):
+            return fresh
 
 
 def _java(options: KafkaOptions, java: Java, jars: Jars) -> list[str]:

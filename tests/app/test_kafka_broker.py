@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.kafka.broker import LocalKafka, free_ports, kafka_status, start_detached, stop_detached
+from app.kafka.broker import LocalKafka, cluster_id, free_ports, kafka_status, start_detached, stop_detached
 from app.kafka.cluster import LocalCluster
 from app.kafka.errors import AlreadyRunning, BrokerFailed, KafkaError, PortTaken
 from app.kafka.options import KafkaOptions, broker_settings, settings_text
@@ -131,7 +132,7 @@ async def test_a_broker_that_ends_early_says_why_and_is_gone(broker: LocalKafka)
     await broker.stop()
     (broker.options.data_directory / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=other\n")
 
-    with pytest.raises(BrokerFailed, match=r"ended with code 1: .*node\.id"):
+    with pytest.raises(BrokerFailed, match=r"ended with code 1: .*Stored node id 7 doesn't match"):
         await broker.start()
 
     assert broker.pid is None
@@ -217,6 +218,14 @@ async def test_three_nodes_go_on_when_one_is_killed(tmp_path: Path) -> None:
         await cluster.node(1).start()
     finally:
         await cluster.kill()
+
+
+def test_a_cluster_id_never_looks_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = iter([uuid.UUID(bytes=b"\xf8" * 16), uuid.UUID(bytes=b"\x00" * 16)])  # the first would begin with "-"
+    monkeypatch.setattr(uuid, "uuid4", lambda: next(random))
+
+    assert cluster_id(tmp_path) == "A" * 22
+    assert cluster_id(tmp_path) == "A" * 22, "it is made once"
 
 
 def test_a_directory_that_kafka_would_read_as_two_is_refused() -> None:
