@@ -41,6 +41,7 @@ from streams import schemas
 from streams.applied import Applied
 from streams.dead_letters import dead_letter
 from streams.outbox import Outbox, Outgoing
+from streams.placement import check_place
 from streams.ports import Inbox, Log
 from streams.record import Record
 from streams.topics import Topics
@@ -92,19 +93,12 @@ class OrderAgent:
         try:
             update = decode_update(record.value)
             symbol = update.instrument.symbol
-            self._check_place(record, symbol)
+            check_place(self._log, record, symbol)
             outgoing = self._apply(record, update, rows)
         except InvalidInput as error:
             outgoing = [dead_letter(self._topics.order_updates_dead, record, error.code, error.reasons)]
         self._outbox.submit(record.partition, rows, outgoing, lambda: self._inbox.finished(record))
         self._applied.advance(record.partition, record.offset, symbol)
-
-    def _check_place(self, record: Record, symbol: str) -> None:
-        """A record in another symbol's partition would be joined to rows that are not there."""
-        belongs = self._log.partition_of(symbol.encode())
-        if record.partition != belongs:
-            sentence = f"symbol {symbol} belongs to partition {belongs}, the record is in {record.partition}"
-            raise InvalidInput("WRONG_PARTITION", [sentence])
 
     def _apply(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing]:
         if isinstance(update, FillReport) and update.fill_kind is FillKind.FUNDING:

@@ -44,13 +44,15 @@ class Repeat(msgspec.Struct, frozen=True):
 
 class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     """A signal as we know it. `source` is the topic-partition-offset of the record that started this attempt:
-    the same source again is a redelivery, which executes the stored plans."""
+    the same source again is a redelivery, which executes the stored plans. `last_offset` is the newest record with
+    this id that was decided on: older ones that come again have had their turn."""
 
     signal_id: str
     symbol: str
     source: str
     fingerprint: str
     attempt: int
+    last_offset: int
     state: SignalState
     result: SignalResult = SignalResult.NONE
     code: str = ""
@@ -62,6 +64,8 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     repeats: tuple[Repeat, ...] = ()
     value: str = ""
     trace_id: str = ""
+    strategy_id: str = ""
+    is_warmup: bool = False
     signal_ns: int = 0
     planned_ns: int = 0
     done_ns: int = 0

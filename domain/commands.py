@@ -1,0 +1,60 @@
+"""Commands: what an operator or a timer wants of orders that exist (requirement C03)."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from domain.errors import InvalidInput
+
+
+class Action(StrEnum):
+    """What is to be done. `cancel` and `sync` name one order, or every open order of a symbol."""
+
+    CANCEL = "cancel"
+    SYNC = "sync"
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of `order-commands`, keyed by symbol. The same `command_id` again does nothing."""
+
+    command_id: str
+    action: Action
+    symbol: str
+    order_id: str = ""
+    reason: str = ""
+    requested_by: str = ""
+    at_ns: int = 0
+    trace_id: str = ""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_decoder = msgspec.json.Decoder(Command)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_command(command: Command) -> bytes:
+    """The record's value."""
+    return _encoder.encode(command)
+
+
+def decode_command(value: bytes | None) -> Command:
+    """Read a record's value. Raises `InvalidInput` with every reason."""
+    if value is None:
+        raise InvalidInput("BAD_COMMAND", ["the record has no value"])
+    try:
+        command: Command = _decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput("BAD_COMMAND", [str(error)]) from error
+    reasons = [
+        f"{name}: {text!r:.80} is not a name of 1 to 128 letters, digits and . _ : -"
+        for name, text in (("command_id", command.command_id), ("symbol", command.symbol))
+        if not _NAME.fullmatch(text)
+    ]
+    if command.order_id and not _NAME.fullmatch(command.order_id):
+        reasons.append(f"order_id: {command.order_id!r:.80} is not an order's id")
+    if reasons:
+        raise InvalidInput("BAD_COMMAND", reasons)
+    return command

@@ -1,0 +1,162 @@
+"""Commands about orders that exist. They have lanes of their own: a cancel never waits behind creates.
+
+1. take the record: bad or misplaced → dead letters
+2. know it: a command that is done is not done again
+3. do it, order by order: cancel until the venue's evidence, or ask the venue and conclude what may be concluded
+4. write the result                                                        (row durable; the record is finished)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from domain.commands import Action, Command, decode_command
+from domain.errors import InvalidInput, VenueError
+from domain.orders import Order, OrderState
+from streams.cancelling import Canceller
+from streams.dead_letters import dead_letter
+from streams.placement import check_place
+from streams.ports import Clock, Log, Turn
+from streams.reconciling import Finding, Reconciler
+from streams.submitting import Submitter
+from streams.topics import Topics
+from tables.orders import OrderTable
+from tables.receipt import Receipt
+from tables.signals import CommandRow, SignalTable
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettings:
+    """`sync_timeout_s` bounds how long one order is asked for before the command reports what it has."""
+
+    sync_timeout_s: float = 30.0
+
+
+class CommandAgent:
+    """Handles one command at a time within a symbol; lanes run symbols side by side."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        topics: Topics,
+        orders: OrderTable,
+        signals: SignalTable,
+        canceller: Canceller,
+        reconciler: Reconciler,
+        submitter: Submitter,
+        clock: Clock,
+        settings: CommandSettings,
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._orders = orders
+        self._signals = signals
+        self._canceller = canceller
+        self._reconciler = reconciler
+        self._submitter = submitter
+        self._clock = clock
+        self._settings = settings
+
+    async def handle(self, turn: Turn) -> None:
+        """One record of `order-commands`. Returns when all it causes is durable."""
+        command = await self._take(turn)  # 1
+        if command is None:
+            return
+        partition = turn.record.partition
+        known = self._signals.command(partition, command.command_id)  # 2
+        if known is not None and known.done:
+            return
+        row = await self._do(turn, command)  # 3
+        receipt = Receipt()  # 4
+        self._signals.put_command(partition, row, receipt)
+        await turn.wait(receipt.durable())
+
+    async def _take(self, turn: Turn) -> Command | None:
+        record = turn.record
+        try:
+            command = decode_command(record.value)
+            check_place(self._log, record, command.symbol)
+        except InvalidInput as error:
+            receipt = Receipt()
+            letter = dead_letter(self._topics.order_commands_dead, record, error.code, error.reasons)
+            self._log.append(letter.topic, letter.partition, letter.key, letter.value, receipt, letter.headers)
+            await turn.wait(receipt.durable())
+            return None
+        return command
+
+    async def _do(self, turn: Turn, command: Command) -> CommandRow:
+        partition = turn.record.partition
+        if command.order_id:
+            order = self._orders.get(partition, command.order_id)
+            if order is None:
+                return self._result(turn, command, False, "ORDER_NOT_FOUND", f"no order {command.order_id}", {})
+            if command.action is Action.CANCEL and order.state.terminal:
+                sentence = f"order {order.order_id} has ended: it is {order.state}"
+                return self._result(turn, command, False, "ORDER_FINISHED", sentence, {order.order_id: order.state})
+            orders = [order]
+        else:
+            orders = self._orders.open_orders(partition, command.symbol)
+        details: dict[str, str] = {}
+        for order in orders:
+            if command.action is Action.SYNC:
+                details[order.order_id] = await self._sync(turn, order)
+            elif not order.external or command.order_id:  # others' orders only when they are named (requirement O07)
+                details[order.order_id] = await self._cancel(turn, order, command)
+        return self._summary(turn, command, details)
+
+    async def _cancel(self, turn: Turn, order: Order, command: Command) -> str:
+        reason = command.reason or f"cancelled by {command.requested_by or 'command'} {command.command_id}"
+        ended = await self._canceller.cancel(turn, order.order_id, command_id=command.command_id, reason=reason)
+        return ended.state
+
+    async def _sync(self, turn: Turn, order: Order) -> str:
+        """Ask for the order. One that a signal's turn works on is that turn's to resolve."""
+        if order.order_id in self._submitter.in_hand:
+            return "in_hand"
+        partition = turn.record.partition
+        deadline_ns = self._clock.now_ns() + int(self._settings.sync_timeout_s * _NS)
+        if order.in_doubt:
+            finding = await turn.wait(self._reconciler.settle(partition, order.order_id, deadline_ns))
+            if finding is Finding.ABSENT:
+                sentence = "the venue does not know the order, found in two full passes after it could have arrived"
+                await turn.wait(self._reconciler.conclude_absent(order, sentence))
+        else:
+            try:
+                finding = await turn.wait(self._reconciler.ask(order))
+            except VenueError as error:
+                return f"unanswered: {error}"
+        return finding
+
+    def _summary(self, turn: Turn, command: Command, details: dict[str, str]) -> CommandRow:
+        if command.action is Action.SYNC:
+            unanswered = sum(text.startswith("unanswered") for text in details.values())
+            sentence = f"{len(details)} orders asked for, {unanswered} without an answer"
+            return self._result(
+                turn, command, not unanswered, "" if not unanswered else "UNANSWERED", sentence, details
+            )
+        open_still = [order_id for order_id, state in details.items() if not _ended(state)]
+        sentence = f"{len(details)} orders, {len(details) - len(open_still)} ended"
+        return self._result(turn, command, not open_still, "" if not open_still else "NOT_CONFIRMED", sentence, details)
+
+    def _result(
+        self, turn: Turn, command: Command, ok: bool, code: str, sentence: str, details: dict[str, str]
+    ) -> CommandRow:
+        return CommandRow(
+            command_id=command.command_id,
+            symbol=command.symbol,
+            action=command.action,
+            source=str(turn.record.source),
+            done=True,
+            ok=ok,
+            code=code,
+            sentence=sentence,
+            details=details,
+            at_ns=self._clock.now_ns(),
+        )
+
+
+def _ended(state: str) -> bool:
+    return OrderState(state).terminal

@@ -1,0 +1,134 @@
+"""The state a plan is made on, gathered from our tables and the market."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.errors import VenueError
+from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.money import ZERO
+from domain.orders import Order, PositionSide
+from domain.plans import Facts, OpenOrder
+from streams.market import Market
+from streams.ports import Clock
+from tables.orders import OrderTable
+from tables.positions import PositionTable
+
+
+@dataclass(frozen=True, slots=True)
+class _Reservation:
+    amount: Decimal
+    at_ns: int
+
+
+class Reservations:
+    """What orders of this worker will take from a balance whose figure is older than they are (requirement R02)."""
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[str, str], dict[str, _Reservation]] = {}
+
+    def take(self, account: str, currency: str, order_id: str, amount: Decimal, at_ns: int) -> None:
+        """Count `amount` until a balance that was read after `at_ns` shows it."""
+        self._taken.setdefault((account, currency), {})[order_id] = _Reservation(amount, at_ns)
+
+    def release(self, account: str, currency: str, order_id: str) -> None:
+        """The order will take nothing."""
+        self._taken.get((account, currency), {}).pop(order_id, None)
+
+    def total(self, account: str, currency: str, balance_at_ns: int) -> Decimal:
+        """What a balance of that time does not show yet."""
+        taken = self._taken.get((account, currency), {})
+        for order_id in [order_id for order_id, held in taken.items() if held.at_ns < balance_at_ns]:
+            del taken[order_id]
+        return sum((held.amount for held in taken.values()), ZERO)
+
+
+class FactsGatherer:
+    """Gathers `Facts` for a signal of one symbol. The market may have to be asked, the rest is read at once after."""
+
+    def __init__(
+        self,
+        *,
+        orders: OrderTable,
+        positions: PositionTable,
+        market: Market,
+        reservations: Reservations,
+        clock: Clock,
+        account: str,
+    ) -> None:
+        self._orders = orders
+        self._positions = positions
+        self._market = market
+        self._reservations = reservations
+        self._clock = clock
+        self._account = account
+
+    async def gather(
+        self, partition: int, instrument: Instrument, attempt: int, side: PositionSide, record_time_ns: int
+    ) -> Facts:
+        """The facts as they stand when this returns. Raises `VenueError` when the rules can't be had; a missing
+        quote or balance is None, and the gates decide on that."""
+        rules, quote = await self._market.rules(instrument), await self._quote(instrument)
+        return self._facts(partition, instrument, attempt, side, record_time_ns, rules, quote)
+
+    def without_market(
+        self, partition: int, instrument: Instrument, attempt: int, side: PositionSide, record_time_ns: int
+    ) -> Facts:
+        """The facts without what the venue would have to be asked for."""
+        return self._facts(partition, instrument, attempt, side, record_time_ns, None, None)
+
+    def _facts(
+        self,
+        partition: int,
+        instrument: Instrument,
+        attempt: int,
+        side: PositionSide,
+        record_time_ns: int,
+        rules: InstrumentRules | None,
+        quote: Quote | None,
+    ) -> Facts:
+        trading, reason = self._market.trading(instrument)
+        position = self._positions.get(partition, instrument, self._account, side)
+        currency = rules.settle_currency if rules is not None else ""
+        balance = self._market.available(self._account, currency)
+        return Facts(
+            now_ns=self._clock.now_ns(),
+            record_time_ns=record_time_ns,
+            account=self._account,
+            attempt=attempt,
+            rules=rules,
+            quote=quote,
+            position_size=position.state.size,
+            position_entry=position.state.average_entry,
+            open_orders=tuple(
+                _open_order(order)
+                for order in self._orders.open_orders(partition, instrument.symbol)
+                if order.instrument == instrument and not order.state.terminal
+            ),
+            available=None if balance is None else balance[0],
+            reserved=ZERO if balance is None else self._reservations.total(self._account, currency, balance[1]),
+            trading=trading,
+            trading_reason=reason,
+        )
+
+    async def _quote(self, instrument: Instrument) -> Quote | None:
+        try:
+            return await self._market.quote(instrument)
+        except VenueError:
+            return None
+
+
+def _open_order(order: Order) -> OpenOrder:
+    return OpenOrder(
+        order_id=order.order_id,
+        side=order.side,
+        order_type=order.order_type,
+        price=order.current_price,
+        leaves=order.leaves,
+        executed=order.cumulative.quantity,
+        in_doubt=order.in_doubt,
+        reduce_only=order.reduce_only,
+        external=order.external,
+        position_side=order.position_side,
+    )

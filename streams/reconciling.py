@@ -1,0 +1,162 @@
+"""Asking the venue about one order, and what may be concluded from its answers.
+
+The venue's read endpoints are eventually consistent: an accepted order may be missing from each of them for a while.
+So an answer is evidence, silence is not. Absence is a finding with conditions:
+
+    1. not before the latest moment at which a request of ours can have been accepted: it was sent, or the partition
+       became ours, plus the venue's receive window, clock error and history lag
+    2. two full passes over all endpoints, a history lag apart, both without the order
+    3. the order is younger than the time for which the venue keeps orders without fills in its history
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from domain.errors import RateLimited, VenueError
+from domain.merging import known_at_venue
+from domain.orders import Order
+from domain.updates import Absence, FillReport, OrderReport, Origin, Result
+from exchanges.venue import OrderRef, Trading
+from streams.applied import Applied
+from streams.ports import Clock
+from streams.record import Source
+from streams.symbol_gates import SymbolGates
+from streams.updates import UpdatePublisher
+from tables.orders import OrderTable
+
+_NS = 1_000_000_000
+
+
+class Finding(StrEnum):
+    """What asking came to."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileSettings:
+    """`clock_error_s`: how far our clock may be off the venue's. `pause_s`: between attempts to reach the venue."""
+
+    clock_error_s: float = 1.0
+    pause_s: float = 0.5
+
+
+class Reconciler:
+    """Asks the venue about single orders. Never writes rows: what it learns goes through `order-updates`."""
+
+    def __init__(
+        self,
+        *,
+        trading: Trading,
+        publisher: UpdatePublisher,
+        orders: OrderTable,
+        applied: Applied,
+        gates: SymbolGates,
+        clock: Clock,
+        settings: ReconcileSettings,
+    ) -> None:
+        self._trading = trading
+        self._publisher = publisher
+        self._orders = orders
+        self._applied = applied
+        self._gates = gates
+        self._clock = clock
+        self._settings = settings
+
+    async def ask(self, order: Order) -> Finding:
+        """One pass over all endpoints for one order; what is found is applied when this returns.
+
+        Raises `VenueError` when the venue can't be asked.
+        """
+        ref = OrderRef(order.instrument, order.client_order_id or order.order_id, order.venue_order_id)
+        report = await self._trading.order(ref)
+        at: Source | None = None
+        if report is not None:
+            at = await self._publisher.publish(self._as_reconciled(report, order))
+        executed = report.cumulative.quantity if report is not None else order.evidence.cumulative.quantity
+        if executed > order.fills.quantity:
+            at = await self._bring_fills(order, ref) or at
+        if at is not None:
+            await self._applied.reached(at)
+        return Finding.FOUND if report is not None else Finding.ABSENT
+
+    async def settle(self, partition: int, order_id: str, deadline_ns: int) -> Finding:
+        """Ask until the order is found or found absent under the conditions; UNANSWERED at the deadline (ns UTC)."""
+        passes = 0
+        while True:
+            order = self._orders.get(partition, order_id)
+            if order is None or not order.in_doubt:
+                return Finding.FOUND
+            try:
+                finding = await self.ask(order)
+            except VenueError as error:
+                finding, passes = Finding.UNANSWERED, 0
+                pause_s = max(self._settings.pause_s, error.retry_after_s if isinstance(error, RateLimited) else 0.0)
+            else:
+                if finding is Finding.FOUND:
+                    return finding
+                remaining_s = (self.conclusive_from_ns(partition, order) - self._clock.now_ns()) / _NS
+                if remaining_s <= 0:
+                    passes += 1
+                    if passes >= 2:
+                        return Finding.ABSENT
+                pause_s = self._pause_s(remaining_s)
+            if self._clock.now_ns() + pause_s * _NS >= deadline_ns:
+                return Finding.UNANSWERED
+            await self._clock.sleep(pause_s)
+
+    def conclusive_from_ns(self, partition: int, order: Order) -> int:
+        """From when an answer without the order says something: condition 1."""
+        traits = self._trading.traits
+        sent_by_ns = max(order.times.sent_ns, order.times.created_ns, self._gates.since_ns(partition))
+        wait_s = traits.receive_window_s + self._settings.clock_error_s + traits.history_lag_s
+        return sent_by_ns + int(wait_s * _NS)
+
+    async def conclude_absent(self, order: Order, sentence: str) -> None:
+        """Write the conclusion about an order that was found absent, and wait until it is applied."""
+        age_s = (self._clock.now_ns() - order.times.created_ns) / _NS
+        out_of_reach = known_at_venue(order) or age_s > self._trading.traits.unfilled_history_s
+        at = await self._publisher.publish(
+            Absence(
+                instrument=order.instrument,
+                account=order.account,
+                origin=Origin.RECONCILE,
+                received_ns=self._clock.now_ns(),
+                client_order_id=order.order_id,
+                conclusion=None if out_of_reach else Result.EXPIRED,
+                closed_unknown=out_of_reach,
+                passes=2,
+                sentence=sentence,
+            )
+        )
+        await self._applied.reached(at)
+
+    async def _bring_fills(self, order: Order, ref: OrderRef) -> Source | None:
+        """The order's executions, through the join. Those that we have are dropped there by their ids."""
+        fills = await self._trading.executions(
+            order.instrument.category, since_ns=0, symbol=order.instrument.symbol, ref=ref
+        )
+        at = None
+        for fill in fills:
+            at = await self._publisher.publish(self._as_reconciled(fill, order))
+        return at
+
+    def _as_reconciled(self, update: OrderReport | FillReport, order: Order) -> OrderReport | FillReport:
+        """Named by our id, so that it finds its order even where the venue does not repeat it."""
+        return msgspec.structs.replace(
+            update,
+            origin=Origin.RECONCILE,
+            received_ns=self._clock.now_ns(),
+            client_order_id=update.client_order_id if order.external else order.order_id,
+        )
+
+    def _pause_s(self, remaining_s: float) -> float:
+        """Ask often at first, as most answers come soon; then once more when silence begins to count."""
+        lag_s = self._trading.traits.history_lag_s
+        return min(max(remaining_s, lag_s, 0.05), max(self._settings.pause_s, lag_s))

@@ -1,0 +1,385 @@
+"""A signal's turn, in numbered steps. Each says what is durable after it; a crash between any two is repaired by the
+record coming again.
+
+    1. take the record: bad → dead letters; another symbol's key or partition → published again where it belongs
+    2. know it: new, redelivered, duplicate, conflict, or a failed one tried again    (a repeat's verdict is durable)
+    3. plan; the whole plan is one record on the signal's row                         (plan durable)
+    4. if the plan cancels: cancel, wait for the venue's evidence, plan the creates on the state after it
+                                                                                      (second plan durable)
+    5. write the intents                                                              (order rows durable)
+    6. send each: token, then checks and call as one step      } streams.submitting   (outcome durable in the log)
+    7. publish each outcome and wait until it is applied       }
+    8. write what became of the signal                                                (row done; the record is finished)
+
+A redelivered signal executes its stored plan and never plans again; an intent that a former turn may have sent is
+asked for at the venue first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from domain.errors import InvalidInput, VenueError
+from domain.events import EventKind
+from domain.ids import trace_id
+from domain.instruments import Instrument
+from domain.merging import created
+from domain.orders import OrderState, PositionSide
+from domain.planning import plan_signal
+from domain.plans import Decision, Plan, PlanSettings
+from domain.signals import Signal, fingerprint, identify, parse_signal, signal_time_ns
+from streams.applied import Applied
+from streams.cancelling import Canceller
+from streams.dead_letters import dead_letter
+from streams.facts import FactsGatherer
+from streams.intents import intended_order
+from streams.origin import Origin, origin_of, republished
+from streams.outbox import Outgoing
+from streams.ports import Clock, Log, Turn
+from streams.signal_events import SignalEvents
+from streams.submitting import Submitter
+from streams.symbol_gates import SymbolGates
+from streams.topics import Topics
+from tables.orders import OrderTable
+from tables.receipt import Receipt
+from tables.signals import Repeat, SignalResult, SignalRow, SignalState, SignalTable
+
+_NS = 1_000_000_000
+_KEPT_REPEATS = 20
+_RETRY = "retry"
+_ASK_AGAIN_S = 0.5
+_UNTRIED = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED})
+
+replace = msgspec.structs.replace
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSettings:
+    """`plan` decides orders; the rest is where they go and how a record is read."""
+
+    plan: PlanSettings
+    venue: str
+    category: str
+    account: str
+    max_bytes: int = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A readable signal at its place, and where it came from first."""
+
+    signal: Signal
+    origin: Origin
+    instrument: Instrument
+    trace_id: str
+    fingerprint: str
+
+    @property
+    def source(self) -> str:
+        return str(self.origin.source)
+
+
+class SignalAgent:
+    """Handles one signal at a time within a symbol; lanes run symbols side by side."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        topics: Topics,
+        orders: OrderTable,
+        signals: SignalTable,
+        facts: FactsGatherer,
+        submitter: Submitter,
+        canceller: Canceller,
+        applied: Applied,
+        gates: SymbolGates,
+        clock: Clock,
+        settings: SignalSettings,
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._events = SignalEvents(log, topics)
+        self._orders = orders
+        self._signals = signals
+        self._facts = facts
+        self._submitter = submitter
+        self._canceller = canceller
+        self._applied = applied
+        self._gates = gates
+        self._clock = clock
+        self._settings = settings
+
+    async def handle(self, turn: Turn) -> None:
+        """One record of `signals`. Returns when all it causes is durable."""
+        work = await self._take(turn)  # 1
+        if work is None:
+            return
+        row = await self._know(turn, work)  # 2, 3
+        if row is None or row.state is SignalState.DONE:
+            return
+        row = await self._cancel_first(turn, work, row)  # 4
+        if row.state is SignalState.DONE:
+            return
+        maybe_sent = await self._write_intents(turn, work, row)  # 5
+        for intent in row.standing_plan.intents:  # 6, 7
+            await self._submitter.submit(
+                turn,
+                intent.order_id,
+                expires_at_ns=self._expires_at_ns(work),
+                maybe_sent=intent.order_id in maybe_sent,
+            )
+        await self._finish(turn, row)  # 8
+
+    # -- 1 -------------------------------------------------------------------------------------------------------
+
+    async def _take(self, turn: Turn) -> _Work | None:
+        record = turn.record
+        origin = origin_of(record)
+        try:
+            signal = parse_signal(record.value, record_time_ns=origin.timestamp_ns, max_bytes=self._settings.max_bytes)
+            self._check_venue(signal)
+        except InvalidInput as error:
+            await self._refuse(turn, error, origin)
+            return None
+        key = signal.symbol.encode()
+        if record.key != key or record.partition != self._log.partition_of(key):
+            await self._send_home(turn, signal, origin)
+            return None
+        instrument = Instrument(self._settings.venue, self._settings.category, signal.symbol)
+        trace = signal.trace_id or origin.trace_id or trace_id(str(origin.source))
+        return _Work(signal, origin, instrument, trace, fingerprint(signal))
+
+    def _check_venue(self, signal: Signal) -> None:
+        """A signal for another venue must not be traded here."""
+        wishes = (
+            ("venue", signal.venue, self._settings.venue),
+            ("category", signal.category, self._settings.category),
+        )
+        reasons = [
+            f"{name}: {wish!r} is not traded here, {ours!r} is"
+            for name, wish, ours in wishes
+            if wish not in {None, ours}
+        ]
+        if reasons:
+            raise InvalidInput("BAD_SIGNAL", reasons)
+
+    async def _refuse(self, turn: Turn, error: InvalidInput, origin: Origin) -> None:
+        """Dead letter, and an event where the signal can be named (requirement S02)."""
+        record = turn.record
+        out = [dead_letter(self._topics.signals_dead, record, error.code, error.reasons)]
+        signal_id, symbol = identify(record.value)
+        if signal_id is not None and symbol is not None:
+            out.append(self._events.unreadable(record, error, str(origin.source), signal_id, symbol))
+        await self._publish(turn, out)
+
+    async def _send_home(self, turn: Turn, signal: Signal, origin: Origin) -> None:
+        """To the symbol's own partition, once; a record that was sent home and is wrong again is not our making."""
+        record = turn.record
+        if origin.hops:
+            reason = f"key {record.key!r} in partition {record.partition} after it was sent to {signal.symbol}'s own"
+            await self._refuse(turn, InvalidInput("WRONG_PARTITION", [reason]), origin)
+            return
+        key = signal.symbol.encode()
+        headers = republished(record, origin)
+        partition = self._log.partition_of(key)
+        await self._publish(turn, [Outgoing(self._topics.signals, partition, key, record.value or b"", headers)])
+
+    # -- 2, 3 ----------------------------------------------------------------------------------------------------
+
+    async def _know(self, turn: Turn, work: _Work) -> SignalRow | None:
+        """The row whose plan is to be executed; None when the record needs nothing more."""
+        partition, signal = turn.record.partition, work.signal
+        row = self._signals.get(partition, signal.symbol, signal.signal_id)
+        if row is None:
+            return await self._plan_first(turn, work, None)
+        if row.source == work.source:
+            if row.state is SignalState.DONE:
+                await self._publish(turn, self._events.end(row))
+            return row
+        verdict = next((repeat.verdict for repeat in row.repeats if repeat.source == work.source), "")
+        if not verdict:
+            if turn.record.offset <= row.last_offset:
+                return None  # an earlier attempt, redelivered after a later one: its turn was over
+            verdict = self._judge(partition, work, row)
+            if verdict == _RETRY:
+                return await self._plan_first(turn, work, row)
+            repeats = (*row.repeats, Repeat(work.source, verdict))[-_KEPT_REPEATS:]
+            row = replace(row, repeats=repeats, last_offset=turn.record.offset)
+            await self._write(turn, row)
+        told = self._events.repeat(row, work.source, EventKind(verdict), turn.record.timestamp_ns)
+        await self._publish(turn, told)
+        return None
+
+    def _judge(self, partition: int, work: _Work, row: SignalRow) -> str:
+        """What a later record with a known signal id is (requirements S06, S07)."""
+        if row.fingerprint != work.fingerprint:
+            return EventKind.CONFLICT
+        if row.state is not SignalState.DONE or row.result in {SignalResult.EXECUTED, SignalResult.IGNORED}:
+            return EventKind.DUPLICATE
+        orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
+        nothing_done = all(
+            order is None or (order.state in _UNTRIED and not order.cumulative.quantity) for order in orders
+        )
+        return _RETRY if nothing_done else EventKind.DUPLICATE
+
+    async def _plan_first(self, turn: Turn, work: _Work, earlier: SignalRow | None) -> SignalRow:
+        attempt = 1 if earlier is None else earlier.attempt + 1
+        await self._until_clear(turn, work)
+        plan = await self._plan(turn, work, attempt, phase=1)
+        row = SignalRow(
+            signal_id=work.signal.signal_id,
+            symbol=work.signal.symbol,
+            source=work.source,
+            fingerprint=work.fingerprint,
+            attempt=attempt,
+            last_offset=turn.record.offset,
+            state=SignalState.PLANNED,
+            plan=plan,
+            order_ids=tuple(intent.order_id for intent in plan.intents),
+            earlier_order_ids=() if earlier is None else (*earlier.earlier_order_ids, *earlier.order_ids),
+            repeats=() if earlier is None else earlier.repeats,
+            value=(turn.record.value or b"").decode(errors="replace"),
+            trace_id=work.trace_id,
+            strategy_id=work.signal.strategy_id,
+            is_warmup=work.signal.is_warmup,
+            signal_ns=signal_time_ns(work.signal, work.origin.timestamp_ns),
+            planned_ns=plan.planned_at_ns,
+        )
+        return await self._settle_plan(turn, row, plan)
+
+    async def _until_clear(self, turn: Turn, work: _Work) -> None:
+        """Wait while the venue has not been asked for the symbol's orders, or one is in doubt: no new exposure on
+        what we do not know. The signal's own age bounds the wait; planning then finds it expired."""
+        partition, symbol = turn.record.partition, work.signal.symbol
+
+        def clear() -> bool:
+            return self._gates.is_open(partition, symbol) and not any(
+                order.in_doubt for order in self._orders.open_orders(partition, symbol)
+            )
+
+        remaining_s = max(0.0, (self._expires_at_ns(work) - self._clock.now_ns()) / _NS) + 0.001
+        await turn.wait(self._applied.until(symbol, clear, remaining_s))
+
+    async def _plan(self, turn: Turn, work: _Work, attempt: int, phase: Literal[1, 2]) -> Plan:
+        side = work.signal.position_side or PositionSide.NET
+        partition, born_ns = turn.record.partition, work.origin.timestamp_ns
+        while True:
+            try:
+                facts = await turn.wait(self._facts.gather(partition, work.instrument, attempt, side, born_ns))
+                break
+            except VenueError:
+                # The venue can't say what it trades: no reason to refuse a signal, which ages meanwhile.
+                if self._clock.now_ns() > self._expires_at_ns(work):
+                    facts = self._facts.without_market(partition, work.instrument, attempt, side, born_ns)
+                    break
+                await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
+        return plan_signal(
+            work.signal,
+            facts,
+            self._settings.plan,
+            instrument=work.instrument,
+            source=work.source,
+            phase=phase,
+        )
+
+    async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan) -> SignalRow:
+        """Write the row with its plan; a plan that executes nothing is the signal's end, and is told."""
+        if plan.decision is not Decision.EXECUTE:
+            result = _RESULT_OF[plan.decision]
+            done_ns = self._clock.now_ns()
+            row = replace(
+                row, state=SignalState.DONE, result=result, code=plan.code, reason=plan.reason, done_ns=done_ns
+            )
+        await self._write(turn, row)
+        if row.state is SignalState.DONE:
+            await self._publish(turn, self._events.end(row))
+        return row
+
+    # -- 4 -------------------------------------------------------------------------------------------------------
+
+    async def _cancel_first(self, turn: Turn, work: _Work, row: SignalRow) -> SignalRow:
+        if not row.plan.cancels or row.after_cancels is not None:
+            return row
+        for cancel in row.plan.cancels:
+            order = await self._canceller.cancel(
+                turn, cancel.order_id, command_id=f"{work.source}-cancel", reason=cancel.reason
+            )
+            if not order.state.terminal:
+                reason = f"order {cancel.order_id} could not be cancelled first: it is {order.state}"
+                return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
+        await self._until_clear(turn, work)
+        plan = await self._plan(turn, work, row.attempt, phase=2)
+        order_ids = tuple(intent.order_id for intent in plan.intents)
+        return await self._settle_plan(turn, replace(row, after_cancels=plan, order_ids=order_ids), plan)
+
+    # -- 5 -------------------------------------------------------------------------------------------------------
+
+    async def _write_intents(self, turn: Turn, work: _Work, row: SignalRow) -> frozenset[str]:
+        """Write what is not written; returns the orders that a former turn wrote and may have sent."""
+        partition = turn.record.partition
+        maybe_sent = set()
+        receipt = Receipt()
+        told: list[Outgoing] = []
+        for intent in row.standing_plan.intents:
+            order = self._orders.get(partition, intent.order_id)
+            if order is not None:
+                maybe_sent.add(intent.order_id)
+            else:
+                order = intended_order(work.signal, row, row.standing_plan, intent, work.instrument)
+                self._orders.put(partition, order, [created(order, source=work.source, origin="signal")], receipt)
+            told.append(self._events.created(order, next(self._orders.history(partition, order.order_id))))
+        await turn.wait(receipt.durable())
+        await self._publish(turn, told)
+        return frozenset(maybe_sent)
+
+    # -- 8 -------------------------------------------------------------------------------------------------------
+
+    async def _finish(self, turn: Turn, row: SignalRow) -> None:
+        partition = turn.record.partition
+        orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
+        states = [order.state for order in orders if order is not None]
+        reason = next((order.reason for order in orders if order is not None and order.state in _UNTRIED), "")
+        if OrderState.UNCERTAIN in states:
+            result = SignalResult.UNCERTAIN
+        elif all(state in _UNTRIED for state in states):
+            result = SignalResult.REJECTED if OrderState.REJECTED in states else SignalResult.FAILED
+        else:
+            result = SignalResult.EXECUTED
+        await self._end(turn, row, result, "", reason)
+
+    async def _end(self, turn: Turn, row: SignalRow, result: SignalResult, code: str, reason: str) -> SignalRow:
+        row = replace(
+            row, state=SignalState.DONE, result=result, code=code, reason=reason, done_ns=self._clock.now_ns()
+        )
+        await self._write(turn, row)
+        await self._publish(turn, self._events.end(row))
+        return row
+
+    # -- durable -------------------------------------------------------------------------------------------------
+
+    async def _write(self, turn: Turn, row: SignalRow) -> None:
+        receipt = Receipt()
+        self._signals.put(turn.record.partition, row, receipt)
+        await turn.wait(receipt.durable())
+
+    async def _publish(self, turn: Turn, records: list[Outgoing]) -> None:
+        receipt = Receipt()
+        for record in records:
+            self._log.append(record.topic, record.partition, record.key, record.value, receipt, record.headers)
+        await turn.wait(receipt.durable())
+
+    def _expires_at_ns(self, work: _Work) -> int:
+        born_ns = signal_time_ns(work.signal, work.origin.timestamp_ns)
+        by_age_ns = born_ns + self._settings.plan.signal_max_age_ns
+        return min(by_age_ns, work.signal.expires_at_ns) if work.signal.expires_at_ns else by_age_ns
+
+
+_RESULT_OF = {
+    Decision.REJECT: SignalResult.REJECTED,
+    Decision.EXPIRE: SignalResult.EXPIRED,
+    Decision.IGNORE: SignalResult.IGNORED,
+}

@@ -1,0 +1,241 @@
+"""Sending one order: step 6 and 7 of a signal's way.
+
+A call runs to its end once it has begun, and publishes its outcome before it is over: whoever owns the symbol then
+learns of it. Every attempt is preceded, synchronously, by the checks that make it legitimate.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import partial
+
+from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError
+from domain.money import plain
+from domain.orders import LocalState, Order, OrderState, OrderType, Pending
+from domain.plans import TradingState
+from domain.updates import Call, CallOutcome, OrderReport, Origin, Result
+from exchanges.venue import NewOrder, OrderRef, Trading
+from streams.applied import Applied
+from streams.market import Market
+from streams.ports import Clock, Turn
+from streams.reconciling import Finding, Reconciler
+from streams.record import Source
+from streams.updates import UpdatePublisher
+from tables.orders import OrderTable
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitSettings:
+    """Retries of what was surely not accepted (requirement X05), and the bound on one order's work (X09), seconds."""
+
+    max_attempts: int = 3
+    backoff_base_s: float = 1.0
+    backoff_multiplier: float = 2.0
+    backoff_cap_s: float = 30.0
+    execution_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Surely not accepted: the same order may be sent after a pause."""
+
+    pause_s: float
+
+
+class Submitter:
+    """Creates orders at the venue from their intents. `in_hand` are the orders somebody is working on right now:
+    timers and commands leave them alone."""
+
+    def __init__(
+        self,
+        *,
+        trading: Trading,
+        publisher: UpdatePublisher,
+        reconciler: Reconciler,
+        orders: OrderTable,
+        applied: Applied,
+        market: Market,
+        clock: Clock,
+        settings: SubmitSettings,
+        jitter: random.Random,
+    ) -> None:
+        self._trading = trading
+        self._publisher = publisher
+        self._reconciler = reconciler
+        self._orders = orders
+        self._applied = applied
+        self._market = market
+        self._clock = clock
+        self._settings = settings
+        self._jitter = jitter
+        self.in_hand: set[str] = set()
+
+    async def submit(self, turn: Turn, order_id: str, *, expires_at_ns: int, maybe_sent: bool) -> None:
+        """Bring the order to an outcome that is applied, or leave it `uncertain` at the time bound.
+
+        `maybe_sent`: a former turn may have sent it, so the venue is asked first (requirement X06).
+        """
+        self.in_hand.add(order_id)
+        try:
+            await self._submit(turn, order_id, expires_at_ns, maybe_sent)
+        finally:
+            self.in_hand.discard(order_id)
+
+    async def _submit(self, turn: Turn, order_id: str, expires_at_ns: int, maybe_sent: bool) -> None:
+        partition = turn.record.partition
+        deadline_ns = self._clock.now_ns() + int(self._settings.execution_timeout_s * _NS)
+        attempt = 0
+        while True:
+            if maybe_sent and not await self._absent(turn, order_id, deadline_ns):
+                return
+            await turn.wait(self._trading.admit(Call.CREATE))
+            attempt += 1
+            last = attempt >= self._settings.max_attempts or self._clock.now_ns() >= deadline_ns
+            effect = partial(self._attempt, partition, order_id, attempt, last, expires_at_ns)
+            outcome = await turn.call(effect)
+            if isinstance(outcome, Source):
+                await turn.wait(self._applied.reached(outcome))
+                order = self._orders.get(partition, order_id)
+                if order is None or order.state is not OrderState.UNCERTAIN:
+                    return
+                maybe_sent = True
+            else:
+                await turn.wait(self._clock.sleep(outcome.pause_s))
+                maybe_sent = False
+
+    async def _absent(self, turn: Turn, order_id: str, deadline_ns: int) -> bool:
+        """True when the order may be sent (again): surely not at the venue, and the venue refuses a second one."""
+        partition = turn.record.partition
+        finding = await turn.wait(self._reconciler.settle(partition, order_id, deadline_ns))
+        order = self._orders.get(partition, order_id)
+        if order is None or finding is Finding.FOUND:
+            return False
+        if finding is Finding.ABSENT:
+            if self._trading.traits.unique_client_ids:
+                return True
+            sentence = "the venue does not know the order, and would not refuse a second one: it is not sent again"
+            await turn.wait(self._reconciler.conclude_absent(order, sentence))
+            return False
+        if order.state is not OrderState.UNCERTAIN:
+            sentence = "the venue could not be asked within the time bound whether it has the order"
+            at = await turn.wait(self._publish(order, Result.UNCERTAIN, "UNRESOLVED", sentence, attempts=0))
+            await turn.wait(self._applied.reached(at))
+        return False
+
+    # -- one attempt ---------------------------------------------------------------------------------------------
+
+    async def _attempt(
+        self, partition: int, order_id: str, number: int, final: bool, expires_at_ns: int
+    ) -> Source | _Again:
+        order = self._orders.get(partition, order_id)
+        if order is None:
+            raise LookupError(f"order {order_id} has no row although its intent was acknowledged")
+        if (objection := self._objection(order, expires_at_ns)) is not None:
+            return await self._publish(order, Result.EXPIRED, *objection, attempts=0)
+        sent_ns = self._clock.now_ns()
+        try:
+            venue_order_id = await self._trading.create(_request(order))
+        except Duplicate as error:
+            return await self._identify(order, error, number, sent_ns)
+        except Refused as error:
+            return await self._publish(order, Result.REFUSED, error.code, error.sentence, number, sent_ns)
+        except NotAccepted as error:
+            if final:
+                return await self._publish(order, Result.NOT_ACCEPTED, error.code, error.sentence, number, sent_ns)
+            return _Again(self._pause_s(error, number))
+        except VenueError as error:
+            return await self._publish(order, Result.UNCERTAIN, error.code, error.sentence, number, sent_ns)
+        return await self._publish(order, Result.ACCEPTED, "", "", number, sent_ns, venue_order_id)
+
+    def _objection(self, order: Order, expires_at_ns: int) -> tuple[str, str] | None:
+        """Why the order must not be sent now, if anything speaks against it. Synchronous: nothing can come between
+        this and the first byte but the socket."""
+        if order.local not in {LocalState.PLANNED, LocalState.UNCERTAIN, LocalState.SUBMITTING}:
+            return "NOT_PLANNED", f"the order is {order.state}"
+        if order.pending is not Pending.NOTHING:
+            return "CANCELLED_BEFORE_SENT", f"cancel was requested before the order was sent: {order.reason}"
+        state, why = self._market.trading(order.instrument)
+        if state is TradingState.HALTED or (state is TradingState.REDUCE_ONLY and not order.reduce_only):
+            return "TRADING_" + state.upper(), f"trading is {state}: {why}"
+        late_ns = self._clock.now_ns() - expires_at_ns
+        if late_ns > 0:
+            return "SIGNAL_EXPIRED", f"the signal expired {late_ns / _NS:.3f} s before the order could be sent"
+        return None
+
+    async def _identify(self, order: Order, error: Duplicate, number: int, sent_ns: int) -> Source:
+        """The venue has an order of this id: it is ours if it agrees in symbol, side and quantity (requirement X02)."""
+        try:
+            report = await self._trading.order(OrderRef(order.instrument, order.order_id))
+        except VenueError:
+            report = None
+        if report is None:
+            return await self._publish(order, Result.UNCERTAIN, error.code, error.sentence, number, sent_ns)
+        if (difference := _difference(order, report)) is not None:
+            sentence = f"the venue has another order under this id: {difference}"
+            return await self._publish(order, Result.REFUSED, "CLIENT_ORDER_ID_CONFLICT", sentence, number, sent_ns)
+        return await self._publish(order, Result.ACCEPTED, "", "", number, sent_ns, report.venue_order_id)
+
+    def _pause_s(self, error: NotAccepted, number: int) -> float:
+        """Exponential with jitter; what the venue asks for wins (requirement X05)."""
+        if isinstance(error, RateLimited):
+            return error.retry_after_s
+        settings = self._settings
+        ceiling_s = min(settings.backoff_cap_s, settings.backoff_base_s * settings.backoff_multiplier ** (number - 1))
+        return ceiling_s * self._jitter.uniform(0.5, 1.0)
+
+    async def _publish(
+        self,
+        order: Order,
+        result: Result,
+        code: str,
+        sentence: str,
+        attempts: int = 0,
+        sent_ns: int = 0,
+        venue_order_id: str = "",
+    ) -> Source:
+        return await self._publisher.publish(
+            CallOutcome(
+                instrument=order.instrument,
+                account=order.account,
+                origin=Origin.OUTCOME,
+                received_ns=self._clock.now_ns(),
+                client_order_id=order.order_id,
+                venue_order_id=venue_order_id,
+                call=Call.CREATE,
+                result=result,
+                code=code,
+                sentence=sentence,
+                attempts=attempts,
+                sent_ns=sent_ns,
+                replied_ns=self._clock.now_ns(),
+            )
+        )
+
+
+def _request(order: Order) -> NewOrder:
+    return NewOrder(
+        instrument=order.instrument,
+        client_order_id=order.order_id,
+        side=order.side,
+        order_type=order.order_type,
+        quantity=order.quantity,
+        price=order.price if order.order_type is OrderType.LIMIT else None,
+        time_in_force=order.time_in_force,
+        reduce_only=order.reduce_only,
+        post_only=order.post_only,
+        position_side=order.position_side,
+    )
+
+
+def _difference(order: Order, report: OrderReport) -> str | None:
+    """What tells our order from the venue's; None when they are the same."""
+    if order.instrument.symbol != report.instrument.symbol:
+        return f"symbol {report.instrument.symbol}, ours {order.instrument.symbol}"
+    if order.side is not report.side:
+        return f"side {report.side}, ours {order.side}"
+    if order.quantity != report.quantity:
+        return f"quantity {plain(report.quantity)}, ours {plain(order.quantity)}"
+    return None

@@ -1,0 +1,41 @@
+"""Which symbols may trade again after this worker got their partition (requirement Y01)."""
+
+from __future__ import annotations
+
+
+class SymbolGates:
+    """A symbol with unfinished orders stays shut from the moment its partition is ours until the venue was asked.
+
+    Also remembers since when each partition is ours: nothing that a former owner did can have left it later.
+    """
+
+    def __init__(self) -> None:
+        self._shut: dict[int, set[str]] = {}
+        self._since_ns: dict[int, int] = {}
+
+    def assign(self, partition: int, symbols: set[str], since_ns: int) -> None:
+        """The partition is ours from `since_ns`; these symbols must be asked for first."""
+        self._shut[partition] = set(symbols)
+        self._since_ns[partition] = since_ns
+
+    def revoke(self, partition: int) -> None:
+        """The partition is no longer ours."""
+        self._shut.pop(partition, None)
+        self._since_ns.pop(partition, None)
+
+    def open(self, partition: int, symbol: str) -> None:
+        """The venue was asked for everything unfinished of the symbol."""
+        self._shut.get(partition, set()).discard(symbol)
+
+    def is_open(self, partition: int, symbol: str) -> bool:
+        """Whether the symbol may trade. A partition that was never assigned is shut."""
+        shut = self._shut.get(partition)
+        return shut is not None and symbol not in shut
+
+    def shut(self) -> list[tuple[int, str]]:
+        """Every (partition, symbol) that still has to be asked for."""
+        return [(partition, symbol) for partition, symbols in self._shut.items() for symbol in sorted(symbols)]
+
+    def since_ns(self, partition: int) -> int:
+        """Since when the partition is ours, ns UTC; 0 if it is not."""
+        return self._since_ns.get(partition, 0)

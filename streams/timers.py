@@ -1,0 +1,103 @@
+"""Time's wishes, as commands: orders that have been in flight or in doubt for too long are asked for (Y02).
+
+A timer never writes a row and never calls a venue. It looks at the rows and produces commands, which are durable,
+in order with everything else of their symbol, and the same for every worker that looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from domain.commands import Action, Command, encode_command
+from domain.orders import Order, OrderState
+from streams.ports import Clock, Log
+from streams.topics import Topics
+from tables.orders import OrderTable
+from tables.signals import SignalTable
+
+_NS = 1_000_000_000
+_RESTLESS = frozenset({OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE})
+
+
+@dataclass(frozen=True, slots=True)
+class TimerSettings:
+    """`interval_s` between looks; `doubt_s`: how long an order may stay in doubt, unconfirmed, or without the fills
+    that the venue reported, before it is asked for (and again after as long)."""
+
+    interval_s: float = 2.0
+    doubt_s: float = 5.0
+
+
+class Timers:
+    """Looks at the open orders of our partitions."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        topics: Topics,
+        orders: OrderTable,
+        signals: SignalTable,
+        clock: Clock,
+        settings: TimerSettings,
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._orders = orders
+        self._signals = signals
+        self._clock = clock
+        self._settings = settings
+        self._asked: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Look, again and again, until cancelled."""
+        while True:
+            await self._clock.sleep(self._settings.interval_s)
+            await self.look()
+
+    async def look(self) -> int:
+        """One look; returns how many commands were produced."""
+        commands = [command for partition in self._orders.rows.partitions() for command in self._due(partition)]
+        for command in commands:
+            await self._log.publish(self._topics.order_commands, command.symbol.encode(), encode_command(command))
+        return len(commands)
+
+    def _due(self, partition: int) -> Iterator[Command]:
+        now_ns = self._clock.now_ns()
+        period_ns = int(self._settings.doubt_s * _NS)
+        for symbol in self._orders.open_symbols(partition):
+            for order in self._orders.open_orders(partition, symbol):
+                quiet_ns = now_ns - max(order.times.updated_ns, order.times.created_ns)
+                if not _unsettled(order) or quiet_ns < period_ns or self._being_asked(partition, order.order_id):
+                    continue
+                # One id per order and period, so that looks of the same period wish for the same thing.
+                command_id = f"timer:{order.order_id}:{now_ns // period_ns}"
+                self._asked[order.order_id] = command_id
+                yield Command(
+                    command_id=command_id,
+                    action=Action.CANCEL if order.state is OrderState.PENDING_CANCEL else Action.SYNC,
+                    symbol=symbol,
+                    order_id=order.order_id,
+                    reason=order.reason if order.state is OrderState.PENDING_CANCEL else f"quiet as {order.state}",
+                    requested_by="timer",
+                    at_ns=now_ns,
+                    trace_id=order.trace_id,
+                )
+
+    def _being_asked(self, partition: int, order_id: str) -> bool:
+        """Whether our last command about the order is still waiting: a venue that is away must not pile them up."""
+        command_id = self._asked.get(order_id)
+        if command_id is None:
+            return False
+        row = self._signals.command(partition, command_id)
+        if row is not None and row.done:
+            del self._asked[order_id]
+            return False
+        return True
+
+
+def _unsettled(order: Order) -> bool:
+    """Whether the venue should have said more of the order by now."""
+    unconfirmed = order.state is OrderState.ACKNOWLEDGED and not order.evidence.terms_at_ns and not order.external
+    return order.in_doubt or unconfirmed or order.state in _RESTLESS or order.missing_fills
