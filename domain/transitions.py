@@ -59,6 +59,8 @@ def _steps(before: Order, after: Order) -> _Steps:
     _arrival_steps(before, after, steps)
     if before.evidence.state is VenueState.UNTRIGGERED and after.evidence.state.rank > VenueState.UNTRIGGERED.rank:
         steps.append((EventKind.TRIGGERED, OrderState.TRIGGERED))
+    if before.evidence.state is VenueState.TRIGGERED and after.evidence.state is VenueState.LIVE:
+        steps.append((EventKind.ACKNOWLEDGED, OrderState.ACKNOWLEDGED))
     if known_at_venue(before) and _terms(before) != _terms(after):
         steps.append((EventKind.AMENDED, _running(steps, before)))
     if after.pending and after.pending is not before.pending:
@@ -81,7 +83,7 @@ def _steps(before: Order, after: Order) -> _Steps:
 def _arrival_steps(before: Order, after: Order, steps: _Steps) -> None:
     """From an intent to an order that the venue has."""
     arrived = known_at_venue(after) and not known_at_venue(before)
-    tried = after.attempts > before.attempts
+    tried = after.attempts > before.attempts and after.state is not OrderState.DRY_RUN
     if before.local is LocalState.PLANNED and not known_at_venue(before) and (arrived or tried):
         steps.append((EventKind.SUBMITTED, OrderState.SUBMITTING))
     if before.state is OrderState.UNCERTAIN and after.state is not OrderState.UNCERTAIN:
@@ -96,6 +98,12 @@ def _steps_after_end(before: Order, after: Order) -> _Steps:
     if after.cumulative.quantity > before.cumulative.quantity or after.state is not before.state:
         return [(EventKind.CORRECTED, after.state)]
     return []
+
+
+def _filled_by_our_sum(order: Order) -> bool:
+    """Whether "filled" is our arithmetic, not the venue's word: a late report of a larger quantity reopens it, as it
+    reopens every end that we concluded ourselves (requirement O01)."""
+    return order.state is OrderState.FILLED and order.evidence.state is not VenueState.FILLED
 
 
 def _terms(order: Order) -> tuple[Decimal | None, Decimal]:
@@ -121,7 +129,7 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
     transitions = []
     state = before.state
     for number, (kind, next_state) in enumerate(_steps(before, after), start=before.sequence + 1):
-        if not before.state.terminal or next_state is not state:
+        if not _filled_by_our_sum(before):
             check_transition(before.order_id, state, next_state)
         filling = kind in {EventKind.FILLED, EventKind.PARTIALLY_FILLED, EventKind.CORRECTED}
         transitions.append(

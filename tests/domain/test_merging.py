@@ -1,0 +1,309 @@
+"""Requirement O04: whatever the order and repetition of what the venue says, the same order comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from domain_cases import NOW, cancel_request, dec, fill, order, outcome, report
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import InvalidStateTransition
+from domain.events import EventKind, Transition
+from domain.merging import Applied, apply_update
+from domain.orders import TRANSITIONS, LocalState, Order, OrderState, Pending, Sums, VenueState
+from domain.updates import Absence, Call, FillReport, OrderReport, Origin, Result, Update
+
+# -- a venue's reports and fills, in any order ---------------------------------------------------------------------
+
+_QUANTITIES = st.sampled_from(["0", "0.25", "0.5", "0.75", "1", "1.25"])
+_REPORTS = st.builds(
+    lambda state, executed, value, quantity, price, updated: report(
+        state,
+        executed,
+        reason=f"{state} because",
+        quantity=dec(quantity),
+        price=dec(price),
+        cumulative=Sums(dec(executed), dec(executed) * dec(value), {}),
+        updated_ns=NOW + updated,
+    ),
+    st.sampled_from([state for state in VenueState if state is not VenueState.UNKNOWN]),
+    _QUANTITIES,
+    st.sampled_from(["99", "100"]),
+    st.sampled_from(["1", "1.5"]),
+    st.sampled_from(["99", "100", "100.0"]),
+    st.integers(0, 4),
+)
+_FILLS = st.builds(
+    lambda number, quantity, price: fill(f"e{number}", quantity, price),
+    st.integers(0, 5),
+    st.sampled_from(["0.25", "0.5"]),
+    st.sampled_from(["99.5", "100"]),
+)
+_WORDS = st.lists(st.one_of(_REPORTS, _FILLS), max_size=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    order: Order
+    transitions: tuple[Transition, ...]
+    alerts: tuple[str, ...]
+
+
+def tell(start: Order, words: list[Update]) -> Told:
+    """Apply words as the order agent does: an execution id counts once."""
+    now, transitions, alerts, seen = start, [], [], set()
+    for offset, word in enumerate(words):
+        if isinstance(word, FillReport):
+            if word.execution_id in seen:
+                continue
+            seen.add(word.execution_id)
+        applied = apply_update(now, word, source="order-updates-0", offset=offset)
+        now = applied.order
+        transitions += applied.transitions
+        alerts += applied.alerts
+    return Told(now, tuple(transitions), tuple(alerts))
+
+
+def substance(row: Order) -> tuple[object, ...]:
+    """What must not depend on the order of arrival. Sequence, times of sight and reasons may."""
+    return (
+        row.state,
+        row.evidence,
+        row.fills,
+        row.cumulative,
+        row.current_price,
+        row.current_quantity,
+        row.leaves,
+        row.venue_order_id,
+    )
+
+
+def one_fill_per_id(words: list[Update]) -> list[Update]:
+    """A venue never gives one execution id to two executions."""
+    fills = {word.execution_id: word for word in words if isinstance(word, FillReport)}
+    return [word for word in words if not isinstance(word, FillReport)] + list(fills.values())
+
+
+@given(_WORDS, st.data())
+def test_o04_any_order_and_repetition_of_the_same_words_ends_in_the_same_order(words, data):
+    words = one_fill_per_id(words)
+    shuffled = data.draw(st.permutations(words + data.draw(st.lists(st.sampled_from(words))) if words else words))
+
+    assert substance(tell(order(), shuffled).order) == substance(tell(order(), words).order)
+
+
+@given(_WORDS)
+def test_o04_telling_everything_twice_changes_nothing_the_second_time(words):
+    once = tell(order(), words)
+
+    again = tell(once.order, [word for word in words if isinstance(word, OrderReport)])
+
+    assert substance(again.order) == substance(once.order)
+    assert again.transitions == ()
+    assert again.alerts == ()
+
+
+_OURS = st.one_of(
+    st.builds(outcome, st.sampled_from([result for result in Result if result is not Result.DRY_RUN])),
+    st.builds(outcome, st.sampled_from([Result.ACCEPTED, Result.REFUSED, Result.UNCERTAIN]), st.just(Call.CANCEL)),
+    st.builds(cancel_request),
+)
+
+
+@given(st.lists(st.one_of(_REPORTS, _FILLS, _OURS), max_size=10))
+def test_j02_transitions_are_numbered_without_a_gap_and_each_begins_where_the_last_one_ended(words):
+    told = tell(order(), words)
+
+    assert [step.sequence for step in told.transitions] == list(range(1, len(told.transitions) + 1))
+    assert told.order.sequence == len(told.transitions)
+    states = [OrderState.PLANNED, *(step.after for step in told.transitions)]
+    assert [step.before for step in told.transitions] == states[:-1]
+    assert told.order.state is states[-1]
+
+
+@given(st.lists(st.one_of(_REPORTS, _FILLS, _OURS), max_size=10))
+def test_o01_an_order_that_its_venue_ended_never_lives_again(words):
+    now, seen = order(), set()
+    for offset, word in enumerate(words):
+        if isinstance(word, FillReport) and (word.execution_id in seen or seen.add(word.execution_id)):
+            continue
+        was_over = now.evidence.state.terminal
+        now = apply_update(now, word, source="x", offset=offset).order
+        assert now.state.terminal or not was_over
+
+
+@given(st.lists(st.one_of(_REPORTS, _FILLS), max_size=8))
+def test_o05_what_is_left_is_what_was_ordered_less_what_was_executed(words):
+    row = tell(order(), words).order
+
+    left = dec(0) if row.state.terminal else row.current_quantity - row.cumulative.quantity
+    assert row.leaves == max(dec(0), left)
+    assert row.cumulative.quantity == max(row.fills.quantity, row.evidence.cumulative.quantity)
+
+
+# -- single stories ------------------------------------------------------------------------------------------------
+
+
+def kinds(told: Applied | Told) -> list[EventKind]:
+    return [step.kind for step in told.transitions]
+
+
+def test_o06_a_fill_before_our_own_reply_submits_acknowledges_and_fills():
+    told = tell(order(), [fill("e1", "0.25")])
+
+    assert kinds(told) == [EventKind.SUBMITTED, EventKind.ACKNOWLEDGED, EventKind.PARTIALLY_FILLED]
+    assert told.order.state is OrderState.PARTIALLY_FILLED
+
+
+def test_o06_a_time_out_after_the_venue_accepted_takes_nothing_back():
+    told = tell(order(), [report(), outcome(Result.UNCERTAIN)])
+
+    assert told.order.state is OrderState.ACKNOWLEDGED
+
+
+def test_x06_an_uncertain_create_is_resolved_by_the_venues_row():
+    told = tell(order(), [outcome(Result.UNCERTAIN), report()])
+
+    assert kinds(told) == [EventKind.SUBMITTED, EventKind.UNCERTAIN, EventKind.RESOLVED, EventKind.ACKNOWLEDGED]
+
+
+def test_c04_a_fill_that_arrives_after_the_cancel_was_sent_counts_and_the_order_ends_filled():
+    told = tell(order(), [report(), cancel_request(), fill("e1", "1"), report(VenueState.FILLED, "1")])
+
+    assert told.order.state is OrderState.FILLED
+    assert told.order.pending is Pending.NOTHING
+    assert kinds(told)[-1] is EventKind.FILLED
+
+
+def test_c04_a_refused_cancel_leaves_the_order_as_it_was():
+    told = tell(order(), [report(), cancel_request(), outcome(Result.REFUSED, Call.CANCEL)])
+
+    assert told.order.state is OrderState.ACKNOWLEDGED
+    assert kinds(told)[-2:] == [EventKind.PENDING_CANCEL, EventKind.RESOLVED]
+
+
+def test_o01_an_accepted_cancel_is_no_evidence_that_the_order_is_gone():
+    told = tell(order(), [report(), cancel_request(), outcome(Result.ACCEPTED, Call.CANCEL)])
+
+    assert told.order.state is OrderState.PENDING_CANCEL
+
+
+def test_o01_a_late_fill_corrects_a_cancelled_order_and_somebody_hears_of_it():
+    told = tell(order(), [report(VenueState.CANCELLED), fill("e1", "0.25")])
+
+    assert told.order.state is OrderState.CANCELLED
+    assert told.order.cumulative.quantity == dec("0.25")
+    assert kinds(told)[-1] is EventKind.CORRECTED
+    assert [alert.partition(":")[0] for alert in told.alerts] == ["ORDER_CORRECTED"]
+
+
+def test_o01_an_end_that_we_concluded_reopens_on_evidence_with_an_alert():
+    absence = Absence(
+        instrument=order().instrument,
+        account="main",
+        origin=Origin.RECONCILE,
+        received_ns=NOW,
+        client_order_id="om1",
+        conclusion=Result.EXPIRED,
+        closed_unknown=False,
+        passes=2,
+        sentence="not found in two full passes",
+    )
+
+    told = tell(order(), [outcome(Result.UNCERTAIN), absence, report()])
+
+    assert EventKind.EXPIRED in kinds(told)
+    assert told.order.state is OrderState.ACKNOWLEDGED
+    assert [alert.partition(":")[0] for alert in told.alerts] == ["ORDER_CORRECTED"]
+
+
+def test_o01_an_order_filled_by_our_own_sum_reopens_when_a_late_report_shows_that_it_was_enlarged():
+    enlarged = report(VenueState.LIVE, "1", quantity=dec(2), updated_ns=NOW + 1)
+
+    told = tell(order(), [report(), fill("e1", "1"), enlarged])
+
+    assert told.order.state is OrderState.PARTIALLY_FILLED
+    assert told.order.leaves == dec(1)
+    assert kinds(told)[-1] is EventKind.CORRECTED
+
+
+def test_o02_a_conditional_order_that_is_triggered_and_then_rests_is_acknowledged():
+    told = tell(order(), [report(VenueState.UNTRIGGERED), report(VenueState.TRIGGERED), report(VenueState.LIVE)])
+
+    assert [step.after for step in told.transitions] == [
+        OrderState.SUBMITTING,
+        OrderState.UNTRIGGERED,
+        OrderState.TRIGGERED,
+        OrderState.ACKNOWLEDGED,
+    ]
+
+
+def test_j01_an_amendment_tells_before_and_after():
+    told = tell(order(), [report(), report(price=dec(101), quantity=dec(2), updated_ns=NOW + 1)])
+
+    assert kinds(told)[-1] is EventKind.AMENDED
+    assert told.transitions[-1].details == {
+        "price_before": "100",
+        "price_after": "101",
+        "quantity_before": "1",
+        "quantity_after": "2",
+    }
+
+
+def test_x10_a_dry_run_ends_in_its_own_state():
+    told = tell(order(), [outcome(Result.DRY_RUN)])
+
+    assert told.order.state is OrderState.DRY_RUN
+    assert kinds(told)[-1] is EventKind.DRY_RUN
+
+
+def test_x05_an_order_that_surely_never_arrived_has_failed_and_somebody_hears_of_it():
+    told = tell(order(), [outcome(Result.NOT_ACCEPTED, sentence="no connection", attempts=3)])
+
+    assert told.order.state is OrderState.FAILED
+    assert told.order.attempts == 3
+    assert told.alerts[0].startswith("ORDER_FAILED")
+
+
+def test_o01_more_executed_than_ordered_is_told():
+    told = tell(order(), [fill("e1", "1"), fill("e2", "0.5")])
+
+    assert any(alert.startswith("ORDER_OVERFILLED") for alert in told.alerts)
+
+
+def test_o08_times_are_those_of_the_first_sight():
+    told = tell(
+        order(),
+        [
+            outcome(Result.ACCEPTED, sent_ns=NOW - 20, replied_ns=NOW - 10),
+            fill("e1", "0.5", executed_ns=NOW - 5),
+            report(VenueState.FILLED, "1", received_ns=NOW + 3),
+        ],
+    )
+
+    times = told.order.times
+    assert (times.sent_ns, times.acknowledged_ns) == (NOW - 20, NOW - 10)
+    assert (times.first_fill_ns, times.finished_ns, times.updated_ns) == (NOW - 5, NOW + 3, NOW + 3)
+
+
+@pytest.mark.parametrize("state", list(OrderState))
+def test_o02_every_state_has_a_status_and_legal_ways_on(state):
+    assert state.status
+    assert set(TRANSITIONS[state]) <= set(OrderState)
+
+
+def test_o01_a_dry_run_that_meets_the_venues_word_is_a_bug_and_says_so():
+    dry = tell(order(), [outcome(Result.DRY_RUN)]).order
+
+    with pytest.raises(InvalidStateTransition, match="dry_run does not lead to"):
+        apply_update(dry, report(), source="x", offset=1)
+
+
+def test_o02_an_order_that_expired_after_resting_counts_as_cancelled():
+    rested = tell(order(), [report(), report(VenueState.EXPIRED)]).order
+    unsent = tell(order(), [outcome(Result.EXPIRED, attempts=0)]).order
+
+    assert (rested.state, rested.status) == (OrderState.EXPIRED, "cancelled")
+    assert (unsent.state, unsent.status, unsent.local) == (OrderState.EXPIRED, "failed", LocalState.EXPIRED)
