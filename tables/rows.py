@@ -8,6 +8,11 @@ from typing import Protocol
 from tables.receipt import Receipt
 
 
+def index_cursor(index_key: bytes, row_key: bytes) -> bytes:
+    """Where an index entry stands in its index: what `scan_index` takes as `after`. Two rows may share an index key."""
+    return index_key + b"\0" + row_key
+
+
 class Rows(Protocol):
     """Rows of one table. Reads see every write made in this process, acknowledged or not."""
 
@@ -31,4 +36,5 @@ class Rows(Protocol):
     def scan_index(
         self, partition: int, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """(index key, row key) of the index entries that start with `prefix`, ordered, beyond the entry `after`."""
+        """(index key, row key) of the index entries whose index key starts with `prefix`, ordered by index key, then
+        row key (or backwards), beyond the entry `after` (an `index_cursor`)."""

@@ -1,0 +1,445 @@
+"""The engine: one Faust application with our transport, tables and lanes, and the loop that runs it."""
+
+# Faust and aiokafka carry no types that mypy could follow:
+# mypy: allow-subclassing-any, allow-untyped-decorators
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import faust
+import faust.streams
+import uvloop
+from mode import Service
+from rocksdict import Cache
+
+from app.inbox import GroupInbox
+from app.transport.consumer import Transport
+from app.transport.fail_stop import EXIT_CODE, FailStop, fail_stop
+from app.transport.lease import Lease
+from app.transport.ledger import Ledger, OutOfOrder
+from app.transport.log import AppendLog
+from app.transport.recovery import TableManager
+from app.transport.wiring import Reader, Wiring
+from streams.lanes import Handler, Lanes
+from streams.record import Record
+from tables.durable_rows import DurableRows
+from tables.rows import Rows
+from tables.shard import IndexFunction
+from tables.store import DurableTable
+
+log = logging.getLogger(__name__)
+
+HandleRun = Callable[[list[Record]], None]
+OnPartitions = Callable[[frozenset[int]], Awaitable[None]]
+
+A_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Settings of the engine; times in seconds. `docs/engine.md` says how they hang together."""
+
+    app_id: str
+    bootstrap: str
+    """Broker addresses, `host:port[,host:port]`."""
+    data_directory: Path
+    """This worker's own: local stores, a cache that may be deleted while the worker is down."""
+    partitions: int = 8
+    replication_factor: int = 1
+    web_enabled: bool = True
+    web_host: str = "127.0.0.1"
+    web_port: int = 6066
+    session_timeout_s: float = 10.0
+    heartbeat_s: float = 1.0
+    lease_margin_s: float = 2.0
+    """At least the time from a check to the first byte on the wire."""
+    drain_limit_s: float = 20.0
+    """More than the longest call to a venue, less than the rebalance time-out."""
+    rebalance_timeout_s: float = 30.0
+    commit_interval_s: float = 0.5
+    request_timeout_s: float = 15.0
+    delivery_limit_s: float = 120.0
+    """A record not acknowledged for this long ends the process."""
+    max_record_bytes: int = 1_000_000
+    max_unacknowledged_records: int = 20_000
+    poll_records: int = 500
+    reader_waiting: int = 1_000
+    """Records delivered and not yet taken, per input topic."""
+    block_cache_bytes: int = 64 << 20
+    """Of all local stores together."""
+    tombstones_kept_s: float = 6 * A_DAY_S
+    """A store that has not followed its changelog for longer is built anew: less than `delete.retention.ms`."""
+    progress_limit_s: float = 300.0
+    """The watchdog ends the process when nothing is finished for this long although records wait; 0: never."""
+    metadata_max_age_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not self.drain_limit_s < self.rebalance_timeout_s:
+            raise ValueError(
+                f"DRAIN_LIMIT: {self.drain_limit_s} s must be less than the rebalance time-out, "
+                f"{self.rebalance_timeout_s} s"
+            )
+        if self.heartbeat_s * 3 > self.session_timeout_s - self.lease_margin_s:
+            raise ValueError(
+                f"HEARTBEAT: {self.heartbeat_s} s leaves less than three heartbeats within the lease, "
+                f"{self.session_timeout_s - self.lease_margin_s} s"
+            )
+        if self.session_timeout_s > self.request_timeout_s:
+            raise ValueError(
+                f"REQUEST_TIMEOUT: {self.request_timeout_s} s is less than the session time-out, "
+                f"{self.session_timeout_s} s"
+            )
+
+
+class Application(faust.App):
+    """The Faust application. `wiring` is what our transport looks for; every crash ends the process."""
+
+    wiring: Wiring
+    stopped_in_order = False
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+    def on_rebalance_start(self) -> None:
+        """Called in the consumer's thread, as early as can be: from here on nothing new may be done."""
+        self.wiring.inbox.close()
+        super().on_rebalance_start()
+
+    def _crash(self, reason: BaseException) -> None:
+        if not isinstance(reason, asyncio.CancelledError):
+            self.wiring.stop(f"CRASHED: {reason!r}")
+
+    async def _stop_consumer(self) -> None:
+        """The first step of stopping: take nothing more, finish, flush, commit. The rest is taken down after it."""
+        consumer = self._consumer
+        if consumer is not None and not self.stopped_in_order:
+            self.stopped_in_order = True
+            await self.tables.recovery.interrupt()
+            await consumer.let_go()
+            await self._stop_fetcher()
+            await self.tables.stop()
+
+
+@dataclass(slots=True)
+class Engine:
+    """Everything that handlers, views and metrics need of the process. Made by `build_engine`."""
+
+    options: EngineOptions
+    app: Application
+    wiring: Wiring
+    tables: dict[str, Rows] = field(default_factory=dict)
+    all_lanes: dict[str, Lanes] = field(default_factory=dict)
+    explains_waiting: Callable[[], bool] = bool
+    """Asked by the watchdog before it ends the process: True while a venue's outage is the reason."""
+    _cache: Any = None  # rocksdict's Cache, untyped
+
+    @property
+    def log(self) -> AppendLog:
+        """The `Log` port."""
+        return self.wiring.log
+
+    @property
+    def inbox(self) -> GroupInbox:
+        """The `Inbox` port."""
+        return self.wiring.inbox
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that everything runs in, once it runs."""
+        return asyncio.get_running_loop()
+
+    # -- what there is -------------------------------------------------------------------------------------------
+
+    def table(self, name: str, *, index: IndexFunction | None = None, version: int = 1) -> Rows:
+        """Make a table; call before the engine runs. A change of `index` needs another `version`: the local stores
+        are then built anew."""
+        if name in self.tables:
+            raise ValueError(f"TABLE_EXISTS: {name}")
+        rows = DurableRows(
+            name,
+            changelog_topic(self.options.app_id, name),
+            self.options.data_directory / "tables",
+            self.wiring.log.append,
+            index=index,
+            version=version,
+            cache=self._cache,
+        )
+        rows.on_hole = lambda *hole: self.app.tables.recovery.on_hole(*hole)
+        self.app.tables.add(DurableTable(self.app, name=name, rows=rows, partitions=self.options.partitions))
+        self.wiring.tables.append(rows)
+        self.wiring.changelog_topics.add(rows.changelog_topic)
+        self.tables[name] = rows
+        return rows
+
+    def lanes(self, topic: str, handler: Handler, *, max_running: int = 64, max_queued: int = 2_000) -> Lanes:
+        """Handle the records of `topic` in lanes, one per key. An error that `handler` lets out ends the process."""
+        lanes = Lanes(
+            handler,
+            self.inbox,
+            max_running=max_running,
+            max_queued=max_queued,
+            on_error=lambda record, error: self._handler_failed(record.source, error),
+        )
+        self.all_lanes[topic] = lanes
+        self.wiring.letting_go.append(lanes.stop_taking)
+        self.wiring.resuming.append(lanes.resume)
+
+        async def take(run: list[Record]) -> None:
+            for record in run:
+                await lanes.submit(record)
+
+        self._agent(topic, take)
+        return lanes
+
+    def runs(self, topic: str, handle: HandleRun, *, max_run: int = 100) -> None:
+        """Handle the records of `topic` in runs of one partition, without waiting inside. `handle` tells the inbox
+        when each record is finished. Room in the log is waited for before each run."""
+
+        async def take(run: list[Record]) -> None:
+            await self.log.room()
+            handle([record for record in run if self.inbox.is_current(record)])
+            for record in run:
+                if not self.inbox.is_current(record):
+                    self.inbox.forgotten(record)
+
+        self._agent(topic, take, max_run=max_run)
+
+    def writes_to(self, *topics: str) -> None:
+        """Topics that will be appended to: known before the first append, and refused at start if missing."""
+        self.wiring.output_topics.update(topics)
+
+    def on_recovered(self, callback: OnPartitions) -> None:
+        """`callback(partitions)` is awaited after recovery, before records flow; an error ends the process, another
+        rebalance cancels it."""
+        self.wiring.on_recovered.append(callback)
+
+    def on_revoked(self, callback: OnPartitions) -> None:
+        """`callback(partitions)` is awaited when all begun work is finished and committed."""
+        self.wiring.on_revoked.append(callback)
+
+    def on_alert(self, alert: Callable[[str, str], None]) -> None:
+        """`alert(code, sentence)` is told of what an operator has to know."""
+        self.wiring.alert = alert
+
+    def _agent(self, topic: str, take: Callable[[list[Record]], Awaitable[None]], *, max_run: int = 100) -> None:
+        if topic in self.wiring.readers:
+            raise ValueError(f"TOPIC_TAKEN: {topic} has a handler already")
+        reader = self.wiring.readers[topic] = Reader(topic, self.options.reader_waiting, max_run)
+        source = self.app.topic(
+            topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", internal=False
+        )
+        ledger = self.wiring.ledger
+
+        async def agent(stream: Any) -> None:
+            async for event in stream.noack().events():
+                try:
+                    run: list[Record] = event.value
+                    if reader.taken(len(run)):
+                        self.app.consumer.wake()
+                    follows = event.message.follows
+                    taken = []
+                    for record in run:
+                        if ledger.take(record, follows):
+                            taken.append(record)
+                        follows = record.offset + 1
+                    if taken:
+                        await take(taken)
+                except asyncio.CancelledError:
+                    raise
+                except BaseException as error:  # noqa: BLE001 -- Faust would skip the records and go on
+                    self._handler_failed(run[0].source if run else topic, error)
+
+        agent.__name__ = agent.__qualname__ = f"take_{topic}"  # Faust names agents after their functions
+        self.app.agent(source)(agent)
+
+    def _handler_failed(self, where: object, error: BaseException) -> None:
+        log.error("handler failed at %s", where, exc_info=error)
+        code = "RECORDS_LOST" if isinstance(error, OutOfOrder) else "HANDLER_FAILED"
+        self.wiring.stop(f"{code}: {where}: {error!r}")
+
+    # -- how it is -----------------------------------------------------------------------------------------------
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """Whether records flow, and if not, why."""
+        reasons = []
+        consumer = self.app._consumer  # private: the property would make one
+        if consumer is None or not self.inbox.generation:
+            reasons.append("NOT_ASSIGNED: the group has not given us partitions yet")
+        if self.app.rebalancing:
+            reasons.append("REBALANCING: the group is sharing out partitions")
+        if self.app.in_recovery:
+            reasons.append("RECOVERING: tables follow their changelogs")
+        if not self.inbox.is_open and not reasons:
+            reasons.append("CLOSED: partitions were let go")
+        if not self.wiring.lease.good():
+            age_s = self.wiring.lease.age_s()
+            reasons.append(
+                f"LEASE_LAPSED: last heartbeat accepted {'never' if age_s is None else f'{age_s:.1f} s ago'}"
+            )
+        return not reasons, reasons
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Records behind the end of each input partition, by the lowest that is not finished."""
+        lags = {}
+        for topic, partition in self.wiring.ledger.partitions():
+            high = self.app.consumer.highwater(faust.TP(topic, partition))
+            low = self.wiring.ledger.watermark((topic, partition))
+            if high is not None and low is not None:
+                lags[topic, partition] = max(0, high - low)
+        return lags
+
+    def stop(self) -> None:
+        """Stop in order, as SIGTERM does."""
+        self.app.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.app.stop()))
+
+
+class Watch(Service):
+    """Looks after the process once a second: overdue records, no progress."""
+
+    engine: Engine
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._idle_s = 0.0
+        self._finished = 0
+        super().__init__(**kwargs)
+
+    @Service.task
+    async def _look(self) -> None:
+        while not self.should_stop:
+            await self.sleep(1.0)
+            self.engine.log.check_deadline()
+            self._check_progress()
+
+    def _check_progress(self) -> None:
+        ledger, limit_s = self.engine.wiring.ledger, self.engine.options.progress_limit_s
+        finished = ledger.finished_total
+        if finished != self._finished or not len(ledger) or not self.engine.inbox.is_open:
+            self._finished, self._idle_s = finished, 0.0
+            return
+        self._idle_s += 1.0
+        if limit_s and self._idle_s >= limit_s and not self.engine.explains_waiting():
+            oldest = ", ".join(str(source) for source in ledger.unfinished(5))
+            self.engine.wiring.stop(f"NO_PROGRESS: nothing finished for {limit_s} s; oldest: {oldest}")
+
+
+def changelog_topic(app_id: str, table: str) -> str:
+    """Name of a table's changelog."""
+    return f"{app_id}-{table}-changelog"
+
+
+def build_engine(options: EngineOptions, *, stop: FailStop = fail_stop) -> Engine:
+    """Make an engine; register tables, handlers and callbacks on it, then `run_engine`.
+
+    Raises `RuntimeError` if Faust's compiled stream iterator is missing: the Python one acknowledges records that it
+    skips.
+    """
+    if faust.streams._CStreamIterator is None:  # private: the only way to know
+        raise RuntimeError("FAUST_NOT_COMPILED: faust's compiled stream iterator is not there (NO_CYTHON set?)")
+    options.data_directory.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger()
+    lease = Lease(options.session_timeout_s, options.lease_margin_s)
+    wiring = Wiring(
+        ledger=ledger,
+        lease=lease,
+        inbox=GroupInbox(ledger, lease),
+        log=AppendLog(
+            options.partitions,
+            max_record_bytes=options.max_record_bytes,
+            max_unacknowledged_records=options.max_unacknowledged_records,
+            delivery_limit_s=options.delivery_limit_s,
+            stop=stop,
+        ),
+        bootstrap=options.bootstrap,
+        partitions=options.partitions,
+        drain_limit_s=options.drain_limit_s,
+        tombstones_kept_s=options.tombstones_kept_s,
+        stop=stop,
+    )
+    app = _application(options)
+    app.wiring = wiring
+    engine = Engine(options, app, wiring, _cache=Cache(options.block_cache_bytes))
+    app.service(type("EngineWatch", (Watch,), {"engine": engine}))
+    return engine
+
+
+def _application(options: EngineOptions) -> Application:
+    """Faust's settings: the reasons are in docs/engine.md."""
+    return Application(
+        options.app_id,
+        broker=[f"kafka://{address}" for address in options.bootstrap.split(",")],
+        store="memory://",
+        datadir=str(options.data_directory),
+        value_serializer="raw",
+        processing_guarantee="at_least_once",
+        TableManager=TableManager,
+        topic_partitions=options.partitions,
+        topic_replication_factor=options.replication_factor,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        stream_buffer_maxsize=max(4_096, options.reader_waiting + options.poll_records * 2),
+        stream_wait_empty=True,
+        stream_recovery_delay=0.0,
+        broker_commit_interval=options.commit_interval_s,
+        broker_commit_every=None,
+        broker_session_timeout=options.session_timeout_s,
+        broker_heartbeat_interval=options.heartbeat_s,
+        broker_request_timeout=options.request_timeout_s,
+        broker_rebalance_timeout=options.rebalance_timeout_s,
+        broker_max_poll_interval=A_DAY_S,
+        broker_max_poll_records=options.poll_records,
+        consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=int(options.metadata_max_age_s * 1_000),
+        producer_acks=-1,
+        producer_linger=0.0,
+        producer_request_timeout=options.request_timeout_s,
+        producer_metadata_max_age_ms=int(options.metadata_max_age_s * 1_000),
+        producer_max_request_size=max(1_048_576, options.max_record_bytes),
+        web_enabled=options.web_enabled,
+        web_host=options.web_host,
+        web_bind=options.web_host,
+        web_port=options.web_port,
+        web_tables_enabled=False,
+        web_router_enabled=False,
+        debug=False,
+        worker_redirect_stdouts=False,
+        autodiscover=False,
+    )
+
+
+def quiet_logs() -> None:
+    """Faust's and aiokafka's debug calls cost a tenth of the processor even when nobody reads them."""
+    for name, level in (("faust", logging.INFO), ("mode", logging.INFO), ("aiokafka", logging.WARNING)):
+        logging.getLogger(name).setLevel(level)
+
+
+def run_engine(engine: Engine, *, logging_config: dict[str, Any] | None = None) -> int:
+    """Run until SIGTERM, SIGINT or `Engine.stop`; returns the exit code: 0 when everything was finished in order.
+
+    An error that nobody handled doesn't return: it ends the process with exit code 70.
+    """
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    worker = faust.Worker(
+        engine.app,
+        loop=loop,
+        loglevel="INFO",
+        quiet=False,
+        redirect_stdouts=False,
+        logging_config=logging_config,
+    )
+    worker.spinner = None
+    quiet_logs()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else EXIT_CODE
+    return 0

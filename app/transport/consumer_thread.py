@@ -1,0 +1,130 @@
+"""What runs in the thread of aiokafka's consumer: polls, commits, heartbeats."""
+
+# Faust and aiokafka carry no types that mypy could follow:
+# mypy: allow-subclassing-any, allow-untyped-decorators
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiokafka.consumer.group_coordinator import OffsetCommitRequest
+from aiokafka.errors import RebalanceInProgressError
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+
+if TYPE_CHECKING:
+    from faust.types import TP
+
+NO_ERROR = 0
+
+
+class Start(NamedTuple):
+    """Where a partition is read from, and why."""
+
+    committed: int | None
+    low: int
+
+    @property
+    def position(self) -> int:
+        """The group's offset; the oldest record if there is none or retention has cut it."""
+        return self.low if self.committed is None else max(self.committed, self.low)
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread with a lease from heartbeats, real pauses, and polls that can be woken."""
+
+    async def on_start(self) -> None:
+        """Start aiokafka's consumer and listen to its heartbeats."""
+        await super().on_start()
+        self._watch_lease()
+
+    def _watch_lease(self) -> None:
+        coordinator = self._consumer._coordinator  # private: aiokafka 0.14 has no hook for heartbeats
+        send = coordinator._send_req
+        lease = self.app.wiring.lease
+
+        async def send_and_note(request: Any) -> Any:
+            sent_at_ns = lease.now_ns()
+            response = await send(request)
+            if isinstance(request, (HeartbeatRequest, SyncGroupRequest)):
+                # A member that heartbeats during a rebalance is told so, and is kept for the rebalance time-out.
+                if response.error_code in (NO_ERROR, RebalanceInProgressError.errno):
+                    lease.renew(sent_at_ns)
+            return response
+
+        coordinator._send_req = send_and_note
+
+    def is_evicted(self) -> bool:
+        """Whether the coordinator has told us that we are no longer a member of this generation."""
+        consumer = self._consumer
+        if consumer is None:
+            return False
+        generation = consumer._coordinator.generation
+        return bool(generation == OffsetCommitRequest.DEFAULT_GENERATION_ID)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Fetch nothing before recovery is done: changelogs never (recovery reads them itself), inputs from then on."""
+        self._ensure_consumer().pause(*(TopicPartition(*tp) for tp in assigned))
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    # -- called by the consumer, in the loop ---------------------------------------------------------------------
+
+    async def poll(self, wanted: Any, timeout_s: float) -> Mapping[Any, list[Any]]:
+        """Records of the wanted partitions, as soon as there are any."""
+        consumer = self._ensure_consumer()
+        records: Mapping[Any, list[Any]] = await self.call_thread(
+            self._fetch_records,
+            consumer,
+            wanted,
+            timeout=timeout_s,
+            max_records=consumer._max_poll_records,
+        )
+        return records
+
+    def wake(self) -> None:
+        """Let a waiting poll look again at what is fetched already."""
+        self.thread_loop.call_soon_threadsafe(self._notify_polls)
+
+    def _notify_polls(self) -> None:
+        fetcher = self._ensure_consumer()._fetcher  # private: the futures that polls wait on
+        for waiter in list(fetcher._fetch_waiters):
+            fetcher._notify(waiter)
+
+    async def starts(self, tps: Iterable[TP]) -> dict[TP, Start]:
+        """Committed and oldest offsets, asked for afresh."""
+        result: dict[TP, Start] = await self.call_thread(self._starts, list(tps))
+        return result
+
+    async def _starts(self, tps: list[TP]) -> dict[TP, Start]:
+        if not tps:
+            return {}
+        consumer = self._ensure_consumer()
+        keys = {tp: TopicPartition(*tp) for tp in tps}
+        offsets = await consumer._coordinator.fetch_committed_offsets(list(keys.values()))
+        lows = await consumer.beginning_offsets(list(keys.values()))
+        return {tp: Start(_known(offsets.get(key)), lows[key]) for tp, key in keys.items()}
+
+    async def seek_and_resume(self, positions: Mapping[TP, int]) -> None:
+        """Fetch from these positions on."""
+        await self.call_thread(self._seek_and_resume, dict(positions))
+
+    async def _seek_and_resume(self, positions: dict[TP, int]) -> None:
+        consumer = self._ensure_consumer()
+        for tp, offset in positions.items():
+            key = TopicPartition(*tp)
+            consumer.seek(key, offset)
+            consumer.resume(key)
+
+    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
+        """Commit, retrying what can be retried. Raises `CommitFailedError` when the group has rebalanced."""
+        await self.call_thread(self._commit_offsets, dict(offsets))
+
+    async def _commit_offsets(self, offsets: dict[TP, int]) -> None:
+        await self._ensure_consumer().commit(
+            {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        )
+
+
+def _known(committed: Any) -> int | None:
+    return None if committed is None or committed.offset < 0 else int(committed.offset)

@@ -1,0 +1,26 @@
+"""The one way this process gives up: at once, saying why, without committing or leaving anything behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+EXIT_CODE = 70
+"""`EX_SOFTWARE`: the supervisor starts the process again; what was not committed comes again."""
+
+FailStop = Callable[[str], NoReturn]
+"""How a part of the engine ends the process. Tests pass one that raises."""
+
+
+def fail_stop(reason: str) -> NoReturn:
+    """Write `reason` as the last line and end the process with `EXIT_CODE`.
+
+    Nothing is flushed, committed or closed: after an error that nobody foresaw, every further write could be the one
+    that makes a wrong state durable. All that matters is in the log already or will be delivered again.
+    """
+    one_line = " ".join(reason.split())
+    sys.stderr.write(f"FATAL {one_line}\n")
+    sys.stderr.flush()
+    os._exit(EXIT_CODE)

@@ -1,0 +1,175 @@
+"""The books of records that were taken and are not finished: they decide how far a partition may be committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from streams.record import Record, Source
+
+Partition = tuple[str, int]
+"""(topic, partition). Faust's and aiokafka's own named tuples compare equal to it."""
+
+
+class OutOfOrder(Exception):  # noqa: N818 -- said of a record, reads as a sentence
+    """A record does not follow the one taken before it: records were lost between the fetch and the handler."""
+
+
+class _Book:
+    """One partition in one generation. Offsets are taken in rising order, so a queue of them is sorted by itself."""
+
+    __slots__ = ("committed", "expected", "forgotten", "generation", "taken", "unfinished")
+
+    def __init__(self, position: int, committed: int | None, generation: int) -> None:
+        self.generation = generation
+        self.expected = position
+        self.committed = committed
+        self.taken: deque[int] = deque()
+        self.unfinished: set[int] = set()
+        self.forgotten: int | None = None
+
+    def watermark(self) -> int:
+        """The lowest offset that is not finished: what the next owner has to read first."""
+        taken, unfinished = self.taken, self.unfinished
+        while taken and taken[0] not in unfinished:
+            taken.popleft()
+        low = taken[0] if taken else self.expected
+        return low if self.forgotten is None else min(low, self.forgotten)
+
+
+class Ledger:
+    """Every record between "taken from the stream" and "finished".
+
+    A partition's committable offset is its lowest unfinished or forgotten one, whatever finished above it. Calls for
+    records of an earlier generation, or of a partition that was revoked, change nothing. Not thread-safe: it belongs
+    to the loop.
+    """
+
+    def __init__(self) -> None:
+        self._books: dict[Partition, _Book] = {}
+        self._unfinished = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.finished_total = 0
+
+    def __len__(self) -> int:
+        return self._unfinished
+
+    def start(self, partition: Partition, position: int, committed: int | None, generation: int) -> None:
+        """A partition is ours from `position` on; `committed` is the group's offset, None if it has none."""
+        self._drop(partition)
+        self._books[partition] = _Book(position, committed, generation)
+
+    def take(self, record: Record, follows: int) -> bool:
+        """A record was taken for handling. `follows` is the position it was read at: its own offset, or a lower one
+        when the log has no records in between (compaction, transaction markers).
+
+        False for a record that is not to be handled: of another generation, or delivered twice in this one.
+        Raises `OutOfOrder` if records before it were delivered to nobody.
+        """
+        book = self._book_of(record)
+        if book is None or record.offset < book.expected:
+            return False
+        if follows > book.expected:
+            raise OutOfOrder(f"{record.source}: expected offset {book.expected}, the delivery starts at {follows}")
+        book.expected = record.offset + 1
+        book.taken.append(record.offset)
+        book.unfinished.add(record.offset)
+        self._unfinished += 1
+        self._idle.clear()
+        return True
+
+    def finished(self, record: Record) -> None:
+        """All that the record causes is durable."""
+        if self._settle(record) is not None:
+            self.finished_total += 1
+
+    def forgotten(self, record: Record) -> None:
+        """Nothing more happens for the record here, and it is not done: no commit may pass it."""
+        book = self._settle(record)
+        if book is not None and (book.forgotten is None or record.offset < book.forgotten):
+            book.forgotten = record.offset
+
+    def is_unfinished(self, record: Record) -> bool:
+        """Whether the record was taken and is neither finished nor forgotten."""
+        book = self._book_of(record)
+        return book is not None and record.offset in book.unfinished
+
+    def committable(self) -> dict[Partition, int]:
+        """Offsets to commit, of the partitions where they moved beyond what is committed."""
+        offsets = {}
+        for partition, book in self._books.items():
+            low = book.watermark()
+            if book.committed is None or low > book.committed:
+                offsets[partition] = low
+        return offsets
+
+    def committed(self, offsets: dict[Partition, int]) -> None:
+        """The group's coordinator has accepted these offsets."""
+        for partition, offset in offsets.items():
+            book = self._books.get(partition)
+            if book is not None:
+                book.committed = offset
+
+    def revoke(self) -> None:
+        """Close all books: the protocol is eager, a rebalance takes every partition away."""
+        for partition in list(self._books):
+            self._drop(partition)
+
+    async def idle(self) -> None:
+        """Wait until no record is unfinished."""
+        await self._idle.wait()
+
+    def partitions(self) -> frozenset[Partition]:
+        """The partitions with an open book."""
+        return frozenset(self._books)
+
+    def position(self, partition: Partition) -> int | None:
+        """The offset that is to be taken next; None if the partition is not ours."""
+        book = self._books.get(partition)
+        return None if book is None else book.expected
+
+    def watermark(self, partition: Partition) -> int | None:
+        """The lowest offset that is not finished; None if the partition is not ours."""
+        book = self._books.get(partition)
+        return None if book is None else book.watermark()
+
+    def unfinished(self, limit: int = 20) -> list[Source]:
+        """The oldest unfinished records of each partition, for messages and health."""
+        found: list[Source] = []
+        for (topic, partition), book in sorted(self._books.items()):
+            found.extend(Source(topic, partition, offset) for offset in _oldest(book.taken, book.unfinished, limit))
+        return found[:limit]
+
+    def _book_of(self, record: Record) -> _Book | None:
+        book = self._books.get((record.topic, record.partition))
+        return book if book is not None and book.generation == record.generation else None
+
+    def _settle(self, record: Record) -> _Book | None:
+        book = self._book_of(record)
+        if book is None or record.offset not in book.unfinished:
+            return None
+        book.unfinished.discard(record.offset)
+        self._count_down(1)
+        return book
+
+    def _drop(self, partition: Partition) -> None:
+        book = self._books.pop(partition, None)
+        if book is not None:
+            self._count_down(len(book.unfinished))
+
+    def _count_down(self, n: int) -> None:
+        self._unfinished -= n
+        if self._unfinished == 0:
+            self._idle.set()
+
+
+def _oldest(taken: Iterable[int], unfinished: set[int], limit: int) -> Iterable[int]:
+    count = 0
+    for offset in taken:
+        if offset in unfinished:
+            yield offset
+            count += 1
+            if count == limit:
+                return

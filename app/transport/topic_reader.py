@@ -1,0 +1,70 @@
+"""Reading ranges of topics outside the group: changelogs at recovery, and what stands in a hole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+FETCH_BYTES = 4 << 20
+MAX_RECORDS = 2_000
+"""Of one read: applied in one go, so it bounds how long the loop stands still (about 10 ms)."""
+
+OnRecords = Callable[[TopicPartition, list[Any]], None]
+
+
+@asynccontextmanager
+async def _consumer(bootstrap: str):  # type: ignore[no-untyped-def]  # yields an untyped AIOKafkaConsumer
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=FETCH_BYTES,
+        max_poll_records=MAX_RECORDS,
+        fetch_max_wait_ms=100,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def offsets_of(bootstrap: str, partitions: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+    """(oldest offset, end offset) of each partition; the end is the offset of the record to come."""
+    async with _consumer(bootstrap) as consumer:
+        consumer.assign(partitions)
+        low = await consumer.beginning_offsets(partitions)
+        end = await consumer.end_offsets(partitions)
+        return {tp: (low[tp], end[tp]) for tp in partitions}
+
+
+async def read_topics(
+    bootstrap: str, starts: Mapping[Any, int], ends: Mapping[Any, int], on_records: OnRecords
+) -> None:
+    """Read each partition from its start to before its end, handing over records in offset order.
+
+    An end is reached by position, not by a last record: compaction may have taken that.
+    """
+    open_ends = {TopicPartition(*tp): end for tp, end in ends.items() if starts[tp] < end}
+    if not open_ends:
+        return
+    async with _consumer(bootstrap) as consumer:
+        consumer.assign(list(open_ends))
+        for tp in open_ends:
+            consumer.seek(tp, starts[tp])
+        while open_ends:
+            for tp, records in (await consumer.getmany(*open_ends, timeout_ms=200)).items():
+                wanted = [record for record in records if record.offset < open_ends[tp]]
+                if wanted:
+                    on_records(tp, wanted)
+                await asyncio.sleep(0)
+            for tp in list(open_ends):
+                if await consumer.position(tp) >= open_ends[tp]:
+                    del open_ends[tp]
+                    consumer.pause(tp)

@@ -1,0 +1,80 @@
+"""The parts of one engine that Faust's consumer and producer have to reach: Faust makes those itself, by class."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.inbox import GroupInbox
+from app.transport.fail_stop import FailStop, fail_stop
+from app.transport.lease import Lease
+from app.transport.ledger import Ledger
+from app.transport.log import AppendLog
+
+
+@dataclass(slots=True)
+class Reader:
+    """One input topic: how many delivered records wait for its agent, and how many may.
+
+    A topic whose reader is full is not fetched from; the others go on. A signal may wait for an update to be
+    applied, so a queue of signals must never stand in the way of updates.
+    """
+
+    topic: str
+    max_waiting: int
+    max_run: int = 100
+    waiting: int = 0
+    full: bool = False
+
+    def delivered(self, n: int) -> None:
+        """`n` records were put into the agent's queue."""
+        self.waiting += n
+        self.full = self.waiting >= self.max_waiting
+
+    def taken(self, n: int) -> bool:
+        """The agent took `n` records. True when the topic can be fetched from again."""
+        self.waiting = max(0, self.waiting - n)
+        if self.full and self.waiting <= self.max_waiting // 2:
+            self.full = False
+            return True
+        return False
+
+    def clear(self) -> None:
+        """The queue was emptied."""
+        self.waiting = 0
+        self.full = False
+
+
+Partitions = frozenset[int]
+
+
+async def _nothing(_partitions: Partitions) -> None:
+    return
+
+
+@dataclass(slots=True)
+class Wiring:
+    """What is shared between the engine and the transport. Times in seconds."""
+
+    ledger: Ledger
+    lease: Lease
+    inbox: GroupInbox
+    log: AppendLog
+    bootstrap: str
+    partitions: int
+    drain_limit_s: float
+    tombstones_kept_s: float
+    readers: dict[str, Reader] = field(default_factory=dict)
+    changelog_topics: set[str] = field(default_factory=set)
+    output_topics: set[str] = field(default_factory=set)
+    letting_go: list[Callable[[], None]] = field(default_factory=list)
+    """Called when partitions go away: stop taking, end waits. Synchronous."""
+    resuming: list[Callable[[], None]] = field(default_factory=list)
+    """Called before records flow again."""
+    on_recovered: list[Callable[[Partitions], Awaitable[None]]] = field(default_factory=list)
+    on_revoked: list[Callable[[Partitions], Awaitable[None]]] = field(default_factory=list)
+    alert: Callable[[str, str], None] = lambda _code, _text: None
+    """Told of what an operator has to know: (code, sentence)."""
+    stop: FailStop = fail_stop
+    tables: list[Any] = field(default_factory=list)  # DurableRows; typed where they are used

@@ -1,0 +1,285 @@
+"""Lanes: records of one symbol one after another, different symbols side by side.
+
+Running and queued records have separate bounds: a busy symbol may fill its queue, but not take the places of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
+from typing import Any, TypeVar
+
+from streams.ports import Inbox, Revoked, Turn
+from streams.record import Record
+
+T = TypeVar("T")
+
+Handler = Callable[[Turn], Coroutine[Any, Any, None]]
+OnError = Callable[[Record, BaseException], None]
+
+LEASE_RETRY_S = 0.02
+"""Between two looks at a lease in doubt; heartbeats come once a second."""
+
+
+def end_process(record: Record, error: BaseException) -> None:
+    """What an unforeseen error does unless told otherwise: end the process, so that the record comes again."""
+    sys.stderr.write(f"FATAL handler failed at {record.source}: {error!r}\n")
+    sys.stderr.flush()
+    os._exit(70)
+
+
+def by_record_key(record: Record) -> Hashable:
+    """One lane per record key: the symbol."""
+    return record.key
+
+
+class _Places:
+    """Places to run in: at most `limit` at a time, first come first served."""
+
+    __slots__ = ("_limit", "_waiting", "taken")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.taken = 0
+
+    async def take(self) -> None:
+        if self.taken < self._limit and not self._waiting:
+            self.taken += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)  # the place goes over directly
+                return
+        self.taken -= 1
+
+
+class LaneTurn:
+    """A record's turn. Holds a running place except while it waits."""
+
+    __slots__ = ("_holds_place", "_lanes", "record")
+
+    def __init__(self, lanes: Lanes, record: Record) -> None:
+        self.record = record
+        self._lanes = lanes
+        self._holds_place = True
+
+    def release(self) -> None:
+        """Give the place back, if it is held."""
+        if self._holds_place:
+            self._holds_place = False
+            self._lanes.places.give_back()
+
+    async def wait(self, awaitable: Awaitable[T]) -> T:
+        """Wait without holding a place; raises `Revoked` at once when the partition is taken away.
+
+        What is awaited is cancelled then, unless it is a future or task of somebody else's.
+        """
+        lanes = self._lanes
+        waited: asyncio.Future[T] = asyncio.ensure_future(awaitable)
+        mine = waited is not awaitable
+        self.release()
+        try:
+            await asyncio.wait((waited, lanes.ended), return_when=asyncio.FIRST_COMPLETED)
+            self._still_ours()
+        except BaseException:
+            if mine:
+                waited.cancel()
+            raise
+        await lanes.places.take()
+        self._holds_place = True
+        self._still_ours()
+        return waited.result()
+
+    def _still_ours(self) -> None:
+        if self._lanes.ended.done() or not self._lanes.inbox.is_current(self.record):
+            raise Revoked(str(self.record.source))
+
+    async def call(self, effect: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run `effect` to its end, starting it only while the lease is good."""
+        lanes = self._lanes
+        while not lanes.inbox.may_act(self.record):
+            if not lanes.inbox.is_current(self.record):
+                raise Revoked(str(self.record.source))
+            await lanes.sleep(LEASE_RETRY_S)
+        # No await between the check above and the first step of the effect. It runs in this task, which nothing
+        # cancels, so a revocation lets it come to its end.
+        return await effect()
+
+
+class _Lane:
+    __slots__ = ("queue",)
+
+    def __init__(self) -> None:
+        self.queue: deque[tuple[Record, float]] = deque()
+        """With the time each record was queued at, in monotonic seconds."""
+
+
+class Lanes:
+    """Runs `handler` once per submitted record, in order per key.
+
+    When it returns, the record is finished; when it raises `Revoked`, forgotten; any other error goes to `on_error`,
+    and the record stays unfinished. `max_running` bounds handlers at work (those that wait don't count), `max_queued`
+    the records that have been submitted and not begun.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        inbox: Inbox,
+        *,
+        max_running: int = 64,
+        max_queued: int = 2_000,
+        key: Callable[[Record], Hashable] = by_record_key,
+        on_error: OnError = end_process,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if max_running < 1 or max_queued < 1:
+            raise ValueError(f"LANES_LIMITS: max_running={max_running} max_queued={max_queued}: at least 1 each")
+        self.inbox = inbox
+        self.places = _Places(max_running)
+        self.sleep = sleep
+        self._handler = handler
+        self._max_queued = max_queued
+        self._key = key
+        self._on_error = on_error
+        self._now_s = monotonic_s
+        self._lanes: dict[Hashable, _Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queued = 0
+        self._room: list[asyncio.Future[None]] = []
+        self._taking = True
+        self._ended: asyncio.Future[None] | None = None
+
+    # -- submitting ----------------------------------------------------------------------------------------------
+
+    async def submit(self, record: Record) -> None:
+        """Queue a record behind the others of its key; waits while `max_queued` records are queued.
+
+        A record that is not current any more is forgotten.
+        """
+        while self._taking and self._queued >= self._max_queued:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._room.append(turn)
+            await turn
+        if not self._taking or not self.inbox.is_current(record):
+            self.inbox.forgotten(record)
+            return
+        key = self._key(record)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane()
+            task = asyncio.get_running_loop().create_task(self._run(key, lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        lane.queue.append((record, self._now_s()))
+        self._queued += 1
+
+    async def _run(self, key: Hashable, lane: _Lane) -> None:
+        """The lane's task: lives as long as its queue has records."""
+        while lane.queue:
+            await self.places.take()
+            if not lane.queue:  # revoked while it waited for the place
+                self.places.give_back()
+                break
+            record, _ = lane.queue.popleft()
+            self._leave_queue(1)
+            turn = LaneTurn(self, record)
+            try:
+                if not await self._handle(turn):
+                    return  # the lane stays shut: what follows must not overtake a record that failed
+            finally:
+                turn.release()
+        del self._lanes[key]
+
+    async def _handle(self, turn: LaneTurn) -> bool:
+        record = turn.record
+        if not self.inbox.is_current(record):
+            self.inbox.forgotten(record)
+            return True
+        try:
+            await self._handler(turn)
+        except Revoked:
+            self.inbox.forgotten(record)
+        except BaseException as error:  # noqa: BLE001 -- no error may pass unseen, whatever it is
+            self._on_error(record, error)
+            return False
+        else:
+            self.inbox.finished(record)
+        return True
+
+    def _leave_queue(self, n: int) -> None:
+        self._queued -= n
+        while self._room and self._queued < self._max_queued:
+            turns, self._room = self._room, []
+            for turn in turns:
+                if not turn.done():
+                    turn.set_result(None)
+
+    # -- partitions come and go ----------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> asyncio.Future[None]:
+        """Done when waits have to end."""
+        if self._ended is None:
+            self._ended = asyncio.get_running_loop().create_future()
+        return self._ended
+
+    def stop_taking(self) -> None:
+        """Partitions are taken away: queued records are forgotten, waits end, calls under way go on to their end."""
+        self._taking = False
+        for lane in self._lanes.values():
+            self._leave_queue(len(lane.queue))
+            while lane.queue:
+                self.inbox.forgotten(lane.queue.popleft()[0])
+        turns, self._room = self._room, []
+        for turn in turns:
+            if not turn.done():
+                turn.set_result(None)
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def resume(self) -> None:
+        """Records of a new generation come."""
+        self._taking = True
+        self._ended = None
+
+    async def drained(self) -> None:
+        """Wait until no handler is at work."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    # -- figures -------------------------------------------------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        """Records submitted and not begun."""
+        return self._queued
+
+    @property
+    def running(self) -> int:
+        """Handlers at work, those that wait not counted."""
+        return self.places.taken
+
+    def depths(self) -> Iterator[tuple[Hashable, int, float]]:
+        """(key, records queued, seconds the oldest of them waits) of every lane that is in use."""
+        now_s = self._now_s()
+        for key, lane in self._lanes.items():
+            oldest_s = now_s - lane.queue[0][1] if lane.queue else 0.0
+            yield key, len(lane.queue), oldest_s

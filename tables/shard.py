@@ -1,0 +1,356 @@
+"""One partition of a table: its rows and indexes on disk, and the writes on their way there.
+
+The disk is a cache of the changelog and nothing else. What it holds is always the fold of a prefix of the changelog:
+rows, index entries and the position reached are written in one batch, and only when the broker has acknowledged.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+
+from tables.overlay import Overlay, StagedWrite
+from tables.rows import index_cursor
+from tables.scanning import merged_scan, prefix_end
+
+IndexFunction = Callable[[bytes, bytes], Iterable[bytes]]
+"""(row key, row value) → the keys under which secondary indexes list the row."""
+
+ROW, INDEX = b"r", b"i"
+POSITION, IDENTITY = b"m/position", b"m/identity"
+REBUILD_MARK = "REBUILD"
+
+_POSITION = Struct(">qqIq")
+_ENTRY = Struct(">I")
+
+WRITE_BUFFER_BYTES = 4 << 20
+"""Of one partition of one table; two of them at most. 24 of these databases stay within 200 MB."""
+
+CORRUPTION_WORDS = ("corruption", "checksum mismatch", "bad block")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the disk has followed the changelog.
+
+    `next_offset` is the first offset not applied; `tip_offset` and `tip_crc` tell the last record that was, so that a
+    changelog that was made anew under the same name is noticed; `written_at_ns` when that was.
+    """
+
+    next_offset: int
+    tip_offset: int
+    tip_crc: int
+    written_at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangelogRecord:
+    """A record of the changelog: `value` None deletes the row."""
+
+    offset: int
+    key: bytes
+    value: bytes | None
+
+
+def fingerprint(key: bytes, value: bytes | None) -> int:
+    """What `Position.tip_crc` keeps of a record."""
+    return zlib.crc32(value if value is not None else b"\0deleted", zlib.crc32(key))
+
+
+class Shard:
+    """Rows of one partition.
+
+    `identity` names what the disk was built from (cluster, changelog, version of the indexes): a store with another
+    one is deleted and built anew. Not thread-safe, and never held across an `await`: `close` ends it at any time.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        identity: bytes,
+        index: IndexFunction | None,
+        cache: Cache,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._path = path
+        self._index = index
+        self._now_ns = now_ns
+        self.overlay = Overlay()
+        self._db: Rdict | None = self._open(identity, cache)
+        self.position = self._read_position()
+        self.next_offset = 0 if self.position is None else self.position.next_offset
+        self.hole: tuple[int, int] | None = None
+        """Offsets [from, to) that somebody else wrote, while they are unread."""
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def _open(self, identity: bytes, cache: Cache) -> Rdict:
+        if (self._path / REBUILD_MARK).exists():
+            delete(self._path)
+        self._path.mkdir(parents=True, exist_ok=True)
+        try:
+            db = Rdict(str(self._path), _options(cache))
+            found = db.get(IDENTITY)
+        except Exception as error:
+            if not _is_corruption(error):
+                raise
+            delete(self._path)
+            self._path.mkdir(parents=True)
+            db = Rdict(str(self._path), _options(cache))
+            found = None
+        if found is not None and found != identity:
+            db.close()
+            delete(self._path)
+            self._path.mkdir(parents=True)
+            db = Rdict(str(self._path), _options(cache))
+            found = None
+        if found is None:
+            db[IDENTITY] = identity
+        return db
+
+    def close(self) -> None:
+        """Give the files free. Every further use raises `KeyError`."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def mark_for_rebuild(self) -> None:
+        """The next `Shard` at this path starts from nothing."""
+        (self._path / REBUILD_MARK).touch()
+
+    @property
+    def is_open(self) -> bool:
+        """False after `close`."""
+        return self._db is not None
+
+    def _disk(self) -> Rdict:
+        if self._db is None:
+            raise KeyError(f"PARTITION_CLOSED: {self._path.name} is not ours any more")
+        return self._db
+
+    def _read_position(self) -> Position | None:
+        raw = self._disk().get(POSITION)
+        return None if raw is None else Position(*_POSITION.unpack(raw))
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row, acknowledged or not."""
+        staged = self.overlay.get(key)
+        if staged is not None:
+            self._disk()
+            return staged.value
+        found: bytes | None = self._read(lambda db: db.get(ROW + key))
+        return found
+
+    def has_rows(self) -> bool:
+        """Whether there is any row."""
+        return next(self.scan(b""), None) is not None
+
+    def scan(
+        self, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """(key, value) of the rows whose key starts with `prefix`, ordered."""
+
+        def disk(bound: bytes | None, n: int) -> list[tuple[bytes, bytes | None]]:
+            return [(key[1:], value) for key, value in self._range(ROW, prefix, bound, n, reverse)]
+
+        def staged() -> Iterable[tuple[bytes, bytes | None]]:
+            return self.overlay.rows(prefix)
+
+        def hidden(key: bytes, _value: bytes | None) -> bool:
+            return key in self.overlay
+
+        for key, value in merged_scan(disk, staged, hidden, after=after, reverse=reverse):
+            if value is not None:
+                yield key, value
+
+    def scan_index(
+        self, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """(index key, row key) of the index entries that start with `prefix`, ordered."""
+
+        def disk(bound: bytes | None, n: int) -> list[tuple[bytes, bytes | None]]:
+            return [(key[1:], value) for key, value in self._range(INDEX, prefix, bound, n, reverse)]
+
+        def staged() -> Iterable[tuple[bytes, bytes | None]]:
+            for entry, key in self.overlay.index_entries(prefix):
+                yield index_cursor(entry, key), _ENTRY.pack(len(entry))
+
+        def hidden(cursor: bytes, length: bytes | None) -> bool:
+            return _row_key(cursor, length) in self.overlay
+
+        for cursor, length in merged_scan(disk, staged, hidden, after=after, reverse=reverse):
+            row_key = _row_key(cursor, length)
+            entry = cursor[: len(cursor) - len(row_key) - 1]
+            if entry.startswith(prefix):  # a longer row key could make an entry of a shorter index key look alike
+                yield entry, row_key
+
+    def _range(
+        self, kind: bytes, prefix: bytes, bound: bytes | None, n: int, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """At most `n` pairs from disk beyond `bound`. The iterator does not outlive the call: one that is alive at
+        `close` keeps the files locked."""
+
+        def read(db: Rdict) -> list[tuple[bytes, bytes]]:
+            low = kind + prefix
+            end = prefix_end(low)
+            assert end is not None  # the kind is no 0xff
+            if reverse:
+                start = end if bound is None else min(kind + bound, end)
+            else:
+                start = low if bound is None else max(kind + bound, low)
+            found: list[tuple[bytes, bytes]] = []
+            for key, value in db.items(backwards=reverse, from_key=start):
+                if bound is not None and key == kind + bound:
+                    continue
+                if not key.startswith(low):
+                    if reverse and key > low:
+                        continue
+                    break
+                found.append((key, value))
+                if len(found) == n:
+                    break
+            return found
+
+        pairs: list[tuple[bytes, bytes]] = self._read(read)
+        return pairs
+
+    def _read(self, read: Callable[[Rdict], Any]) -> Any:
+        try:
+            return read(self._disk())
+        except Exception as error:
+            if _is_corruption(error):
+                self.mark_for_rebuild()
+            raise
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def prepare(self, key: bytes, value: bytes | None) -> StagedWrite:
+        """A write with its index keys, not visible yet."""
+        self._disk()
+        return StagedWrite(key, value, () if self._index is None or value is None else tuple(self._index(key, value)))
+
+    def stage(self, write: StagedWrite) -> None:
+        """The write is appended to the changelog: visible from now on."""
+        self.overlay.stage(write)
+
+    def settle(self) -> None:
+        """Write to disk what is acknowledged, in the changelog's order, up to a hole if there is one."""
+        if self._db is None or self.hole is not None:
+            return
+        ready: list[StagedWrite] = []
+        while (write := self.overlay.oldest()) is not None and write.offset is not None:
+            if write.offset != self.next_offset:
+                if write.offset < self.next_offset:
+                    raise RuntimeError(
+                        f"CHANGELOG_WENT_BACK: {self._path.name}: acknowledged at {write.offset}, "
+                        f"expected {self.next_offset}"
+                    )
+                self.hole = (self.next_offset, write.offset)
+                break
+            ready.append(self.overlay.pop_oldest())
+            self.next_offset += 1
+        if ready:
+            last = ready[-1]
+            assert last.offset is not None
+            self._write(
+                {write.key: write.value for write in ready},
+                last.offset + 1,
+                last.offset,
+                fingerprint(last.key, last.value),
+            )
+            for write in ready:
+                self.overlay.settled(write)
+
+    def apply(self, records: Iterable[ChangelogRecord], next_offset: int) -> None:
+        """Follow the changelog: these records are all there are up to `next_offset`."""
+        rows: dict[bytes, bytes | None] = {}
+        last: ChangelogRecord | None = None
+        for record in records:
+            rows[record.key] = record.value
+            last = record
+        if last is not None:
+            self._write(rows, next_offset, last.offset, fingerprint(last.key, last.value))
+        elif self.position is not None and next_offset > self.next_offset:
+            self._write({}, next_offset, self.position.tip_offset, self.position.tip_crc)
+        self.next_offset = next_offset
+
+    def fill_hole(self, records: list[ChangelogRecord]) -> None:
+        """The records in the hole are read: follow them, then the acknowledged writes behind it."""
+        if self.hole is None:
+            return
+        _, end = self.hole
+        self.hole = None
+        self.apply(records, end)
+        self.settle()
+
+    def _write(self, rows: dict[bytes, bytes | None], next_offset: int, tip_offset: int, tip_crc: int) -> None:
+        db = self._disk()
+        batch = WriteBatch(raw_mode=True)
+        for key, value in rows.items():
+            if self._index is not None:
+                self._write_index(db, batch, key, value)
+            if value is None:
+                batch.delete(ROW + key)
+            else:
+                batch.put(ROW + key, value)
+        position = Position(next_offset, tip_offset, tip_crc, self._now_ns())
+        batch.put(
+            POSITION,
+            _POSITION.pack(position.next_offset, position.tip_offset, position.tip_crc, position.written_at_ns),
+        )
+        try:
+            db.write(batch)
+        except Exception as error:
+            if _is_corruption(error):
+                self.mark_for_rebuild()
+            raise
+        self.position = position
+
+    def _write_index(self, db: Rdict, batch: WriteBatch, key: bytes, value: bytes | None) -> None:
+        assert self._index is not None
+        before = db.get(ROW + key)
+        old = set(self._index(key, before)) if before is not None else set()
+        new = set(self._index(key, value)) if value is not None else set()
+        for entry in old - new:
+            batch.delete(INDEX + index_cursor(entry, key))
+        for entry in new - old:
+            batch.put(INDEX + index_cursor(entry, key), _ENTRY.pack(len(entry)))
+
+
+def delete(path: Path) -> None:
+    """Remove the files of a shard."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _row_key(cursor: bytes, length: bytes | None) -> bytes:
+    assert length is not None
+    return cursor[_ENTRY.unpack(length)[0] + 1 :]
+
+
+def _is_corruption(error: Exception) -> bool:
+    text = str(error).lower()
+    return any(word in text for word in CORRUPTION_WORDS)
+
+
+def _options(cache: Cache) -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_max_open_files(128)
+    options.set_keep_log_file_num(2)
+    table = BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(table)
+    return options
