@@ -100,10 +100,10 @@ def _steps_after_end(before: Order, after: Order) -> _Steps:
     return []
 
 
-def _filled_by_our_sum(order: Order) -> bool:
-    """Whether "filled" is our arithmetic, not the venue's word: a late report of a larger quantity reopens it, as it
-    reopens every end that we concluded ourselves (requirement O01)."""
-    return order.state is OrderState.FILLED and order.evidence.state is not VenueState.FILLED
+def _concluded_by_us(order: Order) -> bool:
+    """Whether the end is our conclusion, not the venue's word: "filled" by adding up, "failed" by an outcome. Whatever
+    is learnt later reopens it (requirement O01). A dry run has nobody to learn from."""
+    return order.state.terminal and not order.evidence.state.terminal and order.state is not OrderState.DRY_RUN
 
 
 def _terms(order: Order) -> tuple[Decimal | None, Decimal]:
@@ -129,7 +129,7 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
     transitions = []
     state = before.state
     for number, (kind, next_state) in enumerate(_steps(before, after), start=before.sequence + 1):
-        if not _filled_by_our_sum(before):
+        if not _concluded_by_us(before):
             check_transition(before.order_id, state, next_state)
         filling = kind in {EventKind.FILLED, EventKind.PARTIALLY_FILLED, EventKind.CORRECTED}
         transitions.append(

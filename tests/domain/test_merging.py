@@ -229,6 +229,14 @@ def test_o01_an_order_filled_by_our_own_sum_reopens_when_a_late_report_shows_tha
     assert kinds(told)[-1] is EventKind.CORRECTED
 
 
+def test_o01_a_refusal_followed_by_an_unknown_outcome_is_in_doubt_again():
+    told = tell(order(), [outcome(Result.REFUSED), outcome(Result.UNCERTAIN)])
+
+    assert told.order.state is OrderState.UNCERTAIN
+    assert told.order.in_doubt
+    assert [alert.partition(":")[0] for alert in told.alerts] == ["ORDER_CORRECTED"]
+
+
 def test_o02_a_conditional_order_that_is_triggered_and_then_rests_is_acknowledged():
     told = tell(order(), [report(VenueState.UNTRIGGERED), report(VenueState.TRIGGERED), report(VenueState.LIVE)])
 
