@@ -103,7 +103,9 @@ def _steps_after_end(before: Order, after: Order) -> _Steps:
 def _concluded_by_us(order: Order) -> bool:
     """Whether the end is our conclusion, not the venue's word: "filled" by adding up, "failed" by an outcome. Whatever
     is learnt later reopens it (requirement O01). A dry run has nobody to learn from."""
-    return order.state.terminal and not order.evidence.state.terminal and order.state is not OrderState.DRY_RUN
+    told = order.evidence.state
+    by_venue = told is VenueState.FILLED if order.state is OrderState.FILLED else told.terminal
+    return order.state.terminal and not by_venue and order.state is not OrderState.DRY_RUN
 
 
 def _terms(order: Order) -> tuple[Decimal | None, Decimal]:
