@@ -32,15 +32,21 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class StreamTimings:
-    """The private stream's patience, seconds. The venue cuts a connection after 10 minutes without a ping and wants
-    one every 20 s; a stream that said nothing for `silence_s`, pongs included, is dead."""
+    """The private stream's patience, seconds.
+
+    The venue wants a ping every 20 s; a stream that said nothing for `silence_s`, pongs included, is dead. Waits
+    between attempts double from `backoff_base_s` to `backoff_cap_s`, and start over when a connection held for
+    `steady_s`. The cap keeps a return of the venue from going unnoticed for longer than 5 s (requirement J07), and
+    is far from its limit of 500 connections in 5 minutes.
+    """
 
     connect_s: float = 5.0
     answer_s: float = 5.0
     ping_s: float = 20.0
     silence_s: float = 45.0
     backoff_base_s: float = 0.25
-    backoff_cap_s: float = 30.0
+    backoff_cap_s: float = 4.0
+    steady_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

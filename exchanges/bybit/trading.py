@@ -139,7 +139,7 @@ class BybitTrading:
                 answered = await self._rest.get(path, translate.reference(ref), bucket=_QUERY)
             except NotFoundOrTooLate:
                 continue
-            for report in self._orders(answered, self._context(ref.instrument.category, origin)):
+            for report in self._orders(answered, ref.instrument.category, origin):
                 if _is(ref, report):
                     return report
         return None
@@ -151,7 +151,7 @@ class BybitTrading:
         found: dict[str, OrderReport] = {}
         for scope in self._scopes(category, symbol):
             async for answered in self._pages("/v5/order/realtime", {**scope, "openOnly": "0", "limit": "50"}):
-                _collect(found, self._orders(answered, self._context(category, origin)))
+                _collect(found, self._orders(answered, category, origin))
         return list(found.values())
 
     async def closed_orders(
@@ -163,14 +163,13 @@ class BybitTrading:
         asked by time of placement.
         """
         found: dict[str, OrderReport] = {}
-        context = self._context(category, origin)
         for scope in self._scopes(category, symbol):
             async for answered in self._pages("/v5/order/realtime", {**scope, "openOnly": "1", "limit": "50"}):
-                _collect(found, self._orders(answered, context))
+                _collect(found, self._orders(answered, category, origin))
         for window in self._windows(since_ns):
             params = {**_of_category(category, symbol), **window, "limit": "50"}
             async for answered in self._pages("/v5/order/history", params):
-                _collect(found, self._orders(answered, context))
+                _collect(found, self._orders(answered, category, origin))
         ended = [report for report in found.values() if report.state.terminal and report.updated_ns >= since_ns]
         return sorted(ended, key=lambda report: (report.updated_ns, report.venue_order_id))
 
@@ -185,12 +184,10 @@ class BybitTrading:
     ) -> Sequence[FillReport]:
         """Executions since `since_ns` of the venue's clock, oldest first, each once."""
         scope = _of_category(category, symbol) if ref is None else translate.reference(ref)
-        context = self._context(category, origin)
         found: dict[str, FillReport] = {}
         for window in self._windows(since_ns):
             async for answered in self._pages("/v5/execution/list", {**scope, **window, "limit": "100"}):
-                for fill in _read(answered, lambda row: translate.fill_report(row, context)):
-                    found[fill.execution_id] = fill
+                found |= {fill.execution_id: fill for fill in self._fills(answered, category, origin)}
         wanted = [fill for fill in found.values() if fill.executed_ns >= since_ns]
         return sorted(wanted, key=lambda fill: (fill.executed_ns, fill.venue_sequence, fill.execution_id))
 
@@ -287,9 +284,13 @@ class BybitTrading:
             hedge=self._options.hedge,
         )
 
-    @staticmethod
-    def _orders(answered: Answered, context: translate.Context) -> list[OrderReport]:
+    def _orders(self, answered: Answered, category: str, origin: Origin) -> list[OrderReport]:
+        context = self._context(category, origin)
         return _read(answered, lambda row: translate.order_report(row, context))
+
+    def _fills(self, answered: Answered, category: str, origin: Origin) -> list[FillReport]:
+        context = self._context(category, origin)
+        return _read(answered, lambda row: translate.fill_report(row, context))
 
 
 def _read(answered: Answered, translation: Callable[[Row], T]) -> list[T]:
