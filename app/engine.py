@@ -172,7 +172,10 @@ class Engine:
             version=version,
             cache=self._cache,
         )
-        rows.on_hole = lambda *hole: self.app.tables.recovery.on_hole(*hole)
+        # Looked up when it happens: the table manager is made when Faust starts.
+        rows.on_hole = lambda table, partition, start, end: self.app.tables.recovery.on_hole(
+            table, partition, start, end
+        )
         self.app.tables.add(DurableTable(self.app, name=name, rows=rows, partitions=self.options.partitions))
         self.wiring.tables.append(rows)
         self.wiring.changelog_topics.add(rows.changelog_topic)
@@ -228,6 +231,9 @@ class Engine:
     def on_alert(self, alert: Callable[[str, str], None]) -> None:
         """`alert(code, sentence)` is told of what an operator has to know."""
         self.wiring.alert = alert
+
+    def _on_hole(self, rows: DurableRows, partition: int, start: int, end: int) -> None:
+        self.app.tables.recovery.on_hole(rows, partition, start, end)
 
     def _agent(self, topic: str, take: Callable[[list[Record]], Awaitable[None]], *, max_run: int = 100) -> None:
         if topic in self.wiring.readers:

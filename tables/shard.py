@@ -202,8 +202,7 @@ class Shard:
 
         def read(db: Rdict) -> list[tuple[bytes, bytes]]:
             low = kind + prefix
-            end = prefix_end(low)
-            assert end is not None  # the kind is no 0xff
+            end = prefix_end(low) or b""  # there is always one: the kind is no 0xff
             if reverse:
                 start = end if bound is None else min(kind + bound, end)
             else:
@@ -261,11 +260,10 @@ class Shard:
             self.next_offset += 1
         if ready:
             last = ready[-1]
-            assert last.offset is not None
             self._write(
                 {write.key: write.value for write in ready},
-                last.offset + 1,
-                last.offset,
+                self.next_offset,
+                self.next_offset - 1,
                 fingerprint(last.key, last.value),
             )
             for write in ready:
@@ -298,7 +296,7 @@ class Shard:
         batch = WriteBatch(raw_mode=True)
         for key, value in rows.items():
             if self._index is not None:
-                self._write_index(db, batch, key, value)
+                _write_index(self._index, db, batch, key, value)
             if value is None:
                 batch.delete(ROW + key)
             else:
@@ -316,16 +314,6 @@ class Shard:
             raise
         self.position = position
 
-    def _write_index(self, db: Rdict, batch: WriteBatch, key: bytes, value: bytes | None) -> None:
-        assert self._index is not None
-        before = db.get(ROW + key)
-        old = set(self._index(key, before)) if before is not None else set()
-        new = set(self._index(key, value)) if value is not None else set()
-        for entry in old - new:
-            batch.delete(INDEX + index_cursor(entry, key))
-        for entry in new - old:
-            batch.put(INDEX + index_cursor(entry, key), _ENTRY.pack(len(entry)))
-
 
 def delete(path: Path) -> None:
     """Remove the files of a shard."""
@@ -333,8 +321,17 @@ def delete(path: Path) -> None:
 
 
 def _row_key(cursor: bytes, length: bytes | None) -> bytes:
-    assert length is not None
-    return cursor[_ENTRY.unpack(length)[0] + 1 :]
+    return cursor[_ENTRY.unpack(length or b"")[0] + 1 :]
+
+
+def _write_index(index: IndexFunction, db: Rdict, batch: WriteBatch, key: bytes, value: bytes | None) -> None:
+    before = db.get(ROW + key)
+    old = set(index(key, before)) if before is not None else set()
+    new = set(index(key, value)) if value is not None else set()
+    for entry in old - new:
+        batch.delete(INDEX + index_cursor(entry, key))
+    for entry in new - old:
+        batch.put(INDEX + index_cursor(entry, key), _ENTRY.pack(len(entry)))
 
 
 def _is_corruption(error: Exception) -> bool:

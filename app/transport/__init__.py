@@ -1,1 +1,1 @@
-"""The way to Kafka: Faust's transport with the promises that money needs. `docs/engine.md` says what is added and why."""
+"""The way to Kafka: Faust's transport with the promises that money needs (docs/engine.md: what is added and why)."""

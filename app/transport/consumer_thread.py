@@ -16,7 +16,11 @@ from faust.transport.drivers import aiokafka as driver
 if TYPE_CHECKING:
     from faust.types import TP
 
-NO_ERROR = 0
+LEASE_REQUESTS = (HeartbeatRequest, SyncGroupRequest)
+"""What starts the coordinator's count of the session anew."""
+
+STILL_A_MEMBER = (0, RebalanceInProgressError.errno)
+"""A member that sends heartbeats during a rebalance is told of it, and kept for the rebalance time-out."""
 
 
 class Start(NamedTuple):
@@ -47,10 +51,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         async def send_and_note(request: Any) -> Any:
             sent_at_ns = lease.now_ns()
             response = await send(request)
-            if isinstance(request, (HeartbeatRequest, SyncGroupRequest)):
-                # A member that heartbeats during a rebalance is told so, and is kept for the rebalance time-out.
-                if response.error_code in (NO_ERROR, RebalanceInProgressError.errno):
-                    lease.renew(sent_at_ns)
+            if isinstance(request, LEASE_REQUESTS) and response.error_code in STILL_A_MEMBER:
+                lease.renew(sent_at_ns)
             return response
 
         coordinator._send_req = send_and_note

@@ -16,7 +16,7 @@ from streams.record import Source
 from tables.receipt import Receipt
 
 RECORD_OVERHEAD_BYTES = 128
-"""More than the lengths, deltas and batch header that surround a record of its own batch (format v2: 61 + 36 at most)."""
+"""More than the lengths, deltas and batch header that surround a record of its own batch (v2: at most 61 + 36)."""
 
 HEADER_OVERHEAD_BYTES = 10
 """Lengths of a header's name and value, as varints."""
@@ -123,13 +123,12 @@ class AppendLog:
         tp = TopicPartition(topic, partition)
         fields = list(headers)
         batch = self._open.get(tp)
-        placed = None
-        if batch is not None and self._still_open(batch):
-            placed = batch.batch._builder.append(timestamp=None, key=key, value=value, headers=fields)
-        if placed is None:
+        if batch is None or not self._still_open(batch):
+            batch = self._open_batch(tp)
+        placed = batch.batch._builder.append(timestamp=None, key=key, value=value, headers=fields)
+        if placed is None:  # full: the next one takes it, and anything else if it is the first
             batch = self._open_batch(tp)
             placed = batch.batch._builder.append(timestamp=None, key=key, value=value, headers=fields)
-        assert batch is not None
         receipt.expect()
         batch.entries.append((placed.offset, receipt, on_ack))
         batch.size_bytes += size_bytes
@@ -191,8 +190,8 @@ class AppendLog:
         if self.oldest_s() > self.delivery_limit_s:
             late = min(self._unacknowledged, key=lambda batch: batch.opened_at_s)
             self._stop(
-                f"DELIVERY_OVERDUE: {len(late.entries)} records for {late.tp.topic}-{late.tp.partition} not acknowledged "
-                f"within {self.delivery_limit_s} s; whether they were written is unknown"
+                f"DELIVERY_OVERDUE: {len(late.entries)} records for {late.tp.topic}-{late.tp.partition} are not "
+                f"acknowledged within {self.delivery_limit_s} s; whether they were written is unknown"
             )
 
     # -- batches -------------------------------------------------------------------------------------------------

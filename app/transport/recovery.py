@@ -62,7 +62,13 @@ class Recovery(FaustRecovery):
 
     # -- Faust's hooks -------------------------------------------------------------------------------------------
 
-    async def on_rebalance(self, assigned: Any, revoked: Any, newly_assigned: Any, generation_id: int = 0) -> None:
+    async def on_rebalance(
+        self,
+        assigned: Any,
+        revoked: Any,  # noqa: ARG002 -- Faust's signature
+        newly_assigned: Any,  # noqa: ARG002 -- Faust's signature
+        generation_id: int = 0,
+    ) -> None:
         """The group gave us `assigned`: recover in the background, as no heartbeats are sent during this call."""
         await self.interrupt()
         if generation_id == self.app.consumer_generation_id:
@@ -148,11 +154,13 @@ class Recovery(FaustRecovery):
     async def _open(self, rows: DurableRows, partition: int, cluster_id: str) -> None:
         for attempt in range(LOCK_TRIES):
             try:
-                return rows.open(partition, cluster_id)
+                rows.open(partition, cluster_id)
             except Exception as error:
                 if "lock" not in str(error).lower() or attempt == LOCK_TRIES - 1:
                     raise
                 await asyncio.sleep(LOCK_WAIT_S)
+            else:
+                return
 
     async def _cluster(self) -> str:
         if self._cluster_id is None:

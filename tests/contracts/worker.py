@@ -1,4 +1,4 @@
-"""A worker of the contract tests: one topic in lanes, one in runs, one indexed table; what it does goes to a trace file.
+"""A worker of the contract tests: one topic in lanes, one in runs, one indexed table; what it does is traced.
 
 Started as a process of its own, so that it can be killed, stopped and left to wake up. A trace line is one write in
 append mode: `<monotonic seconds> <worker> <event> <details…>`.
