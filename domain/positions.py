@@ -101,6 +101,8 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
 
 def _traded(state: PositionState, change: Decimal, price: Decimal) -> tuple[Decimal, Decimal, Decimal]:
     """(size, average entry, realised) after trading `change` (signed) at `price`."""
+    if change == 0:
+        return state.size, state.average_entry, state.realised
     held = state.size
     size = held + change
     if held == 0 or (held > 0) == (change > 0):
