@@ -1,5 +1,5 @@
 # The few commands there are. `make` shows them.
-PYTHON ?= python3
+PYTHON ?= python3 python3.13 python3.12 python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
@@ -24,30 +24,33 @@ lint: setup  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-lock: setup  ## make the lock files again: newest allowed versions, with hashes
+lock: setup  ## make the lock files again, with hashes, after a change of pyproject.toml or jgo.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
-	@cd app/kafka && ../../$(BIN)/jgo --resolver python lock
+		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+	@cd app/kafka && ../../$(BIN)/jgo --quiet --resolver python --repo-cache $(CURDIR)/.run/lock lock
 
 clean:  ## remove the environment and all local state (not the cache of downloads)
 	rm -rf $(VENV) .run build ./*.egg-info
 
 # What follows runs once; the stamps make the next `make` a matter of milliseconds.
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
-			"Name another: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-		echo "'$(PYTHON)' cannot make virtual environments: its venv or ensurepip is missing." \
-			"On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@echo "making $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+$(STAMPS)/environment:
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || for python in $(PYTHON) none; do \
+		[ $$python = none ] && { \
+			echo "Python 3.11 or newer is needed; looked at: $(PYTHON). Name another: make PYTHON=/path/to/python"; exit 1; }; \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		$$python -c 'import venv, ensurepip' 2>/dev/null || { \
+			echo "$$python cannot make environments: its venv or ensurepip is missing" \
+				"(on Debian and Ubuntu: apt install python3-venv)"; exit 1; }; \
+		echo "making $(VENV) with $$($$python --version)"; \
+		$$python -m venv --clear $(VENV) && break || exit 1; \
+	done
+	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/requirements: requirements.lock | $(BIN)/python
+$(STAMPS)/requirements: requirements.lock $(STAMPS)/environment
 	@echo "installing what requirements.lock names"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@mkdir -p $(STAMPS) && touch $@
+	@touch $@
 
 $(STAMPS)/project: pyproject.toml $(STAMPS)/requirements
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

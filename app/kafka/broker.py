@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ START_TIMEOUT_S = 60.0
 
 STOP_TIMEOUT_S = 20.0
 """An orderly stop takes 1-2 s: leaders are given up and files closed."""
+
+_PORTS = range(15_000, 29_000)
 
 _MAIN = "kafka.Kafka"
 _STORAGE_TOOL = "kafka.tools.StorageTool"
@@ -203,27 +206,31 @@ async def kafka_status(directory: Path) -> BrokerStatus:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Ports nobody listens on now, all different. Somebody may still come first; starting says so then."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((host, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports nobody listens on now, all different, below those the kernel gives to outgoing connections: a client
+    would else take the broker's port while it restarts. Somebody may still come first; starting says so then."""
+    found: list[int] = []
+    while len(found) < count:
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        if port not in found and _port_problem(host, port) is None:
+            found.append(port)
+    return found
 
 
 def _require_free(options: KafkaOptions) -> None:
     for what, port in (("broker", options.port), ("controller", options.controller_port)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: old connections don't count
-            try:
-                probe.bind((options.host, port))
-            except OSError as error:
-                raise PortTaken(
-                    "KAFKA_PORT", f"cannot listen on {options.host}:{port} for the {what}: {error.strerror}"
-                ) from error
+        if problem := _port_problem(options.host, port):
+            raise PortTaken("KAFKA_PORT", f"cannot listen on {options.host}:{port} for the {what}: {problem}")
+
+
+def _port_problem(host: str, port: int) -> str | None:
+    """Why nobody can listen there; None if one can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: old connections don't count
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
 
 
 def _prepare_directory(options: KafkaOptions, java: Java, jars: Jars) -> None:

@@ -17,10 +17,14 @@ AOT_CACHE_SINCE = 25
 """First Java that makes an ahead-of-time cache in one step (JEP 514); it holds linked classes, not just parsed ones."""
 
 
+SUFFIXES = (".jsa", ".aot")
+"""Before and since that Java."""
+
+
 def archive_path(java: Java, jars: Jars) -> Path:
     """Where the archive for this Java and these jars is, or would be."""
     name = hashlib.sha256(f"{java.fingerprint}\n{jars.fingerprint}\n{jars.class_path}".encode()).hexdigest()[:16]
-    return cache_directory() / "kafka" / f"{name}.{'aot' if java.major_version >= AOT_CACHE_SINCE else 'jsa'}"
+    return cache_directory() / "kafka" / (name + SUFFIXES[java.major_version >= AOT_CACHE_SINCE])
 
 
 def use_flags(java: Java, jars: Jars) -> list[str]:

@@ -54,7 +54,7 @@ class LockedJar:
 
 @dataclass(frozen=True, slots=True)
 class Jars:
-    """The jars on this machine. `fingerprint` names this very set: it changes whenever the lock does."""
+    """The jars on this machine. `fingerprint` names this very set, content and order."""
 
     paths: tuple[Path, ...]
     fingerprint: str
@@ -81,7 +81,8 @@ def ensure_jars(progress: Progress | None = None, lock_file: Path = LOCK_FILE) -
 
     Raises `JarsMissing` when one can't be had or is not what the lock says.
     """
-    fingerprint = hashlib.sha256(lock_file.read_bytes()).hexdigest()[:16]
+    locked = locked_jars(lock_file)
+    fingerprint = hashlib.sha256("".join(jar.sha256 for jar in locked).encode()).hexdigest()[:16]
     directory = cache_directory() / "kafka"
     directory.mkdir(exist_ok=True)
     listing = directory / f"{fingerprint}.jars"
@@ -90,7 +91,7 @@ def ensure_jars(progress: Progress | None = None, lock_file: Path = LOCK_FILE) -
     with _only_one(directory / "fetch.lock"):
         if known := _listed(listing):  # another process was faster
             return Jars(known, fingerprint)
-        paths = _fetch_all(locked_jars(lock_file), directory / "repository", progress)
+        paths = _fetch_all(locked, directory / "repository", progress)
         fresh = listing.with_suffix(".new")
         fresh.write_text("".join(f"{path.stat().st_size} {path}\n" for path in paths), "utf-8")
         fresh.replace(listing)

@@ -20,6 +20,11 @@ from app.kafka.jars import Jars, ensure_jars
 from app.kafka.java import Java, find_java
 from app.kafka.options import KafkaOptions
 
+_ARCHIVE_TIMEOUT_S = 90.0
+"""It is written when the broker ends: 2-4 s on a free machine."""
+
+_ARCHIVES_KEPT = 3
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,10 +43,6 @@ async def make_archive(java: Java, jars: Jars) -> bool:
         return await asyncio.to_thread(_keep, fresh, archive)
 
 
-_ARCHIVE_TIMEOUT_S = 90.0
-"""It is written when the broker ends: 2-4 s on a free machine."""
-
-
 def _keep(fresh: Path, archive: Path) -> bool:
     """Into the cache in one step: a reader sees all of it or nothing."""
     if not fresh.exists():
@@ -49,12 +50,21 @@ def _keep(fresh: Path, archive: Path) -> bool:
     beside = archive.with_suffix(".new")
     beside.write_bytes(fresh.read_bytes())
     beside.replace(archive)
+    _forget_old(archive)
     return True
+
+
+def _forget_old(newest: Path) -> None:
+    """Archives of Javas and jars of the past stay behind, 50 MB each: keep the last few."""
+    archives = [path for path in newest.parent.iterdir() if path.suffix in class_data.SUFFIXES]
+    archives.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in archives[_ARCHIVES_KEPT:]:
+        old.unlink(missing_ok=True)
 
 
 def main() -> int:
     """Prepare, and say what was done. Returns the process's exit code."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         java = find_java()
         with console.status("fetching Apache Kafka") as status:

