@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exchanges.paper.books import Books
 from exchanges.paper.exact import exactly, plain
@@ -34,6 +34,7 @@ from exchanges.paper.store import Selection
 from exchanges.paper.turn import Row
 from exchanges.paper.vocabulary import Side
 
+STEPS_AT_ONCE: Final = 50  # so that many steps do not keep everybody else waiting
 PARTS: Final = ("orders", "executions", "positions", "wallet")
 
 
@@ -56,8 +57,20 @@ class MarketWish(BaseModel):
     asks: list[tuple[Decimal, Decimal]] | None = None
     unpin: bool = False
     requote: bool = False
-    steps: int = Field(0, ge=0, le=100_000)
+    steps: int = Field(0, ge=0, le=10_000)
     frozen: bool | None = None
+
+    @model_validator(mode="after")
+    def _makes_a_book(self) -> Self:
+        """Pinned quotes must be a book: positive, best first, not crossed."""
+        bids, asks = self.bids or [], self.asks or []
+        if any(price <= 0 or qty <= 0 for price, qty in bids + asks):
+            raise ValueError("QUOTES_NOT_POSITIVE: prices and quantities of quotes are above zero")
+        if bids != sorted(bids, reverse=True) or asks != sorted(asks):
+            raise ValueError("QUOTES_NOT_SORTED: quotes come best first")
+        if bids and asks and bids[0][0] >= asks[0][0]:
+            raise ValueError(f"QUOTES_CROSSED: bid {bids[0][0]} is not below ask {asks[0][0]}")
+        return self
 
 
 class ResetWish(BaseModel):
@@ -207,9 +220,11 @@ class ControlInterface:
         symbols = [wish.symbol] if wish.symbol else list(INSTRUMENTS)
         for symbol in symbols:
             self._apply(symbol, wish)
-        for _ in range(wish.steps):
+        for step in range(wish.steps):
             for symbol in symbols:
                 self._books.venue.step(symbol)
+            if step % STEPS_AT_ONCE == 0:
+                await self._books.committed()
         await self._books.committed()
         return {"markets": [_market_row(self._books.venue.markets[symbol]) for symbol in symbols]}
 

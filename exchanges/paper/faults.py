@@ -28,6 +28,7 @@ class FaultKind(StrEnum):
     RESET_MID_REPLY = "reset_mid_reply"  # all done, connection reset after half of the reply
     CUT_JSON = "cut_json"  # all done, a complete HTTP reply whose JSON ends in the middle
     SLOW_REPLY = "slow_reply"  # all done, the reply trickles at bytes_per_s
+    LATE_REPLY = "late_reply"  # all done, the reply comes delay_ms later: the stream tells it first
     RATE_LIMITED = "rate_limited"  # retCode 10006 with its headers, nothing done
     IP_BANNED = "ip_banned"  # HTTP 403, nothing done
     DUPLICATE_STREAM = "duplicate_stream"  # send a private message `times` more

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -67,8 +67,7 @@ class Quotes:
         return self.bids if side is Side.BUY else self.asks
 
 
-@dataclass(frozen=True, slots=True)
-class SyntheticTaker:
+class SyntheticTaker(NamedTuple):
     """A market order of the synthetic crowd."""
 
     side: Side

@@ -174,6 +174,8 @@ class RestInterface:
             match rule.kind:
                 case FaultKind.TIMEOUT_AFTER_ACCEPT:
                     await self._hang(request, rule.hold_ms / 1000)
+                case FaultKind.LATE_REPLY:
+                    await self._sleep(rule.delay_ms / 1000)
                 case FaultKind.ERROR_5XX_AFTER:
                     return _bad_gateway(rule)
                 case FaultKind.ERROR_CODE_AFTER:

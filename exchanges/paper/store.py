@@ -210,7 +210,7 @@ class Store:
         """True if the account has ever used this link id."""
         if (uid, order_link_id) in self._links:
             return True
-        sql = "SELECT 1 FROM orders WHERE uid = ? AND order_link_id = ?"
+        sql = "SELECT 1 FROM orders WHERE uid = ? AND order_link_id = ? AND order_link_id <> ''"
         return self._db.execute(sql, (uid, order_link_id)).fetchone() is not None
 
     def open_orders(self) -> Iterator[Order]:
@@ -232,6 +232,8 @@ class Store:
     def orders(self, wanted: Selection) -> list[Order]:
         """Orders by placing, newest first."""
         where, values = _conditions(wanted, "placed_seq", "created_at_ns")
+        if wanted.order_link_id:
+            where.append("order_link_id <> ''")  # tells SQLite that the partial index will do
         if wanted.status:
             where.append("status = ?")
             values.append(wanted.status)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from decimal import Decimal
-from hashlib import blake2b
 
 from exchanges.paper.accounts import Account, AccountSettings
 from exchanges.paper.admission import Amendment, NewOrder, check_notional
 from exchanges.paper.exact import ceiled, exactly, floored
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.ledger import Wallet
-from exchanges.paper.market import Match, PublicTrade, SymbolMarket
+from exchanges.paper.market import SymbolMarket
+from exchanges.paper.matching import MatchingEngine
+from exchanges.paper.numbering import Numbering
 from exchanges.paper.options import PaperOptions
-from exchanges.paper.orders import Execution, Order
+from exchanges.paper.orders import Order
 from exchanges.paper.refusals import (
     bad_parameter,
     duplicate_order_link_id,
@@ -37,8 +38,6 @@ from exchanges.paper.vocabulary import (
     OrderType,
     RejectReason,
     Side,
-    Status,
-    TimeInForce,
 )
 
 PROTECTION = Decimal("0.05")  # a market order is an IOC limit this far beyond the best opposing price
@@ -54,16 +53,14 @@ class PaperVenue:
         self.outbox: list[StreamMessage] = []
         self.markets: dict[str, SymbolMarket] = {}
         self.accounts: dict[int, Account] = {}
-        self._seq = 0
-        self._salt = ""
+        self._numbering = Numbering(store.salt(options.id_salt), store.last_seq())
+        self._engine = MatchingEngine(options, store, self._numbering, self.accounts, self.markets)
         self._load()
 
     # -- books ---------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
         """Take up the books where they stand; open accounts that have none yet."""
-        self._salt = self.store.salt(self.options.id_salt)
-        self._seq = self.store.last_seq()
         states = self.store.market_states()
         for symbol, instrument in INSTRUMENTS.items():
             self.markets[symbol] = SymbolMarket(instrument, self.options.seed, states.get(symbol))
@@ -87,15 +84,6 @@ class PaperVenue:
 
     def mark_price(self, symbol: str) -> Decimal:
         return self.markets[symbol].mark_price
-
-    def next_seq(self) -> int:
-        self._seq += 1
-        return self._seq
-
-    def new_id(self, kind: str, seq: int) -> str:
-        """An id in the shape of a UUID, given by the books' salt and a number: the same run gives the same ids."""
-        text = blake2b(f"{self._salt}|{kind}|{seq}".encode(), digest_size=16).hexdigest()
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def turn(self) -> Turn:
         return Turn(self.clock())
@@ -124,9 +112,9 @@ class PaperVenue:
         reduces = wish.reduce_only or wish.side is closing_side
         qty = self._admitted_qty(account, market, wish, price, reduces=reduces)
         turn = self.turn()
-        seq = self.next_seq()
+        seq = self._numbering.next_seq()
         order = Order(
-            order_id=self.new_id("order", seq),
+            order_id=self._numbering.new_id("order", seq),
             uid=uid,
             symbol=market.instrument.symbol,
             order_link_id=wish.order_link_id,
@@ -146,7 +134,7 @@ class PaperVenue:
             last_price_on_created=market.last_price,
         )
         turn.touch(order, account.position(order.symbol, order.position_idx))
-        self._match(turn, market, order)
+        self._engine.match(turn, market, order)
         self.conclude(turn)
         return order
 
@@ -194,131 +182,6 @@ class PaperVenue:
             return min(floored(best * (1 + PROTECTION), instrument.tick), instrument.max_price)
         return max(ceiled(best * (1 - PROTECTION), instrument.tick), instrument.min_price)
 
-    # -- matching ------------------------------------------------------------------------------------------------
-
-    def _match(self, turn: Turn, market: SymbolMarket, order: Order) -> None:
-        """Match an order that is not in the book; what is left rests or is cancelled, as its time in force says."""
-        tif, leaves = order.time_in_force, order.leaves_qty
-        if tif is TimeInForce.POST_ONLY and market.would_take(order.side, order.price):
-            self._end(turn, order, RejectReason.POST_ONLY_WOULD_TAKE)
-            return
-        if tif is TimeInForce.FOK and not market.available(order.side, order.price, leaves):
-            self._end(turn, order, RejectReason.NOT_ENOUGH_QTY)
-            return
-        for match in market.sweep(order.side, order.price, leaves):
-            self._fill(turn, market, order, match, is_maker=False)
-            if match.maker is not None:
-                self._fill(turn, market, match.maker, match, is_maker=True)
-            self._print_trade(turn, market, match, order.side)
-        if not order.leaves_qty:
-            return
-        if tif in {TimeInForce.IOC, TimeInForce.FOK}:
-            reason = RejectReason.NO_FULL_FILL if order.cum_qty else RejectReason.NO_IMMEDIATE_QTY
-            self._end(turn, order, reason)
-            return
-        market.resting.add(order)
-        market.changed = True
-        self.accounts[order.uid].rest(order)
-
-    def _fill(self, turn: Turn, market: SymbolMarket, order: Order, match: Match, *, is_maker: bool) -> None:
-        """Book one fill of `order`: its sums, the position, the wallet, the execution."""
-        account = self.accounts[order.uid]
-        rate = self.options.maker_fee_rate if is_maker else self.options.taker_fee_rate
-        value = match.price * match.qty
-        fee = value * rate
-        position = account.position(order.symbol, order.position_idx)
-        closing = position.apply(order.side, match.price, match.qty, fee)
-        account.wallet.book(closing.pnl, fee)
-        if is_maker:
-            account.executed(order, match.qty)
-        seq = self.next_seq()
-        order.cum_qty += match.qty
-        order.cum_value += value
-        order.cum_fee += fee
-        order.cum_pnl += closing.pnl
-        order.seq, order.updated_at_ns = seq, turn.at_ns
-        position.seq, position.updated_at_ns = seq, turn.at_ns
-        position.created_at_ns = position.created_at_ns or turn.at_ns
-        leaves = order.qty - order.cum_qty
-        if leaves:
-            order.status = Status.PARTIALLY_FILLED
-        else:
-            self._finish(market, account, order, in_book=is_maker)
-        turn.touch(order, position)
-        turn.executions.append(
-            Execution(
-                exec_id=self.new_id("execution", seq),
-                order_id=order.order_id,
-                order_link_id=order.order_link_id,
-                uid=order.uid,
-                symbol=order.symbol,
-                side=order.side,
-                position_idx=order.position_idx,
-                order_type=order.order_type,
-                order_price=order.price,
-                order_qty=order.qty,
-                leaves_qty=leaves,
-                price=match.price,
-                qty=match.qty,
-                value=value,
-                fee=fee,
-                fee_rate=rate,
-                is_maker=is_maker,
-                closed_size=closing.closed_qty,
-                pnl=closing.pnl,
-                mark_price=market.mark_price,
-                executed_at_ns=turn.at_ns,
-                seq=seq,
-            )
-        )
-        self._trim_reducing(turn, account, order.symbol, order.position_idx)
-
-    def _finish(self, market: SymbolMarket, account: Account, order: Order, *, in_book: bool) -> None:
-        order.status = Status.FILLED
-        if in_book:
-            market.resting.remove(order)
-            account.unrest(order)
-        account.closed(order)
-
-    def _end(
-        self, turn: Turn, order: Order, reason: RejectReason, cancel_type: CancelType = CancelType.UNKNOWN
-    ) -> None:
-        """Cancel an order that is not in the book (any more)."""
-        account = self.accounts[order.uid]
-        order.status = Status.CANCELLED
-        order.reject_reason = reason
-        order.cancel_type = cancel_type
-        order.seq, order.updated_at_ns = self.next_seq(), turn.at_ns
-        account.closed(order)
-        turn.touch(order, account.position(order.symbol, order.position_idx))
-
-    def _take_out(self, order: Order) -> None:
-        market = self.markets[order.symbol]
-        market.resting.remove(order)
-        market.changed = True
-        self.accounts[order.uid].unrest(order)
-
-    def _trim_reducing(self, turn: Turn, account: Account, symbol: str, idx: int) -> None:
-        """Cancel reduce-only orders, the latest first, that together would close more than is held."""
-        sums = account.sums(symbol, idx)
-        if not sums.reducing:
-            return
-        position = account.position(symbol, idx)
-        for order in reversed(tuple(sums.reducing.values())):
-            if sums.reducing_qty(order.side) > position.closable(order.side):
-                self._take_out(order)
-                self._end(turn, order, RejectReason.OTHERS, CancelType.BY_REDUCE_ONLY)
-
-    def _print_trade(self, turn: Turn, market: SymbolMarket, match: Match, taker_side: Side) -> None:
-        seq = self.next_seq()
-        market.state.last_price = match.price
-        self.store.put_market(market.state)
-        trade_id = self.new_id("trade", seq)
-        trade = PublicTrade(
-            trade_id, market.instrument.symbol, match.price, match.qty, taker_side, turn.at_ns, seq
-        )
-        market.recent_trades.append(trade)
-
     # -- cancel and amend ----------------------------------------------------------------------------------------
 
     def open_order(self, uid: int, order_id: str, order_link_id: str, *, symbol: str, doing: str) -> Order:
@@ -349,8 +212,8 @@ class PaperVenue:
         return orders
 
     def _cancel_for_user(self, turn: Turn, order: Order) -> None:
-        self._take_out(order)
-        self._end(turn, order, RejectReason.USER_CANCEL, CancelType.BY_USER)
+        self._engine.take_out(order)
+        self._engine.end(turn, order, RejectReason.USER_CANCEL, CancelType.BY_USER)
 
     @exactly
     def amend(self, order: Order, wish: Amendment) -> None:
@@ -380,10 +243,10 @@ class PaperVenue:
             market.resting.remove(order)
             order.qty, order.price = qty, price
         market.changed = True
-        order.seq, order.updated_at_ns = self.next_seq(), turn.at_ns
+        order.seq, order.updated_at_ns = self._numbering.next_seq(), turn.at_ns
         turn.touch(order, account.position(order.symbol, order.position_idx))
         if not keeps_place:
-            self._match(turn, market, order)
+            self._engine.match(turn, market, order)
         self.conclude(turn)
 
     def _amended_qty(
@@ -403,36 +266,19 @@ class PaperVenue:
         """Move one market by a step: new quotes, fills of what they crossed, and now and then a synthetic taker."""
         market = self.markets[symbol]
         market.step()
-        self._fill_crossed(market)
-        taker = market.process.taker()
-        if taker is not None:
-            self._let_crowd_take(market, taker.side, taker.qty)
+        turn = self.turn()
+        self._engine.fill_crossed(turn, market)
+        self._engine.let_crowd_take(turn, market)
         self.store.put_market(market.state)
+        self.conclude(turn)
 
     @exactly
     def requoted(self, symbol: str) -> None:
         """After the quotes were set by hand: fill what they crossed."""
         market = self.markets[symbol]
-        self._fill_crossed(market)
+        turn = self.turn()
+        self._engine.fill_crossed(turn, market)
         self.store.put_market(market.state)
-
-    def _fill_crossed(self, market: SymbolMarket) -> None:
-        turn = self.turn()
-        for match in market.crossed():
-            if match.maker is not None:
-                self._fill(turn, market, match.maker, match, is_maker=True)
-                self._print_trade(turn, market, match, match.maker.side.opposite)
-        self.conclude(turn)
-
-    def _let_crowd_take(self, market: SymbolMarket, side: Side, qty: Decimal) -> None:
-        best = market.best(side.opposite)
-        if best is None:
-            return
-        turn = self.turn()
-        for match in market.sweep(side, best, qty):
-            if match.maker is not None:
-                self._fill(turn, market, match.maker, match, is_maker=True)
-            self._print_trade(turn, market, match, side)
         self.conclude(turn)
 
     def known_order(self, uid: int, order_id: str, order_link_id: str) -> Order | None:
