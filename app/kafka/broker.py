@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.kafka import class_data, process
-from app.kafka.errors import AlreadyRunning, BrokerFailed, PortTaken
+from app.kafka.errors import BrokerFailed, PortTaken
 from app.kafka.jars import Jars, ensure_jars
 from app.kafka.java import Java, find_java
 from app.kafka.options import KafkaOptions, broker_settings, settings_text
@@ -101,20 +101,18 @@ class LocalKafka:
     async def launch(self) -> None:
         """Start without waiting: a cluster's nodes are ready only together."""
         options = self.options
-        if noted := await asyncio.to_thread(process.running_broker, options.directory):
-            raise AlreadyRunning(
-                "KAFKA_RUNNING", f"pid {noted.pid} serves {options.directory} at {noted.bootstrap} already"
+        with process.claimed(options.directory) as claim:
+            _require_free(options)
+            java = await asyncio.to_thread(find_java)
+            jars = await asyncio.to_thread(ensure_jars)
+            await asyncio.to_thread(_prepare_directory, options, java, jars)
+            # Not in a thread of the pool: `with_parent` would end the broker with that thread.
+            self._process = process.spawn(
+                options,
+                [*_java(options, java, jars), *self._java_flags, _MAIN, str(options.settings_file)],
+                _environment(jars),
+                claim,
             )
-        _require_free(options)
-        java = await asyncio.to_thread(find_java)
-        jars = await asyncio.to_thread(ensure_jars)
-        await asyncio.to_thread(_prepare_directory, options, java, jars)
-        # Not in a thread of the pool: `with_parent` would end the broker with that thread.
-        self._process = process.spawn(
-            options,
-            [*_java(options, java, jars), *self._java_flags, _MAIN, str(options.settings_file)],
-            _environment(jars),
-        )
 
     async def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until Metadata names every node. Raises `BrokerFailed`, after stopping what runs."""
@@ -180,7 +178,7 @@ class LocalKafka:
 
 async def start_detached(options: KafkaOptions, timeout_s: float = START_TIMEOUT_S) -> BrokerStatus:
     """Start a broker that outlives this process. Raises what `LocalKafka.start` raises; `AlreadyRunning` says where."""
-    broker = LocalKafka(options)
+    broker = LocalKafka(replace(options, with_parent=False))
     await broker.start(timeout_s)
     broker.release()
     return await kafka_status(options.directory)
@@ -235,7 +233,6 @@ def _port_problem(host: str, port: int) -> str | None:
 
 def _prepare_directory(options: KafkaOptions, java: Java, jars: Jars) -> None:
     """Write the settings; format the data directory if this is its first start."""
-    options.directory.mkdir(parents=True, exist_ok=True)
     options.settings_file.write_text(settings_text(broker_settings(options)), "utf-8")
     if (options.data_directory / "meta.properties").exists():
         return

@@ -17,6 +17,7 @@ class KafkaOptions:
     """One node of a local Kafka.
 
     `directory` holds all of it: settings, data, log, the record of the running process; it survives restarts.
+    `host` is where it listens and what it tells clients, so it must be an address that they can reach.
     `quick` is for tests: short sessions and elections, so that a killed broker is back in 3 s and not in 12. It is
     wrong for anything else: a machine that stutters for a second would lose its leaders.
     `with_parent` ends the broker when the thread that started it ends in any way, SIGKILL included (Linux only).

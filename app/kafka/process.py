@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
+from app.kafka.errors import AlreadyRunning
 from app.kafka.options import KafkaOptions
 
 _POLL_S = 0.02
@@ -52,7 +55,24 @@ def running_broker(directory: Path) -> RunningBroker | None:
     return noted if noted.alive() else None
 
 
-def spawn(options: KafkaOptions, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+@contextmanager
+def claimed(directory: Path) -> Iterator[int]:
+    """The right to run a broker on this directory, as an open file that the broker inherits and so holds while it
+    lives, whatever becomes of us. Raises `AlreadyRunning` if another has it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "broker.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            noted = running_broker(directory)
+            who = f"pid {noted.pid} serves it at {noted.bootstrap}" if noted else "another process is starting it"
+            raise AlreadyRunning("KAFKA_RUNNING", f"{directory}: {who}") from None
+        yield file.fileno()
+
+
+def spawn(
+    options: KafkaOptions, command: list[str], environment: dict[str, str], claim: int
+) -> subprocess.Popen[bytes]:
     """Start the broker in a session of its own, so that Ctrl-C in our terminal leaves it to us to stop it in order.
 
     Call it from a thread that lives as long as the broker should: `with_parent` watches that very thread.
@@ -72,6 +92,7 @@ def spawn(options: KafkaOptions, command: list[str], environment: dict[str, str]
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(claim,),
         )
     noted = RunningBroker(process.pid, options.node_id, options.bootstrap, str(options.settings_file))
     note_of(options.directory).write_bytes(orjson.dumps(asdict(noted), option=orjson.OPT_INDENT_2))

@@ -123,8 +123,19 @@ async def test_a_paused_broker_can_be_stopped_in_order(broker: LocalKafka) -> No
 async def test_a_second_broker_on_the_same_directory_is_refused(broker: LocalKafka) -> None:
     second = LocalKafka(own_options(broker.options.directory))
 
-    with pytest.raises(AlreadyRunning, match=f"pid {broker.pid} serves .* at {broker.bootstrap} already"):
+    with pytest.raises(AlreadyRunning, match=f"pid {broker.pid} serves it at {broker.bootstrap}"):
         await second.start()
+
+
+async def test_of_two_that_start_at_once_one_runs(tmp_path: Path) -> None:
+    both = [LocalKafka(own_options(tmp_path)) for _ in range(2)]
+
+    results = await asyncio.gather(*(each.start() for each in both), return_exceptions=True)
+
+    (winner,) = (each for each, result in zip(both, results, strict=True) if result is None)
+    assert [type(result) for result in results if result] == [AlreadyRunning]
+    assert (await kafka_status(tmp_path)).pid == winner.pid
+    await winner.kill()
 
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
