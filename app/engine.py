@@ -172,10 +172,7 @@ class Engine:
             version=version,
             cache=self._cache,
         )
-        # Looked up when it happens: the table manager is made when Faust starts.
-        rows.on_hole = lambda table, partition, start, end: self.app.tables.recovery.on_hole(
-            table, partition, start, end
-        )
+        rows.on_hole = self._on_hole
         self.app.tables.add(DurableTable(self.app, name=name, rows=rows, partitions=self.options.partitions))
         self.wiring.tables.append(rows)
         self.wiring.changelog_topics.add(rows.changelog_topic)

@@ -37,17 +37,23 @@ class Run(ConsumerMessage):
 
 
 class Wanted:
-    """The partitions to return records of, as aiokafka's fetcher asks while it waits.
+    """The partitions to return records of, as aiokafka's fetcher asks while it waits: one generation's.
 
     Always true: an empty set means "no filter" to the fetcher, which would then hand out records of any partition and
-    move on from them.
+    move on from them. Closed with its generation: a poll may outlive a rebalance, and what it took from the next
+    generation's positions would be dropped as the old one's.
     """
 
-    __slots__ = ("_flowing", "_readers")
+    __slots__ = ("_flowing", "_readers", "generation")
 
-    def __init__(self, flowing: AbstractSet[Any], readers: Mapping[str, Any]) -> None:
+    def __init__(self, generation: int, flowing: AbstractSet[Any], readers: Mapping[str, Any]) -> None:
+        self.generation = generation
         self._flowing = flowing
         self._readers = readers
+
+    def close(self) -> None:
+        """Want nothing any more."""
+        self._flowing = frozenset()
 
     def __bool__(self) -> bool:
         return True
@@ -69,10 +75,8 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.wiring: Wiring = self.app.wiring
-        self._flowing: set[TP] = set()
         self._positions: dict[TP, int] = {}
-        self._wanted = Wanted(self._flowing, self.wiring.readers)
-        self._evicted = False
+        self._wanted = Wanted(0, frozenset(), self.wiring.readers)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -87,8 +91,9 @@ class Consumer(driver.Consumer):
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)
                     continue
-                generation = self.wiring.inbox.generation
-                records = await self._thread.poll(self._wanted, POLL_S)
+                wanted = self._wanted
+                generation = wanted.generation
+                records = await self._thread.poll(wanted, POLL_S)
                 for tp, batch in records.items():
                     if not self._may_deliver(generation):
                         break  # the position is set again from the committed offset when the partitions come back
@@ -175,7 +180,7 @@ class Consumer(driver.Consumer):
             self._positions[tp] = start.position
         for resume in wiring.resuming:
             resume()
-        self._flowing |= partitions
+        self._wanted = Wanted(generation, frozenset(partitions), wiring.readers)
         self.app.flow_control.resume()
         self.resume_flow()
         await self._thread.seek_and_resume({tp: start.position for tp, start in starts.items()})
@@ -224,7 +229,7 @@ class Consumer(driver.Consumer):
         """
         wiring = self.wiring
         wiring.inbox.close()
-        self._flowing.clear()
+        self._wanted.close()
         self.stop_flow()
         self.app.flow_control.suspend()
         self.app.flow_control.clear()

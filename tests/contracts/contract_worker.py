@@ -15,7 +15,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from aiokafka.producer.sender import Sender
+
 from app.engine import Engine, EngineOptions, build_engine, run_engine
+from app.transport.consumer_thread import ConsumerThread
 from streams.ports import Turn
 from streams.record import Record
 from tables.receipt import Receipt
@@ -36,6 +39,28 @@ class Trace:
 def by_tens(_key: bytes, value: bytes) -> Iterable[bytes]:
     """The index of the test table: rows by their number divided by ten."""
     return (b"n%08d" % (json.loads(value)["i"] // 10),)
+
+
+def slow_down_acknowledgements(seconds: float) -> None:
+    """Let every produce request take longer, as with a slow leader."""
+    send = Sender._send_produce_req
+
+    async def slow_send(self: Any, node_id: Any, batches: Any) -> None:
+        await asyncio.sleep(seconds)
+        await send(self, node_id, batches)
+
+    Sender._send_produce_req = slow_send
+
+
+def trace_commits(trace: Trace) -> None:
+    """Note every commit that the coordinator accepted."""
+    commit = ConsumerThread.commit_offsets
+
+    async def noted_commit(self: Any, offsets: Any) -> None:
+        await commit(self, offsets)
+        trace.write("COMMIT", *(f"{tp.topic}-{tp.partition}:{offset}" for tp, offset in offsets.items()))
+
+    ConsumerThread.commit_offsets = noted_commit  # type: ignore[method-assign]
 
 
 def build(config: dict[str, Any]) -> tuple[Engine, Trace]:
@@ -106,6 +131,9 @@ def main() -> int:
     config = json.loads(sys.argv[1])
     engine, trace = build(config)
     trace.write("BOOT", os.getpid())
+    trace_commits(trace)
+    if "slow_acknowledgements_s" in config:
+        slow_down_acknowledgements(config["slow_acknowledgements_s"])
     return run_engine(engine)
 
 
