@@ -7,41 +7,52 @@ from decimal import Decimal
 
 from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
-from domain.money import ZERO
+from domain.money import ZERO, divide
 from domain.orders import Order, PositionSide
-from domain.plans import Facts, OpenOrder
+from domain.plans import Facts, OpenOrder, Plan
 from streams.market import Market
 from streams.ports import Clock
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 
 
-@dataclass(frozen=True, slots=True)
-class _Reservation:
-    amount: Decimal
-    at_ns: int
-
-
 class Reservations:
-    """What orders of this worker will take from a balance whose figure is older than they are (requirement R02)."""
+    """What orders of this worker will take from a balance whose figure does not show them yet (requirement R02)."""
 
     def __init__(self) -> None:
-        self._taken: dict[tuple[str, str], dict[str, _Reservation]] = {}
+        self._held: dict[tuple[str, str], dict[str, _Hold]] = {}
 
-    def take(self, account: str, currency: str, order_id: str, amount: Decimal, at_ns: int) -> None:
-        """Count `amount` until a balance that was read after `at_ns` shows it."""
-        self._taken.setdefault((account, currency), {})[order_id] = _Reservation(amount, at_ns)
+    def hold(self, account: str, currency: str, order_id: str, amount: Decimal) -> None:
+        """Count `amount` from now on."""
+        self._held.setdefault((account, currency), {})[order_id] = _Hold(amount, None)
 
-    def release(self, account: str, currency: str, order_id: str) -> None:
+    def shown_after(self, order_id: str, at_ns: int) -> None:
+        """The venue has the order: a balance that was read after `at_ns` shows it."""
+        for holds in self._held.values():
+            if order_id in holds:
+                holds[order_id] = _Hold(holds[order_id].amount, at_ns)
+
+    def release(self, order_id: str) -> None:
         """The order will take nothing."""
-        self._taken.get((account, currency), {}).pop(order_id, None)
+        for holds in self._held.values():
+            holds.pop(order_id, None)
 
     def total(self, account: str, currency: str, balance_at_ns: int) -> Decimal:
-        """What a balance of that time does not show yet."""
-        taken = self._taken.get((account, currency), {})
-        for order_id in [order_id for order_id, held in taken.items() if held.at_ns < balance_at_ns]:
-            del taken[order_id]
-        return sum((held.amount for held in taken.values()), ZERO)
+        """What a balance of that time does not show."""
+        holds = self._held.get((account, currency), {})
+        for order_id in [
+            order_id
+            for order_id, hold in holds.items()
+            if hold.shown_after_ns is not None and hold.shown_after_ns < balance_at_ns
+        ]:
+            del holds[order_id]
+        return sum((hold.amount for hold in holds.values()), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    amount: Decimal
+    shown_after_ns: int | None
 
 
 class FactsGatherer:
@@ -63,6 +74,22 @@ class FactsGatherer:
         self._reservations = reservations
         self._clock = clock
         self._account = account
+
+    def reserve(self, plan: Plan, leverage: Decimal) -> None:
+        """Hold what the plan's orders may take. Called in the same step as planning: two signals planned one after
+        the other never count on the same money."""
+        rules = plan.facts.rules
+        for intent in plan.intents:
+            if rules is not None and not intent.reduce_only:
+                amount = divide(intent.amount, leverage)
+                self._reservations.hold(plan.account, rules.settle_currency, intent.order_id, amount)
+
+    def settled(self, order: Order) -> None:
+        """An order's outcome is applied: the venue's balance will show it, or it takes nothing."""
+        if order.state.terminal and not order.cumulative.quantity:
+            self._reservations.release(order.order_id)
+        else:
+            self._reservations.shown_after(order.order_id, self._clock.now_ns())
 
     async def gather(
         self, partition: int, instrument: Instrument, attempt: int, side: PositionSide, record_time_ns: int

@@ -132,6 +132,9 @@ class SignalAgent:
                 expires_at_ns=self._expires_at_ns(work),
                 maybe_sent=intent.order_id in maybe_sent,
             )
+            order = self._orders.get(turn.record.partition, intent.order_id)
+            if order is not None:
+                self._facts.settled(order)
         await self._finish(turn, row)  # 8
 
     # -- 1 -------------------------------------------------------------------------------------------------------
@@ -277,7 +280,7 @@ class SignalAgent:
                     facts = self._facts.without_market(partition, work.instrument, attempt, side, born_ns)
                     break
                 await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
-        return plan_signal(
+        plan = plan_signal(
             work.signal,
             facts,
             self._settings.plan,
@@ -285,6 +288,8 @@ class SignalAgent:
             source=work.source,
             phase=phase,
         )
+        self._facts.reserve(plan, self._settings.plan.leverage)
+        return plan
 
     async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan) -> SignalRow:
         """Write the row with its plan; a plan that executes nothing is the signal's end, and is told."""

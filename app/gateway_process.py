@@ -1,0 +1,91 @@
+"""The gateway as a process: one venue account's words onto our topics, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from app.settings import Settings
+from app.topic_creation import check_topics
+from app.topics import topics_of
+from app.venue import bybit_options
+from exchanges.bybit.stream import BybitPrivateStream
+from exchanges.bybit.trading import BybitTrading
+from exchanges.clock import SystemClock
+from streams import boards
+from streams.gateway import Boards, Gateway, GatewayOptions
+from streams.update_log import UpdateLog, last_complete_until
+
+_NAME = "ordermanager-gateway"
+
+
+async def run_gateway(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises what ended it otherwise: whoever supervises it starts it again."""
+    topics = topics_of(settings)
+    await check_topics(settings.bootstrap, topics)
+    options = bybit_options(settings)
+    trading = BybitTrading(options)
+    producer: Any = AIOKafkaProducer(  # Any: aiokafka is untyped
+        bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0
+    )
+    await producer.start()
+
+    async def publish(topic: str, key: bytes, value: bytes) -> object:
+        return await producer.send_and_wait(topic, value, key=key, partition=0)
+
+    board = boards.BoardWriter(topics, publish)
+    gateway = Gateway(
+        trading,
+        BybitPrivateStream(options),
+        UpdateLog(producer, topics.order_updates, _NAME),
+        Boards(balance=board.balance, quotes=board.quotes, instruments=board.instruments),
+        SystemClock(),
+        complete_until=lambda: last_complete_until(settings.bootstrap, topics.order_updates, _NAME),
+        options=GatewayOptions(
+            categories=(settings.category,),
+            overlap_s=settings.gap_overlap_s,
+            look_back_s=settings.gap_look_back_s,
+            settle_s=settings.history_lag_s,
+            balance_interval_s=settings.gateway_interval_s,
+            quote_interval_s=settings.gateway_interval_s,
+            instrument_lifetime_s=settings.instruments_lifetime_s,
+        ),
+    )
+
+    async def beat() -> None:
+        while True:
+            health = gateway.health()
+            heartbeat = boards.Heartbeat(
+                role="gateway",
+                name=settings.account,
+                ready=health.ready,
+                reasons=health.reasons,
+                at_ns=SystemClock().now_ns(),
+            )
+            await publish(topics.heartbeats, f"gateway/{settings.account}".encode(), boards.encode(heartbeat))
+            await asyncio.sleep(1.0)
+
+    try:
+        await _until_told(gateway, beat())
+    finally:
+        await trading.close()
+        await producer.stop()
+
+
+async def _until_told(gateway: Gateway, beating: Any) -> None:  # Any: a coroutine of no interest
+    loop = asyncio.get_running_loop()
+    stopping: list[asyncio.Task[None]] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: stopping.append(loop.create_task(gateway.stop())))
+    beat = loop.create_task(beating)
+    try:
+        await gateway.run()
+    finally:
+        beat.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beat
+        await asyncio.gather(*stopping)

@@ -1,0 +1,40 @@
+"""The paper exchange as a process, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from app.settings import Settings
+from exchanges.paper.options import ApiKey, PaperOptions
+from exchanges.paper.server import PaperExchange
+
+
+def paper_options(settings: Settings) -> PaperOptions:
+    """The paper exchange of the settings; its books lie in the data directory and survive."""
+    directory = settings.data_dir / "paper"
+    directory.mkdir(parents=True, exist_ok=True)
+    return PaperOptions(
+        host=settings.paper_host,
+        port=settings.paper_port,
+        database=directory / "books.sqlite",
+        keys=(ApiKey(settings.paper_key, settings.paper_secret.get_secret_value()),),
+        seed=settings.paper_seed,
+        market_interval_s=settings.paper_market_interval_s,
+        deposit=settings.paper_deposit,
+        latency_s=settings.paper_latency_s,
+    )
+
+
+async def run_paper(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    exchange = PaperExchange(paper_options(settings))
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await exchange.start()
+    try:
+        await stopping.wait()
+    finally:
+        await exchange.stop()

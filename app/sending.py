@@ -1,0 +1,77 @@
+"""Sending signals from the command line, as a producer would: checked first, so that a mistake is seen here."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from app.settings import Settings
+from app.topics import topics_of
+from domain.errors import InvalidInput
+from domain.signals import parse_signal
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """How many signals the broker has, and why others were not sent."""
+
+    sent: int
+    refused: tuple[str, ...]
+
+
+def one_signal(symbol: str, side: str, amount: str, signal_id: str, fields: list[str]) -> bytes:
+    """A signal of the command line's options. Raises `InvalidInput` for a field that is not name=value."""
+    signal: dict[str, object] = {
+        "signal_id": signal_id or f"cli-{uuid.uuid4().hex}",
+        "signal_type": side,
+        "symbol": symbol,
+        "amount": amount,
+        "timestamp": time.time_ns(),
+    }
+    for field in fields:
+        name, equals, value = field.partition("=")
+        if not equals:
+            raise InvalidInput("BAD_OPTION", [f"--field {field!r}: write name=value"])
+        signal[name] = _json_or_text(value)
+    return orjson.dumps(signal)
+
+
+def _json_or_text(value: str) -> object:
+    """Objects, lists and flags are read as JSON; figures stay text, so that no digit of them is lost."""
+    if value[:1] in {"{", "["} or value in {"true", "false", "null"}:
+        try:
+            return orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return value
+    return value
+
+
+async def send_signals(settings: Settings, lines: list[bytes]) -> SendReport:
+    """Send the lines that are signals, in their order, and wait for the broker; say what is wrong with the others."""
+    refused = []
+    producer: Any = AIOKafkaProducer(  # Any: aiokafka is untyped
+        bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True
+    )
+    await producer.start()
+    try:
+        acknowledgements = []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                signal = parse_signal(line, record_time_ns=time.time_ns(), max_bytes=settings.signal_max_bytes)
+            except InvalidInput as error:
+                refused.append(f"line {number}: {error}")
+                continue
+            topic = topics_of(settings).signals
+            acknowledgements.append(await producer.send(topic, line, key=signal.symbol.encode()))
+        for acknowledgement in acknowledgements:
+            await acknowledgement
+    finally:
+        await producer.stop()
+    return SendReport(len(acknowledgements), tuple(refused))

@@ -1,0 +1,105 @@
+"""What the gateway shows on the broadcast topics, and how it is written and read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from domain.instruments import InstrumentRules, Quote
+from domain.plans import TradingState
+from exchanges.venue import Balance
+from streams.topics import Topics
+
+
+class Scope(StrEnum):
+    """What a control is about."""
+
+    ALL = "all"
+    VENUE = "venue"
+    SYMBOL = "symbol"
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody's word on what may be traded (requirement R05). The key of its record is `scope` or `scope:name`."""
+
+    scope: Scope
+    name: str = ""
+    state: TradingState
+    reason: str
+    requested_by: str
+    at_ns: int
+
+
+def control_key(scope: Scope, name: str) -> bytes:
+    """The record's key: one control per scope and name."""
+    return scope.encode() if scope is Scope.ALL else f"{scope}:{name}".encode()
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """A process says that it lives: a worker (with its web address and partitions) or a gateway."""
+
+    role: str
+    name: str
+    url: str = ""
+    partitions: tuple[int, ...] = ()
+    ready: bool = False
+    reasons: tuple[str, ...] = ()
+    at_ns: int = 0
+
+
+encode = msgspec.json.Encoder().encode
+decode_control = msgspec.json.Decoder(Control).decode
+decode_balance = msgspec.json.Decoder(Balance).decode
+decode_quote = msgspec.json.Decoder(Quote).decode
+decode_rules = msgspec.json.Decoder(InstrumentRules).decode
+decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
+
+
+def market_key(category: str, symbol: str) -> bytes:
+    """Key of an instrument's quote and rules."""
+    return f"{category}/{symbol}".encode()
+
+
+def balance_key(account: str, currency: str) -> bytes:
+    """Key of a balance."""
+    return f"{account}/{currency}".encode()
+
+
+class Publish(Protocol):
+    """Publishes one record to a one-partition topic and returns when the broker has it."""
+
+    async def __call__(self, topic: str, key: bytes, value: bytes) -> object: ...
+
+
+class BoardWriter:
+    """Writes balances, quotes and rules; each method returns when the broker has them."""
+
+    def __init__(self, topics: Topics, publish: Publish) -> None:
+        self._topics = topics
+        self._publish = publish
+
+    async def balance(self, balance: Balance) -> None:
+        """One currency of the account."""
+        await self._publish(self._topics.balances, balance_key(balance.account, balance.currency), encode(balance))
+
+    async def quotes(self, category: str, quotes: Mapping[str, Quote]) -> None:
+        """Best prices of a category's instruments."""
+        await asyncio.gather(
+            *(
+                self._publish(self._topics.marks, market_key(category, symbol), encode(quote))
+                for symbol, quote in quotes.items()
+            )
+        )
+
+    async def instruments(self, category: str, rules: Sequence[InstrumentRules]) -> None:
+        """The rules of a category's instruments."""
+        await asyncio.gather(
+            *(
+                self._publish(self._topics.instruments, market_key(category, rule.instrument.symbol), encode(rule))
+                for rule in rules
+            )
+        )

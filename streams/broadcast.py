@@ -1,0 +1,109 @@
+"""Small state that every worker sees: compacted one-partition topics, read whole at start and then followed.
+
+Writing is producing and waiting to read it back; nothing here is ever written from memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The newest value under a key, when it was produced (ns UTC), and where it stands."""
+
+    value: bytes
+    at_ns: int
+    offset: int
+
+
+class Broadcasts:
+    """Follows a set of broadcast topics with one consumer that belongs to no group."""
+
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+        self._bootstrap = bootstrap
+        self._tables: dict[str, dict[bytes, Entry]] = {topic: {} for topic in topics}
+        self._positions = dict.fromkeys(topics, 0)
+        self._heard_s = dict.fromkeys(topics, 0.0)
+        self._listeners: list[Callable[[str, bytes, Entry | None], None]] = []
+        self._reading: list[tuple[str, int, asyncio.Future[None]]] = []
+        self._consumer: Any = None  # aiokafka is untyped
+        self._task: asyncio.Task[None] | None = None
+
+    def table(self, topic: str) -> dict[bytes, Entry]:
+        """The live values of a topic by key. Not to be changed."""
+        return self._tables[topic]
+
+    def silent_s(self, topic: str) -> float:
+        """Seconds since anything was read from the topic; infinite before the first record."""
+        heard_s = self._heard_s[topic]
+        return time.monotonic() - heard_s if heard_s else float("inf")
+
+    def listen(self, listener: Callable[[str, bytes, Entry | None], None]) -> None:
+        """`listener(topic, key, entry)` is told of every record read from now on; None for a deletion."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Read every topic to its present end, then go on following. Raises aiokafka's errors."""
+        partitions = [TopicPartition(topic, 0) for topic in self._tables]
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100
+        )
+        await self._consumer.start()
+        self._consumer.assign(partitions)
+        await self._consumer.seek_to_beginning(*partitions)
+        ends = await self._consumer.end_offsets(partitions)
+        while any([await self._consumer.position(tp) < ends[tp] for tp in partitions]):
+            await self._read(timeout_ms=200)
+        self._task = asyncio.create_task(self._follow(), name="broadcasts")
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def read_back(self, topic: str, offset: int) -> None:
+        """Wait until the record at `offset` has been read here."""
+        if self._positions[topic] > offset:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reading.append((topic, offset, future))
+        await future
+
+    async def _follow(self) -> None:
+        while True:
+            await self._read(timeout_ms=500)
+
+    async def _read(self, timeout_ms: int) -> None:
+        for tp, records in (await self._consumer.getmany(timeout_ms=timeout_ms)).items():
+            for record in records:
+                self._take(tp.topic, record)
+            self._heard_s[tp.topic] = time.monotonic()
+        if self._reading:
+            self._reading = [waiting for waiting in self._reading if not self._released(waiting)]
+
+    def _take(self, topic: str, record: Any) -> None:  # Any: aiokafka's ConsumerRecord
+        key = record.key or b""
+        entry = None if record.value is None else Entry(record.value, record.timestamp * 1_000_000, record.offset)
+        if entry is None:
+            self._tables[topic].pop(key, None)
+        else:
+            self._tables[topic][key] = entry
+        self._positions[topic] = record.offset + 1
+        for listener in self._listeners:
+            listener(topic, key, entry)
+
+    def _released(self, waiting: tuple[str, int, asyncio.Future[None]]) -> bool:
+        topic, offset, future = waiting
+        if not future.done() and self._positions[topic] > offset:
+            future.set_result(None)
+        return future.done()

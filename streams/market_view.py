@@ -1,0 +1,118 @@
+"""The market as a worker sees it: from the broadcasts where they are fresh, from the venue where they are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.plans import TradingState
+from exchanges.venue import Trading
+from streams import boards
+from streams.boards import Scope, control_key
+from streams.broadcast import Broadcasts, Entry
+from streams.ports import Clock
+from streams.topics import Topics
+
+_NS = 1_000_000_000
+_STRICTNESS = {TradingState.ARMED: 0, TradingState.REDUCE_ONLY: 1, TradingState.HALTED: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSettings:
+    """`silence_s`: without having heard a heartbeat for this long, a kill switch could have been missed."""
+
+    armed_by_default: bool
+    max_quote_age_s: float = 5.0
+    balance_max_age_s: float = 30.0
+    instruments_lifetime_s: float = 3_600.0
+    silence_s: float = 3.0
+
+
+class MarketView:
+    """Answers what planning and the last checks ask (see `streams.market.Market`)."""
+
+    def __init__(
+        self, *, broadcasts: Broadcasts, topics: Topics, trading: Trading, clock: Clock, settings: MarketSettings
+    ) -> None:
+        self._broadcasts = broadcasts
+        self._topics = topics
+        self._trading = trading
+        self._clock = clock
+        self._settings = settings
+        self._asked_rules: dict[Instrument, InstrumentRules] = {}
+        self._asked_at_ns: dict[str, int] = {}
+
+    async def rules(self, instrument: Instrument) -> InstrumentRules | None:
+        """From the broadcast; asked for at the venue when the gateway has shown none that are fresh."""
+        key = boards.market_key(instrument.category, instrument.symbol)
+        entry = self._broadcasts.table(self._topics.instruments).get(key)
+        lifetime_ns = int(self._settings.instruments_lifetime_s * 1.5 * _NS)
+        if entry is not None and (rules := _read_rules(entry)) is not None and self._age_ns(entry) < lifetime_ns:
+            return rules
+        asked_at_ns = self._asked_at_ns.get(instrument.category, 0)
+        if self._clock.now_ns() - asked_at_ns > lifetime_ns:
+            listed = await self._trading.instruments(instrument.category)
+            self._asked_rules = {rules.instrument: rules for rules in listed}
+            self._asked_at_ns[instrument.category] = self._clock.now_ns()
+        return self._asked_rules.get(instrument)
+
+    async def quote(self, instrument: Instrument) -> Quote | None:
+        """From the broadcast; asked for at the venue when that is older than the limit."""
+        entry = self._broadcasts.table(self._topics.marks).get(
+            boards.market_key(instrument.category, instrument.symbol)
+        )
+        if entry is not None and self._age_ns(entry) < self._settings.max_quote_age_s * _NS:
+            try:
+                return boards.decode_quote(entry.value)
+            except msgspec.DecodeError:
+                pass  # somebody else's record: the venue knows better
+        return await self._trading.quote(instrument)
+
+    def available(self, account: str, currency: str) -> tuple[Decimal, int] | None:
+        """The gateway shows balances when they change and at least every few seconds; an old one counts as unknown."""
+        entry = self._broadcasts.table(self._topics.balances).get(boards.balance_key(account, currency))
+        if entry is None or self._age_ns(entry) > self._settings.balance_max_age_s * _NS:
+            return None
+        try:
+            balance = boards.decode_balance(entry.value)
+        except msgspec.DecodeError:
+            return None
+        return balance.available, balance.at_ns
+
+    def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
+        """The strictest control that applies. What cannot be read, or heard, stops exposure from growing."""
+        found: list[tuple[TradingState, str]] = []
+        if self._broadcasts.silent_s(self._topics.heartbeats) > self._settings.silence_s:
+            found.append((TradingState.REDUCE_ONLY, f"no heartbeat was heard for {self._settings.silence_s:g} s"))
+        controls = self._broadcasts.table(self._topics.controls)
+        keys = (
+            control_key(Scope.ALL, ""),
+            control_key(Scope.VENUE, instrument.venue),
+            control_key(Scope.SYMBOL, instrument.symbol),
+        )
+        known = [_read_control(entry) for key in keys if (entry := controls.get(key)) is not None]
+        if not known and not self._settings.armed_by_default:
+            found.append((TradingState.HALTED, "a live account trades only after it was armed"))
+        found += known
+        return max(found, key=lambda control: _STRICTNESS[control[0]], default=(TradingState.ARMED, ""))
+
+    def _age_ns(self, entry: Entry) -> int:
+        return self._clock.now_ns() - entry.at_ns
+
+
+def _read_rules(entry: Entry) -> InstrumentRules | None:
+    try:
+        return boards.decode_rules(entry.value)
+    except msgspec.DecodeError:
+        return None
+
+
+def _read_control(entry: Entry) -> tuple[TradingState, str]:
+    try:
+        control = boards.decode_control(entry.value)
+    except msgspec.DecodeError:
+        return TradingState.HALTED, "a control record cannot be read"
+    return control.state, control.reason
