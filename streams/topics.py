@@ -123,7 +123,7 @@ class _Name:
         return self if topics is None else topics.name_of(self.role)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Topics:
     """All topics of one installation.
 
@@ -137,7 +137,7 @@ class Topics:
     partitions: int = 8
     replication_factor: int = 1
     app: str = "ordermanager"
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     # Inputs, symbol-keyed.
     signals = _Name()

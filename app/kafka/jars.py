@@ -154,10 +154,12 @@ def _fetch(jar: LockedJar, repository: Path) -> Path:
 def _download(jar: LockedJar, repository: Path) -> None:
     # Imported here: it takes a third of a second, and only the first run of a machine fetches anything.
     from jgo.config import GlobalSettings  # noqa: PLC0415 -- see above
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 -- see above
     from jgo.maven import MavenContext  # noqa: PLC0415 -- see above
 
-    mirrors = GlobalSettings.load().repositories or None
-    context = MavenContext(repo_cache=repository, remote_repos=mirrors, timeout=_REQUEST_TIMEOUT_S)
+    places = dict(GlobalSettings.load().repositories)
+    places.setdefault("central", MAVEN_CENTRAL_URL)  # after the user's own, which may be all that can be reached
+    context = MavenContext(repo_cache=repository, remote_repos=places, timeout=_REQUEST_TIMEOUT_S)
     context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
 
 

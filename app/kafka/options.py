@@ -133,6 +133,7 @@ _QUICK: Mapping[str, object] = {
     # Hundreds of tests make and delete their topics: keep an empty partition small and a deleted one short.
     "log.index.size.max.bytes": 65_536,
     "log.segment.delete.delay.ms": 1_000,
+    "log.initial.task.delay.ms": 1_000,
 }
 
 
