@@ -208,7 +208,7 @@ def _times(before: Order, after: Order, update: Update) -> Times:
         acknowledged = update.received_ns
     first_fill = times.first_fill_ns
     if not first_fill and after.cumulative.quantity > 0:
-        first_fill = update.executed_ns if isinstance(update, FillReport) else update.received_ns
+        first_fill = update.received_ns  # our clock, as all times of an order: the venue's may differ
     return replace(
         times,
         sent_ns=sent,

@@ -82,8 +82,9 @@ def _without_trailing_zeros(number: Decimal) -> Decimal | None:
 
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
-    """Quotient to 18 places, half to even: the only rounding that is not a venue's grid."""
-    return (numerator / denominator).quantize(_QUANTUM, rounding=ROUND_HALF_EVEN)
+    """Quotient to 18 places, half to even: the only rounding that is not a venue's grid. Without trailing zeros."""
+    quotient = (numerator / denominator).quantize(_QUANTUM, rounding=ROUND_HALF_EVEN).normalize()
+    return quotient if quotient.as_tuple().exponent <= 0 else quotient.quantize(Decimal(1))  # type: ignore[operator]  # finite: the exponent is a number
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

@@ -129,11 +129,13 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
     Raises `InvalidStateTransition` for a step that the table of legal ones does not have.
     """
     transitions = []
-    state = before.state
+    state, known = before.state, before
     for number, (kind, next_state) in enumerate(_steps(before, after), start=before.sequence + 1):
         if not _concluded_by_us(before):
             check_transition(before.order_id, state, next_state)
         filling = kind in {EventKind.FILLED, EventKind.PARTIALLY_FILLED, EventKind.CORRECTED}
+        if filling or next_state.terminal:
+            known = after  # what was executed is told from the step on that tells of it, not before
         transitions.append(
             Transition(
                 sequence=number,
@@ -144,8 +146,8 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
                 source=source,
                 origin=update.origin,
                 reason=_reason(kind, after, update),
-                cumulative=after.cumulative,
-                leaves=after.leaves,
+                cumulative=known.cumulative,
+                leaves=known.leaves,
                 quantity=after.current_quantity,
                 price=after.current_price,
                 fill=_fill_detail(before, after, update) if filling else None,
@@ -157,6 +159,8 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
 
 
 def _reason(kind: EventKind, after: Order, update: Update) -> str:
+    if kind in {EventKind.SUBMITTED, EventKind.ACKNOWLEDGED}:
+        return ""
     match update:
         case CallOutcome() | Absence() if update.sentence:
             code = f"{update.code}: " if isinstance(update, CallOutcome) and update.code else ""

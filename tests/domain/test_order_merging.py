@@ -293,7 +293,7 @@ def test_o08_times_are_those_of_the_first_sight():
 
     times = told.order.times
     assert (times.sent_ns, times.acknowledged_ns) == (NOW - 20, NOW - 10)
-    assert (times.first_fill_ns, times.finished_ns, times.updated_ns) == (NOW - 5, NOW + 3, NOW + 3)
+    assert (times.first_fill_ns, times.finished_ns, times.updated_ns) == (NOW, NOW + 3, NOW + 3)
 
 
 @pytest.mark.parametrize("state", list(OrderState))
