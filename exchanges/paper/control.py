@@ -240,7 +240,7 @@ class ControlInterface:
         state.level_qty = wish.depth if wish.depth is not None else state.level_qty
         state.levels = wish.levels if wish.levels is not None else state.levels
         if wish.unpin:
-            market.pin([], [])
+            market.unpin()
         if wish.bids is not None or wish.asks is not None:
             market.pin(wish.bids or [], wish.asks or [])
         touched = wish.model_fields_set - {"symbol", "steps", "frozen"}

@@ -84,11 +84,18 @@ class SymbolMarket:
     def pin(self, bids: list[tuple[Decimal, Decimal]], asks: list[tuple[Decimal, Decimal]]) -> None:
         """Set the market maker's quotes by hand, (price, quantity) best first; they stay until they are unpinned.
 
-        With both sides given, the middle between them is the new price of the process. Two empty sides unpin.
+        With both sides given, the middle between them is the new price of the process.
         """
+        self.state.pinned = True
         self.state.pinned_bids, self.state.pinned_asks = bids, asks
         if bids and asks:
             self.process.set_mid((bids[0][0] + asks[0][0]) / 2)
+        self.requote()
+
+    def unpin(self) -> None:
+        """Let the process quote again, from where it is."""
+        self.state.pinned = False
+        self.state.pinned_bids, self.state.pinned_asks = [], []
         self.requote()
 
     def draw_again(self) -> None:

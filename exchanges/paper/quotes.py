@@ -32,7 +32,10 @@ def draws(seed: int, symbol: str, step: int) -> tuple[int, ...]:
 
 
 class MarketState(msgspec.Struct, kw_only=True):
-    """What of a market outlives a restart. Overrides set by hand stand in it too; None means drawn."""
+    """What of a market outlives a restart. Overrides set by hand stand in it too; None means drawn.
+
+    A pinned market stands still, with quotes that were set by hand.
+    """
 
     symbol: str
     step: int
@@ -41,13 +44,9 @@ class MarketState(msgspec.Struct, kw_only=True):
     spread: Decimal | None = None
     level_qty: Decimal | None = None
     levels: int = DEFAULT_LEVELS
+    pinned: bool = False
     pinned_bids: list[tuple[Decimal, Decimal]] = []
     pinned_asks: list[tuple[Decimal, Decimal]] = []
-
-    @property
-    def pinned(self) -> bool:
-        """True if the quotes were set by hand: the market then stands still."""
-        return bool(self.pinned_bids or self.pinned_asks)
 
 
 @dataclass(slots=True)
