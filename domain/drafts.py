@@ -11,7 +11,7 @@ from domain.instruments import Instrument, InstrumentRules
 from domain.money import ZERO, plain
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, Verdict
-from domain.signals import Signal
+from domain.signals import Signal, signal_time_ns
 
 SPOT: Final = "spot"
 
@@ -42,6 +42,11 @@ class Case:
         if self.facts.rules is None:
             raise LookupError(f"{self.instrument}: the rules are read before the gate that asks for them")
         return self.facts.rules
+
+    @property
+    def begun_ns(self) -> int:
+        """When the signal's age begins, and its snapshot's (requirement S09)."""
+        return signal_time_ns(self.signal, self.facts.record_time_ns or self.signal.timestamp_ns)
 
     @property
     def opposes_position(self) -> bool:

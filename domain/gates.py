@@ -9,7 +9,6 @@ from domain.drafts import SPOT, Case, Draft, Step, passed, rejected
 from domain.money import plain
 from domain.orders import PositionSide
 from domain.plans import Decision, TradingState, WarmupMode
-from domain.signals import signal_time_ns
 from domain.times import seconds
 
 
@@ -32,9 +31,8 @@ def freshness(case: Case, draft: Draft) -> Step:
         ahead_s, limit_s = seconds(ahead_ns), seconds(settings.max_future_ns)
         sentence = f"its timestamp is {plain(ahead_s)} s in the future, the tolerance is {plain(limit_s)} s"
         return rejected("freshness", draft, "TIMESTAMP_IN_FUTURE", sentence, ahead_s=ahead_s, tolerance_s=limit_s)
-    begun_ns = signal_time_ns(case.signal, case.facts.record_time_ns or case.signal.timestamp_ns)
-    age_s, limit_s = seconds(now_ns - begun_ns), seconds(settings.signal_max_age_ns)
-    if now_ns - begun_ns > settings.signal_max_age_ns:
+    age_s, limit_s = seconds(now_ns - case.begun_ns), seconds(settings.signal_max_age_ns)
+    if now_ns - case.begun_ns > settings.signal_max_age_ns:
         sentence = f"the signal is {plain(age_s)} s old, the limit is {plain(limit_s)} s"
         return rejected("freshness", draft, "SIGNAL_TOO_OLD", sentence, Decision.EXPIRE, age_s=age_s, limit_s=limit_s)
     expires_ns = case.signal.expires_at_ns
@@ -64,6 +62,9 @@ def instrument(case: Case, draft: Draft) -> Step:
         return rejected("instrument", draft, "INSTRUMENT_UNKNOWN", f"{name} is not known at the venue")
     if not rules.trading:
         return rejected("instrument", draft, "INSTRUMENT_NOT_TRADING", f"{name} is not trading at the venue")
+    if rules.tick <= 0 or rules.lot <= 0:
+        sentence = f"{name} has no usable grid: tick {plain(rules.tick)}, lot {plain(rules.lot)}"
+        return rejected("instrument", draft, "INSTRUMENT_WITHOUT_GRID", sentence, tick=rules.tick, lot=rules.lot)
     spot = name.category == SPOT
     if name.category == "inverse" or (not spot and rules.settle_currency == rules.base_currency):
         sentence = f"{name} is settled in {rules.base_currency}: inverse contracts are not supported"

@@ -41,7 +41,7 @@ def reference_price(case: Case, draft: Draft) -> Step:
 
 def _fresh_snapshot(case: Case) -> MarketSnapshot | None:
     """A snapshot is as old as its signal says."""
-    age_ns = case.facts.now_ns - case.signal.timestamp_ns
+    age_ns = case.facts.now_ns - case.begun_ns
     return case.signal.market_data_snapshot if age_ns <= case.settings.max_snapshot_age_ns else None
 
 
