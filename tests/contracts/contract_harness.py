@@ -225,13 +225,16 @@ class Scene:
 
     async def read(self, topic: str) -> list[Any]:
         """All records of a topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         await consumer.start()
         try:
             tps = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
             consumer.assign(tps)
             ends = await consumer.end_offsets(tps)
-            await consumer.seek_to_beginning(*tps)
+            for tp, offset in (await consumer.beginning_offsets(tps)).items():
+                consumer.seek(tp, offset)
             records: list[Any] = []
             while any([await consumer.position(tp) < ends[tp] for tp in tps]):
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
