@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from domain.events import EventKind, FillDetail, Transition
-from domain.money import divide, plain, plain_or_empty
+from domain.money import ZERO, divide, plain, plain_or_empty
 from domain.orders import LocalState, Order, OrderState, Pending, VenueState, check_transition
 from domain.updates import Absence, CallOutcome, CancelRequested, FillReport, Update
 
@@ -147,7 +147,7 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
                 origin=update.origin,
                 reason=_reason(kind, after, update),
                 cumulative=known.cumulative,
-                leaves=known.leaves,
+                leaves=ZERO if next_state.terminal else max(ZERO, after.current_quantity - known.cumulative.quantity),
                 quantity=after.current_quantity,
                 price=after.current_price,
                 fill=_fill_detail(before, after, update) if filling else None,

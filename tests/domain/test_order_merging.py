@@ -143,6 +143,19 @@ def test_o05_what_is_left_is_what_was_ordered_less_what_was_executed(words):
     assert row.cumulative.quantity == max(row.fills.quantity, row.evidence.cumulative.quantity)
 
 
+@given(st.lists(st.one_of(_REPORTS, _FILLS, _OURS), max_size=8))
+def test_j01_every_step_tells_what_was_executed_and_what_is_left_at_that_moment(words):
+    told = tell(order(), words)
+
+    for step in told.transitions:
+        left = dec(0) if step.after.terminal else max(dec(0), step.quantity - step.cumulative.quantity)
+        assert step.leaves == left
+        if step.fill is not None:
+            assert step.fill.quantity > 0
+    if told.transitions:
+        assert told.transitions[-1].cumulative.quantity == told.order.cumulative.quantity
+
+
 # -- single stories ------------------------------------------------------------------------------------------------
 
 

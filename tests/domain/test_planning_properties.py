@@ -163,7 +163,7 @@ def _situations(draw: st.DrawFn) -> Situation:
 
 
 @given(_situations())
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_d04_an_intent_is_never_over_the_amount_always_on_the_grid_and_within_the_venues_bounds(situation):
     made = situation.plan()
 
@@ -253,7 +253,7 @@ def test_d13_the_same_situation_gives_the_same_plan_byte_for_byte(situation):
 
 
 @given(_AMOUNTS, _PRICES, _STEPS)
-@settings(max_examples=1000)
+@settings(max_examples=500)
 def test_d04_the_quantity_is_the_most_lots_that_the_amount_pays_for(amount, price, lot):
     quantity = quantity_for(amount, price, lot)
 
