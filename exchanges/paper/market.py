@@ -98,6 +98,13 @@ class SymbolMarket:
         self.state.pinned_bids, self.state.pinned_asks = [], []
         self.requote()
 
+    def uncross(self) -> None:
+        """Drop quotes that resting orders would cross: after a restart they are there again, though they were eaten."""
+        for side in (Side.BUY, Side.SELL):
+            order, opposing = self.resting.side(side).best(), self.quotes.side(side.opposite)
+            while order is not None and opposing and reaches(side, order.price, opposing[0].price):
+                opposing.pop(0)
+
     def draw_again(self) -> None:
         """Forget spread, depth and number of levels that were set by hand."""
         self.state.spread = self.state.level_qty = None

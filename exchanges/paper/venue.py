@@ -81,6 +81,8 @@ class PaperVenue:
         for order in self.store.open_orders():
             self.accounts[order.uid].rest(order)
             self.markets[order.symbol].resting.add(order)
+        for market in self.markets.values():
+            market.uncross()
 
     def mark_price(self, symbol: str) -> Decimal:
         return self.markets[symbol].mark_price

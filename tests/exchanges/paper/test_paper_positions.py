@@ -52,7 +52,11 @@ def test_a_reversal_closes_and_then_opens_at_the_fills_price() -> None:
 
 def test_fees_are_booked_apart_and_the_venues_figure_is_less_fees() -> None:
     position = filled((Side.BUY, "2", "100"), (Side.SELL, "2", "120"))
-    assert (position.realised_pnl, position.fees, position.cum_realised_pnl) == (40, Decimal("0.2"), Decimal("39.8"))
+    assert (position.realised_pnl, position.fees, position.cum_realised_pnl) == (
+        40,
+        Decimal("0.2"),
+        Decimal("39.8"),
+    )
 
 
 def test_the_figure_since_opening_starts_anew_after_flat() -> None:
@@ -107,7 +111,9 @@ async def test_resting_reduce_only_orders_go_with_the_position(client: PaperClie
     assert (gone["orderStatus"], gone["cancelType"]) == ("Cancelled", "CancelByReduceOnly")
 
 
-async def test_quantity_zero_with_reduce_only_and_close_on_trigger_closes_everything(client: PaperClient) -> None:
+async def test_quantity_zero_with_reduce_only_and_close_on_trigger_closes_everything(
+    client: PaperClient,
+) -> None:
     await client.placed("Buy", "0.7")
     row = await client.placed("Sell", "0", reduceOnly=True, closeOnTrigger=True)
     assert (row["orderStatus"], row["cumExecQty"]) == ("Filled", "0.7")
@@ -240,7 +246,9 @@ def play(venue: PaperVenue, session: list[tuple[object, ...]]) -> None:
                     order_type = OrderType.LIMIT if tif else OrderType.MARKET
                     chosen = tif or TimeInForce.IOC
                     limit = price if tif else None
-                    wish = NewOrder(instrument, side, order_type, qty, limit, chosen, "", 0, reduce_only, False)
+                    wish = NewOrder(
+                        instrument, side, order_type, qty, limit, chosen, "", 0, reduce_only, False
+                    )
                     venue.create(uid, wish)
                 case "cancel" if account.open_orders:
                     venue.cancel(list(account.open_orders.values())[lots % len(account.open_orders)])
@@ -305,7 +313,9 @@ def check_open_sums(account: Account, symbol: str) -> None:
     mine = [order for order in account.open_orders.values() if order.symbol == symbol]
     adding = [order for order in mine if not order.reduces]
     assert sums.buy_qty == sum(order.leaves_qty for order in adding if order.side is Side.BUY)
-    assert sums.sell_value == sum(order.leaves_qty * order.price for order in adding if order.side is Side.SELL)
+    assert sums.sell_value == sum(
+        order.leaves_qty * order.price for order in adding if order.side is Side.SELL
+    )
     assert account.open_count(symbol) == len(mine)
     for side in Side:
         assert sums.reducing_qty(side) <= account.position(symbol, 0).closable(side)
