@@ -44,7 +44,7 @@ def test_figures_go_through_a_record_exactly(price, quantity):
         (b"", "Input data was truncated"),
         (b"{}", "Object missing required field"),
         (b"\xff", "JSON is malformed"),
-        (b"{\"x\": " + b"[" * 100_000, "maximum recursion depth"),
+        (b'{"x": ' + b"[" * 100_000, "maximum recursion depth"),
         (msgspec.json.encode({"kind": "rumour"}), "Invalid value 'rumour'"),
     ],
 )
