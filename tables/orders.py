@@ -51,7 +51,7 @@ class OrderTable:
 
     def by_venue_id(self, partition: int, instrument: Instrument, account: str, venue_order_id: str) -> Order | None:
         """The order that the venue knows by this id."""
-        prefix = join(b"v", instrument.venue, instrument.category, account, venue_order_id) + b"/"
+        prefix = join(b"v", venue_order_id, instrument.venue, instrument.category, account) + b"/"
         for _, key in self.rows.scan_index(partition, prefix):
             value = self.rows.get(partition, key)
             if value is not None:
@@ -130,7 +130,7 @@ class OrderTable:
 def order_index(key: bytes, value: bytes) -> list[bytes]:
     """Index keys of a row (see `tables.queries` for the questions they answer). Ordered by creation within each.
 
-    a/<symbol>/…      not ended, or with fills missing         v/<venue>/<category>/<account>/<venue's id>/
+    a/<symbol>/…      not ended, or with fills missing         v/<venue's id>/<venue>/<category>/<account>/
     c/…               all        y/<symbol>/…   by symbol      t/<status>/…      z/<symbol>/<status>/…
     g/<signal id>/…   by signal  fo/<order id>/…  fills of an order
     """
@@ -152,7 +152,7 @@ def order_index(key: bytes, value: bytes) -> list[bytes]:
         entries.append(join(b"g", order.signal.signal_id) + b"/" + moment)
     if order.venue_order_id:
         venue = order.instrument
-        entries.append(join(b"v", venue.venue, venue.category, order.account, order.venue_order_id) + b"/")
+        entries.append(join(b"v", order.venue_order_id, venue.venue, venue.category, order.account) + b"/")
     if not order.state.terminal or order.missing_fills:
         entries.append(join(b"a", symbol) + b"/" + moment)
     return entries

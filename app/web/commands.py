@@ -1,0 +1,118 @@
+"""Commands of operators: accepted when they are durable on their topic, carried out by the symbol's worker."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from app.web.errors import ApiError, bad_parameter, not_found
+from app.web.guard import caller
+from app.web.orders import only_one
+from app.web.parameters import Parameters, check_id, check_symbol, read_body
+from app.web.questions import OneCommand, OneOrder
+from app.web.replies import json_reply
+from app.web.scatter import Gathered
+from app.web.view import ApiView, nothing_found
+from domain.commands import Action, Command
+
+MAX_REASON = 500
+MAX_WAIT_S = 10
+_LOOK_EVERY_S = 0.1
+
+Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
+
+
+class CommandBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `POST /commands` takes: one of `order_id` (ours or the venue's) and `symbol` (its open orders)."""
+
+    action: Action
+    order_id: str = ""
+    symbol: str = ""
+    reason: Reason = ""
+    command_id: str = ""
+
+
+class _Where(msgspec.Struct, frozen=True):
+    symbol: str
+
+
+class _OrderName(msgspec.Struct, frozen=True):
+    order_id: str
+    instrument: _Where
+
+
+class CommandsView(ApiView):
+    """`POST /commands`: 202 when the command is durable; its result is at `GET /commands/{id}`. The same
+    `command_id` again does nothing more."""
+
+    path = "/commands"
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Publish a command."""
+        Parameters(request, ())
+        body = await read_body(request, CommandBody)
+        order_id, symbol = await self._target(request, body)
+        context, key = self.context(request), caller(request)
+        command = Command(
+            command_id=check_id("command_id", body.command_id) if body.command_id else f"web-{uuid.uuid4().hex}",
+            action=body.action,
+            symbol=symbol,
+            order_id=order_id,
+            reason=_printable("reason", body.reason),
+            requested_by=f"web:{key.name}",
+            at_ns=context.now_ns(),
+        )
+        await context.publish_command(command)
+        where = f"{self.path}/{command.command_id}"
+        accepted = {"command_id": command.command_id, "symbol": symbol, "order_id": order_id, "result_at": where}
+        return json_reply(accepted, status=202, headers={"Location": where})
+
+    async def _target(self, request: web.Request, body: CommandBody) -> tuple[str, str]:
+        """(our order id or empty, symbol): a command is keyed by the symbol, so a named order is looked up first."""
+        if bool(body.order_id) == bool(body.symbol):
+            raise bad_parameter("order_id", "exactly one of order_id and symbol must be given")
+        if body.symbol:
+            return "", check_symbol("symbol", body.symbol)
+        question = OneOrder(any_id=check_id("order_id", body.order_id), detail=False)
+        found = only_one(await self.scatter(request).gather(question), body.order_id)
+        order = msgspec.json.decode(found, type=_OrderName)
+        return order.order_id, order.instrument.symbol
+
+
+class CommandView(ApiView):
+    """`GET /commands/{id}`: the result. `wait_s` (0 to 10) waits for it. A command is listed when it is done."""
+
+    path = "/commands/{command_id}"
+
+    async def get(self, request: web.Request, command_id: str) -> web.Response:
+        """What came of the command."""
+        wait_s = Parameters(request, ("wait_s",)).whole("wait_s", default=0, low=0, high=MAX_WAIT_S)
+        question = OneCommand(command_id=check_id("command_id", command_id))
+        gathered = await self._until_found(request, question, wait_s)
+        if not gathered.items:
+            raise nothing_found(gathered, lambda: _not_done(command_id))
+        return json_reply(gathered.items[0].body)
+
+    async def _until_found(self, request: web.Request, question: OneCommand, wait_s: int) -> Gathered:
+        clock = asyncio.get_running_loop().time
+        deadline_s = clock() + wait_s
+        while True:
+            gathered = await self.scatter(request).gather(question)
+            if gathered.items or clock() >= deadline_s:
+                return gathered
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _not_done(command_id: str) -> ApiError:
+    error = not_found("command", command_id)
+    return ApiError(error.status, error.code, f"{error.message} is done: unknown, or still at work", error.details)
+
+
+def _printable(name: str, text: str) -> str:
+    if not text.isprintable():
+        raise bad_parameter(name, "has characters that cannot be printed")
+    return text

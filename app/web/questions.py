@@ -1,0 +1,233 @@
+"""Questions that one worker answers for its own partitions, and the form in which workers send each other answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from app.web.context import WebContext
+from app.web.rendering import (
+    Json,
+    fill_json,
+    order_json,
+    plans_json,
+    position_json,
+    signal_json,
+    story,
+    transition_json,
+)
+from app.web.replies import to_json
+from domain.orders import Order
+from tables import queries
+from tables.positions import PositionTable
+from tables.signals import SignalRow, SignalTable
+
+DETAIL_ROWS = 500
+"""Steps and fills that come with one order; `/orders/{id}/history` pages through the rest."""
+
+
+class _Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask"):
+    @property
+    def symbol_asked(self) -> str:
+        """The one symbol that is asked for, whose partition alone has to answer; empty = any."""
+        return ""
+
+
+class _Listing(_Question, frozen=True, kw_only=True):
+    limit: int
+    after: str | None = None
+    descending: bool = True
+
+    def same_list(self) -> str:
+        """What two pages of the same list have in common."""
+        return msgspec.json.encode(msgspec.structs.replace(self, limit=0, after=None)).decode()
+
+
+class Orders(_Listing, frozen=True, kw_only=True, tag="orders"):
+    """A page of orders."""
+
+    wanted: queries.OrderFilter
+
+    @property
+    def symbol_asked(self) -> str:
+        return self.wanted.symbol
+
+
+class Signals(_Listing, frozen=True, kw_only=True, tag="signals"):
+    """A page of signals."""
+
+    wanted: queries.SignalFilter
+
+    @property
+    def symbol_asked(self) -> str:
+        return self.wanted.symbol
+
+
+class Positions(_Listing, frozen=True, kw_only=True, tag="positions"):
+    """A page of positions."""
+
+    wanted: queries.PositionFilter
+
+    @property
+    def symbol_asked(self) -> str:
+        return self.wanted.symbol
+
+
+class OneOrder(_Question, frozen=True, kw_only=True, tag="order"):
+    """An order by our id or the venue's; with all that explains it, if `detail`."""
+
+    any_id: str
+    detail: bool = True
+
+
+class History(_Question, frozen=True, kw_only=True, tag="history"):
+    """An order's transitions numbered above `after`."""
+
+    any_id: str
+    limit: int
+    after: int = 0
+
+
+class OneSignal(_Question, frozen=True, kw_only=True, tag="signal"):
+    """The signals of an id, one for each symbol that had it."""
+
+    signal_id: str
+
+
+class OneCommand(_Question, frozen=True, kw_only=True, tag="command"):
+    """A command that was carried out."""
+
+    command_id: str
+
+
+Question = Orders | Signals | Positions | OneOrder | History | OneSignal | OneCommand
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """A row as users see it, and its place in the list."""
+
+    place: str
+    body: msgspec.Raw
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in `partitions`. `resume` is the place that a listing has come to, None at its end."""
+
+    partitions: tuple[int, ...]
+    items: tuple[Item, ...] = ()
+    resume: str | None = None
+    scanned: int = 0
+    cut_short: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """A question and the partitions that are to answer."""
+
+    question: Question
+    partitions: tuple[int, ...]
+
+
+T = TypeVar("T")
+
+
+def answer(context: WebContext, ask: Ask) -> Answer:
+    """Answer for those of the partitions that are ours. Never waits."""
+    ours = context.orders.partitions() & context.signals.partitions() & context.positions.partitions()
+    partitions = tuple(sorted(ours & set(ask.partitions)))
+    match ask.question:
+        case Orders() | Signals() | Positions() as listing:
+            return _list(context, partitions, listing)
+        case OneOrder(any_id=any_id, detail=detail):
+            found = queries.orders_by_id(context.orders, partitions, any_id)
+            bodies = [_detail(context, *each) if detail else order_json(each[1]) for each in found]
+        case History(any_id=any_id, limit=limit, after=after):
+            found = queries.orders_by_id(context.orders, partitions, any_id)
+            bodies = [_history(context, *each, limit, after) for each in found]
+        case OneSignal(signal_id=signal_id):
+            bodies = [_signal(context, *each) for each in queries.signals_by_id(context.signals, partitions, signal_id)]
+        case OneCommand(command_id=command_id):
+            row = queries.command_by_id(context.signals, partitions, command_id)
+            bodies = [] if row is None else [msgspec.to_builtins(row)]
+    return Answer(partitions=partitions, items=tuple(_item("", body) for body in bodies))
+
+
+def _list(context: WebContext, partitions: tuple[int, ...], listing: Orders | Signals | Positions) -> Answer:
+    after = None if listing.after is None else listing.after.encode()
+    bound, limit = context.settings.max_scanned, listing.limit
+    match listing:
+        case Orders(wanted=wanted, descending=descending):
+            page = queries.orders_page(
+                context.orders, partitions, wanted, limit=limit, after=after, descending=descending, max_scanned=bound
+            )
+            return _page(partitions, page, order_json)
+        case Signals(wanted=wanted_signals, descending=descending):
+            signals = queries.signals_page(
+                context.signals,
+                partitions,
+                wanted_signals,
+                limit=limit,
+                after=after,
+                descending=descending,
+                max_scanned=bound,
+            )
+            return _page(partitions, signals, signal_json)
+        case Positions(wanted=wanted_positions):
+            positions = queries.positions_page(
+                context.positions, partitions, wanted_positions, limit=limit, after=after, max_scanned=bound
+            )
+            return _page(partitions, positions, lambda row: position_json(row, context.mark(row.instrument)))
+
+
+def _page(partitions: tuple[int, ...], page: queries.Page[T], render: Callable[[T], Json]) -> Answer:
+    return Answer(
+        partitions=partitions,
+        items=tuple(_item(found.place.decode(), render(found.row)) for found in page.found),
+        resume=None if page.resume is None else page.resume.decode(),
+        scanned=page.scanned,
+        cut_short=page.cut_short,
+    )
+
+
+def _item(place: str, body: Json) -> Item:
+    return Item(place=place, body=msgspec.Raw(to_json(body)))
+
+
+# -- one thing and what belongs to it: all of a symbol's rows lie in one partition -----------------------------------
+
+
+def _detail(context: WebContext, partition: int, order: Order) -> Json:
+    history, more_history = queries.history_page(context.orders, partition, order.order_id, limit=DETAIL_ROWS)
+    fills, more_fills = queries.fills_page(context.orders, partition, order.order_id, limit=DETAIL_ROWS)
+    signal = None
+    if order.signal is not None:
+        signal = SignalTable(context.signals).get(partition, order.instrument.symbol, order.signal.signal_id)
+    mark = context.mark(order.instrument)
+    positions = PositionTable(context.positions).of_symbol(partition, order.instrument)
+    return {
+        "order": order_json(order),
+        "history": [transition_json(transition) for transition in history],
+        "history_complete": not more_history,
+        "fills": [fill_json(fill) for fill in fills],
+        "fills_complete": not more_fills and not order.missing_fills,
+        "signal": None if signal is None else signal_json(signal) | {"plans": plans_json(signal)},
+        "positions": [position_json(each, mark) for each in positions if each.account == order.account],
+        "story": story(order, signal, history),
+    }
+
+
+def _history(context: WebContext, partition: int, order: Order, limit: int, after: int) -> Json:
+    history, more = queries.history_page(context.orders, partition, order.order_id, limit=limit, after=after)
+    return {
+        "order_id": order.order_id,
+        "history": [transition_json(transition) for transition in history],
+        "next_after": history[-1].sequence if more else None,
+    }
+
+
+def _signal(context: WebContext, partition: int, row: SignalRow) -> Json:
+    orders = []
+    for order_id in (*row.earlier_order_ids, *row.order_ids):
+        orders += [order for _, order in queries.orders_by_id(context.orders, [partition], order_id)]
+    return signal_json(row) | {"plans": plans_json(row), "orders": [order_json(order) for order in orders]}

@@ -1,0 +1,215 @@
+"""Rows as users see them: the field's words, amounts as exact text, times in integer nanoseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.web.context import Mark
+from domain.events import Transition
+from domain.orders import Order, Sums
+from domain.plans import Plan
+from domain.positions import Position
+from domain.updates import FillReport
+from streams.schemas import latencies
+from tables.signals import SignalRow
+
+Json = dict[str, object]
+
+
+def order_json(order: Order) -> Json:
+    """An order as it stands."""
+    executed = order.cumulative
+    return {
+        "order_id": order.order_id,
+        "venue_order_id": order.venue_order_id,
+        "client_order_id": order.client_order_id or order.order_id,
+        "instrument": order.instrument,
+        "account": order.account,
+        "side": order.side,
+        "order_type": order.order_type,
+        "time_in_force": order.time_in_force,
+        "reduce_only": order.reduce_only,
+        "post_only": order.post_only,
+        "position_side": order.position_side,
+        "external": order.external,
+        "status": order.status,
+        "state": order.state,
+        "reason": order.reason,
+        "quantity": order.current_quantity,
+        "price": order.current_price,
+        **_executed(executed),
+        "leaves_quantity": order.leaves,
+        "original": {"quantity": order.quantity, "price": order.price},
+        "local_state": order.local,
+        "pending": order.pending,
+        "venue": {
+            "state": order.evidence.state,
+            "raw_status": order.evidence.raw_status,
+            "reason": order.evidence.reason,
+        },
+        "missing_fills": order.missing_fills,
+        "attempts": order.attempts,
+        "signal": order.signal,
+        "trace_id": order.trace_id,
+        "sequence": order.sequence,
+        "times": order.times,
+        "latencies": latencies(order),
+    }
+
+
+def _executed(sums: Sums) -> Json:
+    return {
+        "executed_quantity": sums.quantity,
+        "executed_value": sums.value,
+        "average_price": sums.average_price,
+        "fees": sums.fees,
+    }
+
+
+def transition_json(transition: Transition) -> Json:
+    """One step of an order."""
+    return {
+        "sequence": transition.sequence,
+        "type": transition.kind,
+        "state_before": transition.before,
+        "state": transition.after,
+        "at_ns": transition.at_ns,
+        "reason": transition.reason,
+        "details": transition.details,
+        **_executed(transition.cumulative),
+        "leaves_quantity": transition.leaves,
+        "quantity": transition.quantity,
+        "price": transition.price,
+        "fill": transition.fill,
+        "origin": transition.origin,
+        "source": transition.source,
+    }
+
+
+def fill_json(fill: FillReport) -> Json:
+    """One execution of an order."""
+    return {
+        "execution_id": fill.execution_id,
+        "kind": fill.fill_kind,
+        "side": fill.side,
+        "quantity": fill.quantity,
+        "price": fill.price,
+        "value": fill.quantity * fill.price,
+        "fee": fill.fee,
+        "fee_currency": fill.fee_currency,
+        "maker": fill.maker,
+        "executed_ns": fill.executed_ns,
+        "received_ns": fill.received_ns,
+    }
+
+
+def position_json(position: Position, mark: Mark | None) -> Json:
+    """A position; with its unrealised profit where a mark price is known."""
+    state = position.state
+    return {
+        "instrument": position.instrument,
+        "account": position.account,
+        "side": position.side,
+        "size": state.size,
+        "average_entry": state.average_entry,
+        "realised": state.realised,
+        "unrealised": None if mark is None else state.unrealised(mark.price),
+        "mark": None if mark is None else mark.price,
+        "mark_at_ns": None if mark is None else mark.at_ns,
+        "fees": state.fees,
+        "funding": state.funding,
+        "bought": {"quantity": state.bought, "value": state.bought_value},
+        "sold": {"quantity": state.sold, "value": state.sold_value},
+        "fills": state.fills,
+        "last_fill_ns": position.last.executed_ns if position.last else None,
+        "updated_ns": position.updated_ns,
+        "version": position.version,
+    }
+
+
+def signal_json(row: SignalRow) -> Json:
+    """A signal and its end, without the plans."""
+    return {
+        "signal_id": row.signal_id,
+        "symbol": row.symbol,
+        "state": row.state,
+        "result": row.result or None,
+        "code": row.code,
+        "reason": row.reason,
+        "decision": row.standing_plan.decision,
+        "attempt": row.attempt,
+        "order_ids": row.order_ids,
+        "earlier_order_ids": row.earlier_order_ids,
+        "repeats": row.repeats,
+        "strategy_id": row.strategy_id,
+        "is_warmup": row.is_warmup,
+        "source": row.source,
+        "trace_id": row.trace_id,
+        "signal_ns": row.signal_ns,
+        "planned_ns": row.planned_ns,
+        "done_ns": row.done_ns or None,
+    }
+
+
+def plans_json(row: SignalRow) -> list[Json]:
+    """Every plan that was made of a signal, with each gate's verdict and the facts it looked at."""
+    return [
+        {
+            "phase": plan.phase,
+            "decision": plan.decision,
+            "code": plan.code,
+            "reason": plan.reason,
+            "verdicts": plan.verdicts,
+            "warnings": plan.warnings,
+            "cancels": plan.cancels,
+            "intents": plan.intents,
+            "reference_price": plan.reference_price,
+            "facts": plan.facts,
+            "planned_at_ns": plan.planned_at_ns,
+        }
+        for plan in _plans(row)
+    ]
+
+
+def _plans(row: SignalRow) -> tuple[Plan, ...]:
+    return (row.plan,) if row.after_cancels is None else (row.plan, row.after_cancels)
+
+
+def story(order: Order, signal: SignalRow | None, history: Sequence[Transition]) -> list[Json]:
+    """What happened to an order, in sentences and in order: signal, gates, plan, every step (requirement Q03)."""
+    steps: list[Json] = []
+    if signal is not None:
+        sentence = (
+            f"signal {signal.signal_id} of {signal.strategy_id or 'an unnamed strategy'}, attempt {signal.attempt}"
+        )
+        steps.append({"at_ns": signal.signal_ns or None, "step": "signal", "sentence": sentence})
+        for plan in _plans(signal):
+            steps += _plan_steps(plan)
+    elif order.external:
+        sentence = "not ours: found at the venue and adopted"
+        steps.append({"at_ns": order.times.created_ns, "step": "adopted", "sentence": sentence})
+    steps += [_transition_step(transition) for transition in history]
+    return steps
+
+
+def _plan_steps(made: Plan) -> list[Json]:
+    steps: list[Json] = [
+        {
+            "at_ns": made.planned_at_ns,
+            "step": f"gate {verdict.gate}",
+            "sentence": f"{verdict.outcome}: {verdict.sentence or verdict.code}",
+            "figures": verdict.figures,
+        }
+        for verdict in made.verdicts
+    ]
+    decided = f"{made.decision}: {len(made.intents)} orders, {len(made.cancels)} cancels"
+    steps.append({"at_ns": made.planned_at_ns, "step": "plan", "sentence": decided if not made.reason else made.reason})
+    return steps
+
+
+def _transition_step(transition: Transition) -> Json:
+    sentence = f"{transition.before} → {transition.after}" + (f": {transition.reason}" if transition.reason else "")
+    step: Json = {"at_ns": transition.at_ns, "step": transition.kind, "sentence": sentence, "by": transition.origin}
+    if transition.fill is not None:
+        step["fill"] = transition.fill
+    return step

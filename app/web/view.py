@@ -1,0 +1,58 @@
+"""What the views share: the context of their application and the scatter over the workers."""
+
+# Faust carries no types that mypy could follow:
+# mypy: allow-subclassing-any
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from aiohttp import web
+from faust.web import View
+
+from app.web.context import CONTEXT, WebContext
+from app.web.errors import ApiError
+from app.web.parameters import cursor_after
+from app.web.questions import Orders, Positions, Signals
+from app.web.replies import json_reply
+from app.web.scatter import Gathered, Scatter, merged
+
+SCATTER: web.AppKey[Scatter] = web.AppKey("scatter", Scatter)
+
+
+class ApiView(View):
+    """A view of ours. `path` is its route; keys are checked before it is reached."""
+
+    path: ClassVar[str]
+
+    def context(self, request: web.Request) -> WebContext:
+        """What the application was given."""
+        return request.app[CONTEXT]
+
+    def scatter(self, request: web.Request) -> Scatter:
+        """The way to all workers' tables."""
+        return request.app[SCATTER]
+
+
+async def list_reply(request: web.Request, listing: Orders | Signals | Positions) -> web.Response:
+    """The page that `listing` asks for. `scan_limited` says that the bound on rows looked at ended it early: the
+    cursor goes on from there."""
+    gathered = await request.app[SCATTER].gather(listing)
+    items, resume = merged(gathered.answers, listing.limit, descending=listing.descending)
+    return json_reply(
+        {
+            "items": [item.body for item in items],
+            "cursor": None if resume is None else cursor_after(listing.same_list(), resume),
+            "scan_limited": any(each.cut_short for each in gathered.answers),
+            "scanned": sum(each.scanned for each in gathered.answers),
+            **gathered.completeness(),
+        }
+    )
+
+
+def nothing_found(gathered: Gathered, unknown: Callable[[], ApiError]) -> ApiError:
+    """404 where everybody answered; 503 where a partition is missing, as the thing may be there."""
+    if not gathered.missing:
+        return unknown()
+    sentence = "not found in the partitions that answered, and some did not"
+    return ApiError(503, "PARTITIONS_MISSING", sentence, gathered.completeness(), {"Retry-After": "2"})
