@@ -62,9 +62,7 @@ def test_post_only_is_a_time_in_force_at_this_venue() -> None:
     assert create_body(new_order(post_only=True))["timeInForce"] == "PostOnly"
 
 
-@pytest.mark.parametrize(
-    ("side", "index"), [(PositionSide.NET, 0), (PositionSide.LONG, 1), (PositionSide.SHORT, 2)]
-)
+@pytest.mark.parametrize(("side", "index"), [(PositionSide.NET, 0), (PositionSide.LONG, 1), (PositionSide.SHORT, 2)])
 def test_the_position_side_becomes_the_position_index(side: PositionSide, index: int) -> None:
     assert create_body(new_order(position_side=side))["positionIdx"] == index
 
@@ -296,9 +294,7 @@ def test_a_spot_market_buy_in_quote_coin_has_no_quantity_before_it_ends() -> Non
 
 
 def test_a_spot_market_buy_in_base_coin_that_was_cut_short_is_cancelled() -> None:
-    row = order_row(
-        **SPOT_BUY | {"qty": "0.000400"}, marketUnit="baseCoin", orderStatus="PartiallyFilledCanceled"
-    )
+    row = order_row(**SPOT_BUY | {"qty": "0.000400"}, marketUnit="baseCoin", orderStatus="PartiallyFilledCanceled")
     report = order_report(row, context())
     assert (report.state, report.reason) == (VenueState.CANCELLED, "NO_FULL_FILL")
     assert report.quantity == D("0.0004")
