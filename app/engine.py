@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ HandleRun = Callable[[list[Record]], None]
 OnPartitions = Callable[[frozenset[int]], Awaitable[None]]
 
 A_DAY_S = 86_400.0
+READY_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,10 +207,11 @@ class Engine:
 
         async def take(run: list[Record]) -> None:
             await self.log.room()
-            handle([record for record in run if self.inbox.is_current(record)])
+            if self.inbox.is_current(run[0]):  # a run is of one partition and one generation
+                handle(run)
+                return
             for record in run:
-                if not self.inbox.is_current(record):
-                    self.inbox.forgotten(record)
+                self.inbox.forgotten(record)
 
         self._agent(topic, take, max_run=max_run)
 
@@ -446,3 +449,22 @@ def run_engine(engine: Engine, *, logging_config: dict[str, Any] | None = None) 
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else EXIT_CODE
     return 0
+
+
+@asynccontextmanager
+async def engine_running(engine: Engine, *, ready_within_s: float = 30.0) -> AsyncIterator[Engine]:
+    """Run the engine in the current loop, without signals or exit code: for tests and tools.
+
+    Enters once records flow; raises `TimeoutError` with the reasons if that takes too long. An engine runs once.
+    """
+    quiet_logs()
+    await engine.app.start()
+    try:
+        deadline_s = asyncio.get_running_loop().time() + ready_within_s
+        while not engine.ready()[0]:
+            if asyncio.get_running_loop().time() > deadline_s:
+                raise TimeoutError("; ".join(engine.ready()[1]))
+            await asyncio.sleep(READY_POLL_S)
+        yield engine
+    finally:
+        await engine.app.stop()

@@ -142,7 +142,10 @@ class Consumer(driver.Consumer):
             nonlocal found
             found += len(records)
 
-        await read_topics(self.wiring.bootstrap, {tp: expected}, {tp: got}, count)
+        low = (await self._thread.starts([tp]))[tp].low
+        if low > expected:
+            self._alert_cut(tp, expected, low)
+        await read_topics(self.wiring.bootstrap, {tp: max(low, expected)}, {tp: got}, count)
         if found:
             self.wiring.stop(f"RECORDS_SKIPPED: {found} records of {tp.topic}-{tp.partition} from {expected} to {got}")
         self.log.info("no records in %s-%s from %s to %s", tp.topic, tp.partition, expected, got)
@@ -170,10 +173,7 @@ class Consumer(driver.Consumer):
                 return
         for tp, start in starts.items():
             if start.committed is not None and start.committed < start.low:
-                wiring.alert(
-                    "UNREAD_RECORDS_CUT",
-                    f"{tp.topic}-{tp.partition}: retention cut offsets {start.committed} to {start.low - 1} unread",
-                )
+                self._alert_cut(tp, start.committed, start.low)
         generation = wiring.inbox.open()
         for tp, start in starts.items():
             wiring.ledger.start(tp, start.position, start.position, generation)
@@ -184,6 +184,11 @@ class Consumer(driver.Consumer):
         self.app.flow_control.resume()
         self.resume_flow()
         await self._thread.seek_and_resume({tp: start.position for tp, start in starts.items()})
+
+    def _alert_cut(self, tp: TP, first: int, low: int) -> None:
+        self.wiring.alert(
+            "UNREAD_RECORDS_CUT", f"{tp.topic}-{tp.partition}: retention cut offsets {first} to {low - 1} unread"
+        )
 
     def _check_state_has_offsets(self, missing: Mapping[TP, int]) -> None:
         for table in self.wiring.tables:
@@ -298,7 +303,7 @@ def _record(raw: Any, generation: int) -> Record:
         raw.offset,
         raw.key,
         raw.value,
-        tuple(raw.headers),
+        tuple((name, content or b"") for name, content in raw.headers),
         raw.timestamp * NS_PER_MS,
         generation,
     )

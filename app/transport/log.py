@@ -84,16 +84,22 @@ class AppendLog:
         """The producer stops: no more appends."""
         self._producer = self._accumulator = None
 
-    async def warm_up(self, topics: list[str]) -> None:
+    async def warm_up(self, topics: list[str]) -> dict[str, int | None]:
         """Learn the topics' partitions and connect to every broker, so that the first append isn't slower.
 
-        Raises `UnknownTopicOrPartitionError` for a topic that doesn't exist.
+        Returns how many partitions each topic has, None for one that doesn't exist.
         """
         client = self._producer.client
+        counts: dict[str, int | None] = {}
         for topic in topics:
-            await client._wait_on_metadata(topic)  # private: as the producer's own send does
+            client.add_topic(topic)
+        await client.force_metadata_update()
+        for topic in topics:
+            known = client.cluster.partitions_for_topic(topic)
+            counts[topic] = None if known is None else len(known)
         for broker in client.cluster.brokers():
             await client.ready(broker.nodeId)
+        return counts
 
     # -- the port ------------------------------------------------------------------------------------------------
 

@@ -7,14 +7,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers import aiokafka as driver
-
-from app.transport.fail_stop import fail_stop
 
 if TYPE_CHECKING:
     from app.transport.wiring import Wiring
 
 NO_PARTITIONS: frozenset[Any] = frozenset()
+
+BROKER_RETRY_S = 2.0
+"""Between two looks for a broker that isn't there yet."""
+
+
+class TopicsUnfit(Exception):  # noqa: N818 -- said of the topics
+    """Topics are missing or have another number of partitions than the application."""
 
 
 class Producer(driver.Producer):
@@ -34,11 +41,40 @@ class Producer(driver.Producer):
 
     async def on_start(self) -> None:
         """Start, learn the topics, connect: the first append is as quick as the second."""
+        await self._wait_for_broker()
         await super().on_start()
         wiring = self.wiring
         wiring.log.bind(self._producer)
         self._hold_rows_of_a_lapsed_lease()
-        await wiring.log.warm_up(sorted(wiring.output_topics | wiring.changelog_topics))
+        await self._check_topics()
+
+    async def _wait_for_broker(self) -> None:
+        """A broker that isn't there yet is waited for; whatever starts us need not know the order."""
+        while not self.should_stop:
+            client = AIOKafkaClient(bootstrap_servers=self.wiring.bootstrap)
+            try:
+                await client.bootstrap()
+            except KafkaConnectionError as error:
+                self.log.warning("no broker yet: %s", error)
+                await self.sleep(BROKER_RETRY_S)
+            else:
+                return
+            finally:
+                await client.close()
+
+    async def _check_topics(self) -> None:
+        """Raises `TopicsUnfit` before anything is read or written: Faust would wait for a missing topic in silence,
+        and with another number of partitions a symbol's state would be elsewhere than its records."""
+        wiring = self.wiring
+        keyed = wiring.changelog_topics | wiring.readers.keys()
+        counts = await wiring.log.warm_up(sorted(keyed | wiring.output_topics))
+        wrong = [
+            f"{topic} does not exist" if count is None else f"{topic} has {count} partitions, not {wiring.partitions}"
+            for topic, count in counts.items()
+            if count is None or (topic in keyed and count != wiring.partitions)
+        ]
+        if wrong:
+            raise TopicsUnfit("TOPICS_UNFIT: " + "; ".join(wrong))
 
     async def on_stop(self) -> None:
         """Stop once everything appended is acknowledged."""
@@ -77,7 +113,7 @@ class Producer(driver.Producer):
         wiring.lease.on_regained(lambda: loop.call_soon_threadsafe(look_again))
 
     def _closed_way(self) -> NoReturn:
-        fail_stop("UNTRACKED_SEND: records are appended through the log only")
+        self.wiring.stop("UNTRACKED_SEND: records are appended through the log only")
 
     async def send(self, *_args: Any, **_kwargs: Any) -> Any:
         """Closed: see the class."""

@@ -118,11 +118,12 @@ class Recovery(FaustRecovery):
             await app.on_rebalance_complete.send()
             tables: dict[str, DurableRows] = {rows.changelog_topic: rows for rows in self.wiring.tables}
             ours = [TopicPartition(*tp) for tp in sorted(assigned) if tp.topic in tables]
+            inputs = frozenset(tp.partition for tp in assigned if tp.topic in self.wiring.readers)
+            self._check_copartitioned(tables, ours, inputs)
             await self._open_files(tables, ours)
             ends = await self._follow(tables, ours)
             for tp, end in ends.items():
                 tables[tp.topic].admit(tp.partition, end)
-            inputs = frozenset(tp.partition for tp in assigned if tp.topic in self.wiring.readers)
             for recovered in self.wiring.on_recovered:
                 await recovered(inputs)
             self.in_recovery = app.in_recovery = False
@@ -140,6 +141,15 @@ class Recovery(FaustRecovery):
         except BaseException as error:  # noqa: BLE001 -- no state is safer than one that is half recovered
             if not app.should_stop:
                 self.wiring.stop(f"RECOVERY_FAILED: {error!r}")
+
+    def _check_copartitioned(
+        self, tables: dict[str, DurableRows], ours: list[TopicPartition], inputs: frozenset[int]
+    ) -> None:
+        """The assignor must have given us each input's tables too."""
+        for topic in tables:
+            partitions = {tp.partition for tp in ours if tp.topic == topic}
+            if not inputs <= partitions:
+                raise RuntimeError(f"NOT_COPARTITIONED: inputs {sorted(inputs)}, {topic} {sorted(partitions)}")
 
     async def _open_files(self, tables: dict[str, DurableRows], ours: list[TopicPartition]) -> None:
         cluster_id = await self._cluster()
