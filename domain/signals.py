@@ -6,167 +6,61 @@ or says everything that is wrong with it. Numbers never pass through a binary fl
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from domain.errors import InvalidInput
 from domain.ids import fingerprint as fingerprint_of
-from domain.money import parse_amount, plain, plain_or_empty
-from domain.orders import OrderType, PositionSide, Side, TimeInForce
-from domain.times import read_time_ns
+from domain.money import plain, plain_or_empty
+from domain.orders import Side
+from domain.signal_fields import (
+    Amount,
+    Figure,
+    Flag,
+    Fraction,
+    Haste,
+    Name,
+    OrderTypeField,
+    Place,
+    PositionSideField,
+    SideField,
+    Symbol,
+    Text,
+    Time,
+    TimeInForceField,
+    Urgency,
+    read_name,
+    read_symbol,
+    shown,
+)
+
+__all__ = [
+    "MAX_DEPTH",
+    "MarketSnapshot",
+    "Signal",
+    "Urgency",
+    "fingerprint",
+    "identify",
+    "parse_signal",
+    "signal_time_ns",
+]
 
 MAX_DEPTH: Final = 32
 """Levels of nesting in a record: what is deeper could not be written again from a deeper call stack."""
-_MAX_TEXT: Final = 128
-_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,39}")
-_PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_URGENT_FROM = Decimal("0.8")
 
 
-class Urgency(StrEnum):
-    """How soon the producer needs the trade: an urgent signal becomes a market order (requirement D01)."""
-
-    NORMAL = "normal"
-    URGENT = "urgent"
-
-
-_URGENCIES = {
-    **dict.fromkeys(("normal", "low", "medium", "none"), Urgency.NORMAL),
-    **dict.fromkeys(("urgent", "high", "critical", "immediate"), Urgency.URGENT),
-}
-
-
-# -- reading one field: each raises ValueError with the end of a sentence that begins with the field's name ---------
-
-
-def _number(value: object) -> Decimal:
-    try:
-        return parse_amount("figure", value)
-    except InvalidInput as error:
-        raise ValueError(error.reasons[0].partition(": ")[2]) from None
-
-
-def _above_zero(value: object) -> Decimal:
-    number = _number(value)
-    if number <= 0:
-        raise ValueError(f"{plain(number)} is not above 0")
-    return number
-
-
-def _not_negative(value: object) -> Decimal:
-    number = _number(value)
-    if number < 0:
-        raise ValueError(f"{plain(number)} is below 0")
-    return abs(number)  # a negative zero is zero
-
-
-def _fraction(value: object) -> Decimal:
-    number = _number(value)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{plain(number)} is not between 0 and 1")
-    return abs(number)
-
-
-def _text(value: object) -> str:
-    """Printable text within the limit: no control characters, no half of a surrogate pair."""
-    if not isinstance(value, str):
-        raise ValueError(f"{_shown(value)} is not text")  # noqa: TRY004 -- pydantic collects ValueError only
-    if len(value) > _MAX_TEXT:
-        raise ValueError(f"{len(value)} characters, the limit is {_MAX_TEXT}")
-    if not value.isprintable():
-        raise ValueError(f"{_shown(value)} has characters that cannot be printed")
-    return value
-
-
-def _name(value: object) -> str:
-    text = _text(value)
-    if not text.strip():
-        raise ValueError("empty")
-    return text
-
-
-def _symbol(value: object) -> str:
-    """Canonical: upper case. Only ASCII is raised, for other letters may change their number when they are."""
-    text = _text(value)
-    canonical = text.upper() if text.isascii() else text
-    if not _SYMBOL.fullmatch(canonical):
-        raise ValueError(f"{_shown(text)} is not a symbol: 1 to 40 letters, digits, '.', '_', '-'")
-    return canonical
-
-
-def _place(value: object) -> str:
-    text = _text(value)
-    canonical = text.lower() if text.isascii() else text
-    if not _PLACE.fullmatch(canonical):
-        raise ValueError(f"{_shown(text)} is not a name: 1 to 32 letters, digits, '_', '-'")
-    return canonical
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{_shown(value)} is not true or false")  # noqa: TRY004 -- as above
-    return value
-
-
-def _urgency(value: object) -> Urgency:
-    """True, a word for haste, or a number from 0 to 1 of at least 0.8 are urgent."""
-    if isinstance(value, bool):
-        return Urgency.URGENT if value else Urgency.NORMAL
-    if isinstance(value, str) and value.lower() in _URGENCIES:
-        return _URGENCIES[value.lower()]
-    try:
-        number = _fraction(value)
-    except ValueError:
-        words = ", ".join(_URGENCIES)
-        raise ValueError(f"{_shown(value)} is not one of {words}, true, false, or from 0 to 1") from None
-    return Urgency.URGENT if number >= _URGENT_FROM else Urgency.NORMAL
-
-
-def _side(value: object) -> Side:
-    return Side(_choice(value, [side.value for side in Side], str.lower))
-
-
-def _order_type(value: object) -> OrderType:
-    return OrderType(_choice(value, [kind.value for kind in OrderType], str.lower))
-
-
-def _time_in_force(value: object) -> TimeInForce:
-    return TimeInForce(_choice(value, [force.value for force in TimeInForce], str.upper))
-
-
-def _position_side(value: object) -> PositionSide:
-    return PositionSide(_choice(value, [side.value for side in PositionSide], str.lower))
-
-
-def _choice(value: object, choices: list[str], canonical: Callable[[str], str]) -> str:
-    text = canonical(value) if isinstance(value, str) else ""
-    if text not in choices:
-        raise ValueError(f"{_shown(value)} is not one of {', '.join(choices)}")
-    return text
-
-
-def _shown(value: object) -> str:
-    """The value as a reason shows it: short, whatever it was."""
-    text = repr(value) if isinstance(value, str | int | Decimal | bool | None) else f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-_Amount = Annotated[Decimal, BeforeValidator(_above_zero)]
-_Figure = Annotated[Decimal, BeforeValidator(_not_negative)]
-_Fraction = Annotated[Decimal, BeforeValidator(_fraction)]
-_Text = Annotated[str, BeforeValidator(_text)]
-_Flag = Annotated[bool, BeforeValidator(_flag)]
-_Time = Annotated[int, BeforeValidator(read_time_ns)]
-_Place = Annotated[str, BeforeValidator(_place)]
-
-
-# -- the models ----------------------------------------------------------------------------------------------------
+def _asset_or_symbol(schema: JsonDict) -> None:
+    """The published schema: an instrument goes by either name."""
+    properties, required = schema["properties"], schema["required"]
+    if isinstance(properties, dict) and isinstance(required, list):
+        properties["asset"] = {"type": "string", "description": "Another name for `symbol`."}
+        required.remove("symbol")
+        schema["anyOf"] = [{"required": ["symbol"]}, {"required": ["asset"]}]
 
 
 def _without_nulls(model: type[BaseModel], value: object) -> object:
@@ -183,10 +77,10 @@ class MarketSnapshot(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    price: _Amount | None = None
-    spread: _Figure | None = None
-    volume: _Figure | None = None
-    depth: _Figure | None = None
+    price: Amount | None = None
+    spread: Figure | None = None
+    volume: Figure | None = None
+    depth: Figure | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -200,32 +94,32 @@ class Signal(BaseModel):
     `timestamp_ns` is the record's time where the producer gave none. Fields nobody here knows are in `model_extra`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", json_schema_extra=_asset_or_symbol)
 
-    signal_id: Annotated[str, BeforeValidator(_name)]
-    signal_type: Annotated[Side, BeforeValidator(_side)]
-    symbol: Annotated[str, BeforeValidator(_symbol)]
-    amount: _Amount
-    confidence: _Fraction | None = None
-    timestamp_ns: _Time = Field(default=0, alias="timestamp")
-    expires_at_ns: _Time | None = Field(default=None, alias="expires_at")
-    strategy_id: _Text = ""
-    model_version: _Text = ""
-    is_warmup: _Flag = False
+    signal_id: Name
+    signal_type: SideField
+    symbol: Symbol
+    amount: Amount
+    confidence: Fraction | None = None
+    timestamp_ns: Time = Field(default=0, alias="timestamp")
+    expires_at_ns: Time | None = Field(default=None, alias="expires_at")
+    strategy_id: Text = ""
+    model_version: Text = ""
+    is_warmup: Flag = False
     market_data_snapshot: MarketSnapshot | None = None
     metadata: dict[str, object] = Field(default_factory=dict)
-    trace_id: _Text = ""
-    venue: _Place | None = None
-    category: _Place | None = None
-    urgency: Annotated[Urgency, BeforeValidator(_urgency)] = Urgency.NORMAL
-    order_type: Annotated[OrderType, BeforeValidator(_order_type)] | None = None
-    limit_price: _Amount | None = None
-    time_in_force: Annotated[TimeInForce, BeforeValidator(_time_in_force)] | None = None
-    reduce_only: _Flag | None = None
-    post_only: _Flag | None = None
-    take_profit: _Amount | None = None
-    stop_loss: _Amount | None = None
-    position_side: Annotated[PositionSide, BeforeValidator(_position_side)] | None = None
+    trace_id: Text = ""
+    venue: Place | None = None
+    category: Place | None = None
+    urgency: Haste = Urgency.NORMAL
+    order_type: OrderTypeField | None = None
+    limit_price: Amount | None = None
+    time_in_force: TimeInForceField | None = None
+    reduce_only: Flag | None = None
+    post_only: Flag | None = None
+    take_profit: Amount | None = None
+    stop_loss: Amount | None = None
+    position_side: PositionSideField | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -272,7 +166,7 @@ def identify(value: bytes | None) -> tuple[str | None, str | None]:
     except InvalidInput:
         return None, None
     symbol = fields["asset"] if fields.get("symbol") is None and "asset" in fields else fields.get("symbol")
-    return _readable(_name, fields.get("signal_id")), _readable(_symbol, symbol)
+    return _readable(read_name, fields.get("signal_id")), _readable(read_symbol, symbol)
 
 
 def _readable(read: Callable[[object], str], value: object) -> str | None:
@@ -294,7 +188,7 @@ def _object(value: bytes | None, max_bytes: int | None) -> dict[str, object]:
     except ValueError as error:  # msgspec's errors and UnicodeDecodeError are such
         raise InvalidInput("BAD_SIGNAL", [f"value: not JSON: {error!s:.200}"]) from None
     if not isinstance(fields, dict):
-        raise InvalidInput("BAD_SIGNAL", [f"value: {_shown(fields)} is not a JSON object"])
+        raise InvalidInput("BAD_SIGNAL", [f"value: {shown(fields)} is not a JSON object"])
     if _deeper_than(fields, MAX_DEPTH):
         raise InvalidInput("BAD_SIGNAL", [f"value: nested deeper than {MAX_DEPTH} levels"])
     return fields
@@ -318,8 +212,8 @@ def _settle_symbol(fields: dict[str, object]) -> list[str]:
     if symbol is None:
         fields["symbol"] = asset
         return []
-    same = _readable(_symbol, asset) == _readable(_symbol, symbol)
-    return [] if same else [f"asset: {_shown(asset)} is not the symbol {_shown(symbol)}"]
+    same = _readable(read_symbol, asset) == _readable(read_symbol, symbol)
+    return [] if same else [f"asset: {shown(asset)} is not the symbol {shown(symbol)}"]
 
 
 def _reasons(error: ValidationError) -> list[str]:

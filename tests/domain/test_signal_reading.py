@@ -85,6 +85,23 @@ def test_s01_unknown_fields_are_kept():
     assert wish.model_extra == {"colour": "green", "nested": {"a": [1, None]}}
 
 
+@pytest.mark.parametrize("name", ["side", "timestamp_ns", "model_config", "model_extra", "model_dump", "__class__", ""])
+def test_s01_an_unknown_field_disturbs_nothing_whatever_its_name(name):
+    wish = read(record(**{name: "5"}))
+
+    assert wish.model_extra == {name: "5"}
+    assert (wish.side, wish.timestamp_ns) == (Side.BUY, NOW)
+    assert read(wish.model_dump_json(by_alias=True).encode()) == wish
+
+
+def test_j06_the_published_schema_takes_either_name_of_the_instrument_and_every_way_to_write_a_time():
+    schema = Signal.model_json_schema()
+
+    assert schema["required"] == ["signal_id", "signal_type", "amount"]
+    assert schema["anyOf"] == [{"required": ["symbol"]}, {"required": ["asset"]}]
+    assert [way["type"] for way in schema["properties"]["timestamp"]["anyOf"]] == ["integer", "number", "string"]
+
+
 def test_s01_a_field_that_is_null_is_absent():
     text = json.dumps(signal_fields() | {"confidence": None, "timestamp": None, "venue": None, "extra": None})
 
