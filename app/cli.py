@@ -6,11 +6,11 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from app.settings import Settings, load_settings
+from app.settings import load_settings
 from domain.errors import OrderManagerError
 
 app = typer.Typer(
@@ -44,8 +44,9 @@ def main() -> None:
 def kafka_start() -> None:
     """Start the local broker; it goes on after this command."""
     from app.kafka.broker import start_detached
+    from app.local_set import kafka_options
 
-    status = asyncio.run(start_detached(kafka_options(load_settings())))
+    status = asyncio.run(start_detached(kafka_options(load_settings(), with_parent=False)))
     typer.echo(str(status))
 
 
@@ -53,8 +54,9 @@ def kafka_start() -> None:
 def kafka_stop() -> None:
     """Stop the local broker."""
     from app.kafka.broker import stop_detached
+    from app.local_set import kafka_options
 
-    stopped = asyncio.run(stop_detached(kafka_options(load_settings()).directory))
+    stopped = asyncio.run(stop_detached(kafka_options(load_settings(), with_parent=False).directory))
     typer.echo("stopped" if stopped else "was not running")
 
 
@@ -62,25 +64,12 @@ def kafka_stop() -> None:
 def kafka_status_command() -> None:
     """Whether the local broker runs and answers; exit code 1 when it does not."""
     from app.kafka.broker import kafka_status
+    from app.local_set import kafka_options
 
-    status = asyncio.run(kafka_status(kafka_options(load_settings()).directory))
+    status = asyncio.run(kafka_status(kafka_options(load_settings(), with_parent=False).directory))
     typer.echo(str(status))
     if not status.ready:
         raise typer.Exit(1)
-
-
-def kafka_options(settings: Settings, *, with_parent: bool = False) -> Any:  # Any: imported where it is needed
-    """The local broker of the settings."""
-    from app.kafka.options import KafkaOptions
-
-    return KafkaOptions(
-        directory=settings.data_dir / "kafka",
-        host=settings.kafka_host,
-        port=settings.kafka_port,
-        controller_port=settings.kafka_controller_port,
-        max_heap_mib=settings.kafka_max_heap_mib,
-        with_parent=with_parent,
-    )
 
 
 @topics.command("create")
@@ -92,6 +81,47 @@ def topics_create() -> None:
     settings = load_settings()
     report = asyncio.run(create_topics(settings.bootstrap, topics_of(settings)))
     typer.echo(str(report))
+
+
+# -- the whole set -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(workers: Annotated[int, typer.Option(min=1, max=16, help="How many workers.")] = 1) -> None:
+    """Everything at once, with sample signals, shown as it happens. Ctrl-C stops it; the next run goes on."""
+    from app.run import run_all
+
+    asyncio.run(run_all(load_settings(), workers))
+
+
+@app.command()
+def demo(
+    signals: Annotated[int, typer.Option(min=1, max=100_000, help="How many signals.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the signals and the market.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.1, max=1_000, help="Signals per second.")] = 25.0,
+    as_json: Json = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch directory.")] = False,
+) -> None:
+    """The whole set in a scratch directory until it is settled; then what happened, and whether the books agree."""
+    from app.demo import run_demo
+
+    account = asyncio.run(
+        run_demo(
+            load_settings(),
+            signals=signals,
+            seed=seed,
+            rate_per_s=rate,
+            keep=keep,
+            say=lambda line: typer.echo(line, err=True),
+        )
+    )
+    if as_json:
+        typer.echo(json.dumps(account))
+    else:
+        for name, value in account.items():
+            typer.echo(f"{name:18} {json.dumps(value)}")
+    if not account["agree"]:
+        raise typer.Exit(1)
 
 
 # -- parts ---------------------------------------------------------------------------------------------------------

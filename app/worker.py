@@ -34,6 +34,7 @@ from streams.broadcast import Broadcasts
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.facts import FactsGatherer, Reservations
+from streams.hooks import Hooks
 from streams.market_view import MarketSettings, MarketView
 from streams.order_agent import OrderAgent
 from streams.reconciling import Reconciler, ReconcileSettings
@@ -70,7 +71,7 @@ class Worker:
     submitter: Submitter
 
 
-def build_worker(settings: Settings, *, hooks: CallHooks | None = None) -> Worker:
+def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: CallHooks | None = None) -> Worker:
     """Assemble a worker; nothing is connected before the engine runs."""
     topics = topics_of(settings)
     clock = SystemClock()
@@ -78,7 +79,7 @@ def build_worker(settings: Settings, *, hooks: CallHooks | None = None) -> Worke
     orders = OrderTable(engine.table("orders", index=order_index))
     signals = SignalTable(engine.table("signals", index=signal_index))
     positions = PositionTable(engine.table("positions", index=position_index))
-    trading = BybitTrading(bybit_options(settings), hooks=hooks)
+    trading = BybitTrading(bybit_options(settings), hooks=call_hooks)
     broadcasts = Broadcasts(
         settings.bootstrap, (topics.controls, topics.balances, topics.marks, topics.instruments, topics.heartbeats)
     )
@@ -138,6 +139,7 @@ def build_worker(settings: Settings, *, hooks: CallHooks | None = None) -> Worke
         positions=positions,
         applied=applied,
         instance=settings.instance,
+        hooks=hooks,
     )
     signal_agent = SignalAgent(
         log=engine.log,
@@ -164,6 +166,7 @@ def build_worker(settings: Settings, *, hooks: CallHooks | None = None) -> Worke
             account=settings.account,
             max_bytes=settings.signal_max_bytes,
         ),
+        hooks=hooks,
     )
     command_agent = CommandAgent(
         log=engine.log,

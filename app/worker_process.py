@@ -8,11 +8,15 @@ from app.engine import run_engine
 from app.settings import Settings
 from app.topic_creation import check_topics
 from app.topics import topics_of
+from app.web import register_views
+from app.web_context import call_hooks, stream_hooks, web_context, worker_metrics
 from app.worker import build_worker
 
 
 def run_worker(settings: Settings) -> int:
     """Run a worker; returns its exit code. Raises `TopicsUnfit` when a topic is missing or of another shape."""
     asyncio.run(check_topics(settings.bootstrap, topics_of(settings)))
-    worker = build_worker(settings)
+    metrics = worker_metrics(settings)
+    worker = build_worker(settings, hooks=stream_hooks(metrics), call_hooks=call_hooks(metrics))
+    register_views(worker.engine.app, web_context(worker, metrics))
     return run_engine(worker.engine)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -14,29 +13,19 @@ from domain.plans import TradingState
 from exchanges.venue import Balance
 from streams.topics import Topics
 
-
-class Scope(StrEnum):
-    """What a control is about."""
-
-    ALL = "all"
-    VENUE = "venue"
-    SYMBOL = "symbol"
+EVERYWHERE = "all"
+"""The scope of a control that is about everything."""
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's word on what may be traded (requirement R05). The key of its record is `scope` or `scope:name`."""
+    """Somebody's word on what may be traded (requirement R05): for `all`, a venue (lower case) or a symbol (upper
+    case). The scope is the key of its record."""
 
-    scope: Scope
-    name: str = ""
+    scope: str
     state: TradingState
     reason: str
-    requested_by: str
-    at_ns: int
-
-
-def control_key(scope: Scope, name: str) -> bytes:
-    """The record's key: one control per scope and name."""
-    return scope.encode() if scope is Scope.ALL else f"{scope}:{name}".encode()
+    set_by: str = ""
+    at_ns: int = 0
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -11,7 +12,6 @@ from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.plans import TradingState
 from exchanges.venue import Trading
 from streams import boards
-from streams.boards import Scope, control_key
 from streams.broadcast import Broadcasts, Entry
 from streams.ports import Clock
 from streams.topics import Topics
@@ -65,10 +65,8 @@ class MarketView:
             boards.market_key(instrument.category, instrument.symbol)
         )
         if entry is not None and self._age_ns(entry) < self._settings.max_quote_age_s * _NS:
-            try:
+            with contextlib.suppress(msgspec.DecodeError):  # somebody else's record: the venue knows better
                 return boards.decode_quote(entry.value)
-            except msgspec.DecodeError:
-                pass  # somebody else's record: the venue knows better
         return await self._trading.quote(instrument)
 
     def available(self, account: str, currency: str) -> tuple[Decimal, int] | None:
@@ -88,16 +86,40 @@ class MarketView:
         if self._broadcasts.silent_s(self._topics.heartbeats) > self._settings.silence_s:
             found.append((TradingState.REDUCE_ONLY, f"no heartbeat was heard for {self._settings.silence_s:g} s"))
         controls = self._broadcasts.table(self._topics.controls)
-        keys = (
-            control_key(Scope.ALL, ""),
-            control_key(Scope.VENUE, instrument.venue),
-            control_key(Scope.SYMBOL, instrument.symbol),
-        )
-        known = [_read_control(entry) for key in keys if (entry := controls.get(key)) is not None]
+        scopes = (boards.EVERYWHERE, instrument.venue, instrument.symbol)
+        known = [_read_control(entry) for scope in scopes if (entry := controls.get(scope.encode())) is not None]
         if not known and not self._settings.armed_by_default:
             found.append((TradingState.HALTED, "a live account trades only after it was armed"))
         found += known
         return max(found, key=lambda control: _STRICTNESS[control[0]], default=(TradingState.ARMED, ""))
+
+    def controls(self) -> list[boards.Control]:
+        """Every control that can be read."""
+        found = []
+        for entry in self._broadcasts.table(self._topics.controls).values():
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(boards.decode_control(entry.value))
+        return found
+
+    def mark(self, instrument: Instrument) -> Quote | None:
+        """The instrument's newest quote, whatever its age."""
+        key = boards.market_key(instrument.category, instrument.symbol)
+        entry = self._broadcasts.table(self._topics.marks).get(key)
+        if entry is None:
+            return None
+        try:
+            return boards.decode_quote(entry.value)
+        except msgspec.DecodeError:
+            return None
+
+    def heartbeats(self, younger_than_s: float) -> list[boards.Heartbeat]:
+        """The processes that were heard of lately."""
+        found = []
+        for entry in self._broadcasts.table(self._topics.heartbeats).values():
+            if self._age_ns(entry) < younger_than_s * _NS:
+                with contextlib.suppress(msgspec.DecodeError):
+                    found.append(boards.decode_heartbeat(entry.value))
+        return found
 
     def _age_ns(self, entry: Entry) -> int:
         return self._clock.now_ns() - entry.at_ns

@@ -40,6 +40,7 @@ from domain.updates import (
 from streams import schemas
 from streams.applied import Applied
 from streams.dead_letters import dead_letter
+from streams.hooks import Hooks
 from streams.outbox import Outbox, Outgoing
 from streams.placement import check_place
 from streams.ports import Inbox, Log
@@ -67,6 +68,7 @@ class OrderAgent:
         positions: PositionTable,
         applied: Applied,
         instance: str,
+        hooks: Hooks | None = None,
     ) -> None:
         self._log = log
         self._inbox = inbox
@@ -75,6 +77,7 @@ class OrderAgent:
         self._positions = positions
         self._applied = applied
         self._instance = instance
+        self._hooks = hooks or Hooks()
         self._outbox = Outbox(log)
 
     def handle(self, records: list[Record]) -> None:
@@ -96,6 +99,7 @@ class OrderAgent:
             check_place(self._log, record, symbol)
             outgoing = self._apply(record, update, rows)
         except InvalidInput as error:
+            self._hooks.on_dead_letter(error.code)
             outgoing = [dead_letter(self._topics.order_updates_dead, record, error.code, error.reasons)]
         self._outbox.submit(record.partition, rows, outgoing, lambda: self._inbox.finished(record))
         self._applied.advance(record.partition, record.offset, symbol)
@@ -204,6 +208,7 @@ class OrderAgent:
         entry = self._positions.entry(record.partition, fill)
         if entry is None:  # pragma: no cover -- `apply` has just written it
             raise LookupError(fill.execution_id)
+        self._hooks.on_fill(fill)
         position = self._positions.get(record.partition, fill.instrument, fill.account, fill.position_side)
         outgoing = [self._position_event(record, position, entry)]
         if fill.fill_kind not in {FillKind.TRADE, FillKind.FUNDING}:
@@ -219,6 +224,7 @@ class OrderAgent:
 
     def _told(self, record: Record, order: Order, transition: Transition) -> list[Outgoing]:
         """A transition's event, and its alert where it needs one."""
+        self._hooks.on_transition(order, transition)
         event = schemas.order_event(order, transition)
         headers = schemas.event_headers(_EVENT_SCHEMA, event.event_id, order.trace_id)
         symbol = order.instrument.symbol
@@ -234,6 +240,7 @@ class OrderAgent:
         return Outgoing(self._topics.position_events, record.partition, key, schemas.encode(event), headers)
 
     def _alert(self, record: Record, code: str, sentence: str, symbol: str, trace_id: str = "") -> Outgoing:
+        self._hooks.on_alert(code)
         alert = schemas.Alert(
             alert_id=f"{record.source}-{code}",
             code=code,

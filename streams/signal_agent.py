@@ -35,6 +35,7 @@ from streams.applied import Applied
 from streams.cancelling import Canceller
 from streams.dead_letters import dead_letter
 from streams.facts import FactsGatherer
+from streams.hooks import Hooks
 from streams.intents import intended_order
 from streams.origin import Origin, origin_of, republished
 from streams.outbox import Outgoing
@@ -99,6 +100,7 @@ class SignalAgent:
         gates: SymbolGates,
         clock: Clock,
         settings: SignalSettings,
+        hooks: Hooks | None = None,
     ) -> None:
         self._log = log
         self._topics = topics
@@ -112,6 +114,7 @@ class SignalAgent:
         self._gates = gates
         self._clock = clock
         self._settings = settings
+        self._hooks = hooks or Hooks()
 
     async def handle(self, turn: Turn) -> None:
         """One record of `signals`. Returns when all it causes is durable."""
@@ -172,6 +175,7 @@ class SignalAgent:
 
     async def _refuse(self, turn: Turn, error: InvalidInput, origin: Origin) -> None:
         """Dead letter, and an event where the signal can be named (requirement S02)."""
+        self._hooks.on_dead_letter(error.code)
         record = turn.record
         out = [dead_letter(self._topics.signals_dead, record, error.code, error.reasons)]
         signal_id, symbol = identify(record.value)
@@ -301,6 +305,7 @@ class SignalAgent:
             )
         await self._write(turn, row)
         if row.state is SignalState.DONE:
+            self._hooks.on_signal_end(row.result)
             await self._publish(turn, self._events.end(row))
         return row
 
@@ -361,6 +366,7 @@ class SignalAgent:
             row, state=SignalState.DONE, result=result, code=code, reason=reason, done_ns=self._clock.now_ns()
         )
         await self._write(turn, row)
+        self._hooks.on_signal_end(row.result)
         await self._publish(turn, self._events.end(row))
         return row
 

@@ -1,0 +1,217 @@
+"""`ordermanager demo`: the whole set in a scratch directory, N signals through it, and an account of what happened.
+
+1. start everything on free ports, with a market that moves quickly
+2. send the signals of the seed
+3. let the market stand still and wait until everything is settled: every signal has an end, nothing is in doubt,
+   no fill is missing, and the books agree with the venue's
+4. print what happened; the last line is one JSON object
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from app.agreement import Agreement, compare
+from app.local_set import LocalSet, percentiles, with_free_ports
+from app.sample_producer import SampleProducer
+from app.settings import Settings
+from domain.money import plain
+from domain.orders import Order
+from domain.positions import Position
+
+SETTLE_LIMIT_S = 120.0
+_FAST = {
+    # The paper exchange has no rate limit of its own unless asked for one: the demonstration is not to be slowed
+    # down by the limits of a live account.
+    "venue_orders_per_s": 1_000.0,
+    "venue_queries_per_s": 1_000.0,
+    "venue_address_per_s": 5_000.0,
+    "paper_market_interval_s": 0.1,
+    "history_lag_s": 1.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    orders: list[Order]
+    positions: list[Position]
+    signals: list[dict[str, Any]]
+    account: dict[str, Any]
+
+    def agreement(self) -> Agreement:
+        return compare(self.orders, self.positions, self.account)
+
+
+async def run_demo(
+    settings: Settings, *, signals: int, seed: int, rate_per_s: float, keep: bool, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Run the demonstration; returns what is printed. `keep` leaves the scratch directory for a look at its logs."""
+    directory = Path(tempfile.mkdtemp(prefix="ordermanager-demo-"))
+    scratch = with_free_ports(settings.model_copy(update={**_FAST, "paper_seed": seed}), directory)
+    local = LocalSet(scratch)
+    started_s = time.monotonic()
+    try:
+        await local.start(say)
+        say(f"ready after {time.monotonic() - started_s:.1f} s: {local.worker_urls[0]}, {directory}")
+        sent = await _send(scratch, seed, signals, rate_per_s, say)
+        await local.paper_post("/paper/market", {"frozen": True})
+        books = await _settle(local, sent, say)
+        events = await _events(scratch.bootstrap, local.topics.order_events)
+        return _account(local, sent, seed, books, events, time.monotonic() - started_s)
+    finally:
+        with contextlib.suppress(asyncio.CancelledError):
+            await local.stop()
+        if keep:
+            say(f"kept: {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+async def _send(settings: Settings, seed: int, count: int, rate_per_s: float, say: Callable[[str], None]) -> list[str]:
+    """Send the signals at the rate; returns their ids."""
+    producer = SampleProducer(settings, seed, prefix="demo")
+    await producer.start()
+    sent = []
+    try:
+        begin_s = time.monotonic()
+        for number in range(count):
+            sent.append((await producer.send_one())["signal_id"])
+            await asyncio.sleep(max(0.0, begin_s + (number + 1) / rate_per_s - time.monotonic()))
+            if (number + 1) % max(1, count // 10) == 0:
+                say(f"sent {number + 1} of {count} signals")
+    finally:
+        await producer.stop()
+    return sent
+
+
+async def _settle(local: LocalSet, sent: list[str], say: Callable[[str], None]) -> _Books:
+    """Wait until nothing is under way and the books agree, or until the time is up: then the account tells."""
+    end_s = time.monotonic() + SETTLE_LIMIT_S
+    wanted = set(sent)
+    while True:
+        books = await _read(local)
+        ended = {row["signal_id"] for row in books.signals if row["state"] == "done"}
+        unsettled = sum(order.in_doubt or order.missing_fills for order in books.orders)
+        missing = len(wanted - ended)
+        agreement = books.agreement()
+        if not missing and not unsettled and agreement.agree:
+            return books
+        if time.monotonic() > end_s:
+            say(f"not settled: {missing} signals without an end, {unsettled} orders unsettled")
+            return books
+        await asyncio.sleep(0.25)
+
+
+async def _read(local: LocalSet) -> _Books:
+    orders, positions, signals, books = await asyncio.gather(
+        local.pages("/orders", limit=500),
+        local.pages("/positions", limit=500),
+        local.pages("/signals", limit=500),
+        local.paper_get("/paper/books"),
+    )
+    return _Books(
+        [msgspec.convert(row, Order, strict=False) for row in orders],
+        [msgspec.convert(row, Position, strict=False) for row in positions],
+        signals,
+        books["accounts"][0],
+    )
+
+
+async def _events(bootstrap: str, topic: str) -> dict[str, dict[str, Any]]:
+    """Every event of the topic by its id: what is there twice counts once, as for any reader."""
+    consumer: Any = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer._client.force_metadata_update()
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        events: dict[str, dict[str, Any]] = {}
+        while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    event = orjson.loads(record.value)
+                    events.setdefault(event["event_id"], event)
+        return events
+    finally:
+        await consumer.stop()
+
+
+def _account(
+    local: LocalSet, sent: list[str], seed: int, books: _Books, events: dict[str, dict[str, Any]], seconds: float
+) -> dict[str, Any]:
+    agreement = books.agreement()
+    differences = agreement.differences + _gaps(events)
+    return {
+        "signals": len(sent),
+        "seed": seed,
+        "signals_by_result": dict(sorted(Counter(row["result"] for row in books.signals).items())),
+        "orders": len(books.orders),
+        "orders_by_status": dict(sorted(Counter(order.status for order in books.orders).items())),
+        "fills": agreement.fills,
+        "events": len(events),
+        "events_by_type": dict(sorted(Counter(event["type"] for event in events.values()).items())),
+        "positions": {
+            "manager": {
+                position.instrument.symbol: {
+                    "size": plain(position.state.size),
+                    "average_entry": plain(position.state.average_entry),
+                    "realised": plain(position.state.realised),
+                    "fees": {currency: plain(fee) for currency, fee in position.state.fees.items()},
+                }
+                for position in sorted(books.positions, key=lambda position: position.instrument)
+            },
+            "venue": {
+                row["symbol"]: {
+                    "size": row["size"],
+                    "average_entry": row["avg_price"],
+                    "realised": row["realised_pnl"],
+                    "fees": row["fees"],
+                }
+                for row in sorted(books.account["positions"], key=lambda row: row["symbol"])
+            },
+        },
+        "compared": {"orders": agreement.orders, "fills": agreement.fills, "positions": agreement.positions},
+        "agree": not differences,
+        "differences": differences,
+        "latency": _latencies(books.orders),
+        "worker_restarts": sum(worker.child.restarts for worker in local.workers),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _gaps(events: dict[str, dict[str, Any]]) -> list[str]:
+    """Every order's events count from 1 without a gap (requirement J02)."""
+    sequences: dict[str, list[int]] = {}
+    for event in events.values():
+        if "order_id" in event:
+            sequences.setdefault(event["order_id"], []).append(event["sequence"])
+    return [
+        f"order {order_id}: events {sorted(numbers)}"
+        for order_id, numbers in sequences.items()
+        if sorted(numbers) != list(range(1, len(numbers) + 1))
+    ]
+
+
+def _latencies(orders: list[Order]) -> dict[str, dict[str, float]]:
+    times = [order.times for order in orders if order.times.sent_ns]
+    return {
+        "signal_to_sent": percentiles([time.sent_ns - time.signal_ns for time in times if time.signal_ns]),
+        "sent_to_acknowledged": percentiles(
+            [time.acknowledged_ns - time.sent_ns for time in times if time.acknowledged_ns]
+        ),
+    }

@@ -1,0 +1,180 @@
+"""What the web views are given of a worker, and the worker's metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from app.metrics import Metrics
+from app.settings import Settings, api_key
+from app.web import ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings, key_hash
+from app.worker import Worker
+from domain.commands import Command, encode_command
+from domain.events import Transition
+from domain.instruments import Instrument
+from domain.orders import Order, OrderState
+from exchanges.venue import CallHooks
+from streams import boards
+from streams.hooks import Hooks
+
+HEARD_WITHIN_S = 5.0
+
+
+def worker_metrics(settings: Settings) -> Metrics:
+    """The metrics of this process."""
+    return Metrics(version("ordermanager"), settings.worker_id)
+
+
+def stream_hooks(metrics: Metrics) -> Hooks:
+    """What the agents tell the metrics."""
+
+    def on_transition(order: Order, transition: Transition) -> None:
+        metrics.order_outcome(order.instrument.venue, order.side, transition.kind)
+        times = order.times
+        if transition.kind == "acknowledged" and times.signal_ns and times.acknowledged_ns:
+            metrics.acknowledged_after(times.acknowledged_ns - times.signal_ns)
+
+    return Hooks(
+        on_signal_end=metrics.signal_ended,
+        on_transition=on_transition,
+        on_fill=lambda fill: metrics.fill_counted(fill.instrument.venue, fill.side),
+        on_dead_letter=metrics.dead_letter,
+        on_alert=metrics.alert_raised,
+    )
+
+
+def call_hooks(metrics: Metrics) -> CallHooks:
+    """What the venue's adapter tells the metrics."""
+    return CallHooks(
+        on_call=lambda endpoint, seconds, outcome: metrics.venue_called(endpoint, outcome, seconds),
+        on_rate_limit=metrics.waited_for_rate_limit,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The questions of the views, answered from the worker's memory."""
+
+    worker: Worker
+
+    def api_keys(self) -> Sequence[ApiKey]:
+        settings = self.worker.settings
+        keys = [ApiKey("operator", key_hash(api_key(settings)), Scope.TRADE)]
+        if read_key := settings.api_read_key.get_secret_value():
+            keys.append(ApiKey("reader", key_hash(read_key), Scope.READ))
+        return keys
+
+    def checks(self) -> Sequence[Check]:
+        """Conditions of readiness: each holds, or says why not (requirement Q05)."""
+        worker = self.worker
+        ready, reasons = worker.engine.ready()
+        shut = worker.gates.shut()
+        gateways = [beat for beat in worker.market.heartbeats(HEARD_WITHIN_S) if beat.role == "gateway"]
+        gateway = "" if any(beat.ready for beat in gateways) else _why_no_gateway(gateways)
+        silent_s = worker.broadcasts.silent_s(worker.topics.heartbeats)
+        return [
+            Check("engine", "" if ready else "; ".join(reasons)),
+            Check("symbols", f"{len(shut)} wait for the venue's answer: {shut[:5]}" if shut else ""),
+            Check("gateway", gateway),
+            Check("broker", f"no heartbeat was heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""),
+        ]
+
+    def peers(self) -> Mapping[str, frozenset[int]]:
+        """Other workers, by their heartbeats."""
+        own = self.worker.settings.web_url
+        beats = self.worker.market.heartbeats(HEARD_WITHIN_S)
+        return {beat.url: frozenset(beat.partitions) for beat in beats if beat.role == "worker" and beat.url != own}
+
+    async def publish_command(self, command: Command) -> None:
+        log, topics = self.worker.engine.log, self.worker.topics
+        await log.publish(topics.order_commands, command.symbol.encode(), encode_command(command))
+
+    def controls(self) -> Sequence[Control]:
+        return [
+            Control(scope=each.scope, state=each.state, reason=each.reason, set_by=each.set_by, at_ns=each.at_ns)
+            for each in self.worker.market.controls()
+        ]
+
+    async def set_control(self, control: Control) -> None:
+        """Durable, and in force here, when this returns; every other worker reads it as soon."""
+        worker = self.worker
+        topic = worker.topics.controls
+        value = boards.Control(
+            scope=control.scope,
+            state=control.state,
+            reason=control.reason,
+            set_by=control.set_by,
+            at_ns=control.at_ns,
+        )
+        at = await worker.engine.log.publish(topic, control.scope.encode(), boards.encode(value), partition=0)
+        await worker.broadcasts.read_back(topic, at.offset)
+
+    def mark(self, instrument: Instrument) -> Mark | None:
+        quote = self.worker.market.mark(instrument)
+        return None if quote is None else Mark(quote.mark, quote.at_ns)
+
+    def open_orders(self) -> int:
+        orders = self.worker.orders
+        return sum(
+            len(orders.open_orders(partition, symbol))
+            for partition in orders.rows.partitions()
+            for symbol in orders.open_symbols(partition)
+        )
+
+    def uncertain_orders(self) -> int:
+        orders = self.worker.orders
+        return sum(
+            order.state is OrderState.UNCERTAIN
+            for partition in orders.rows.partitions()
+            for symbol in orders.open_symbols(partition)
+            for order in orders.open_orders(partition, symbol)
+        )
+
+    def lanes(self) -> Mapping[str, tuple[int, float]]:
+        """(records waiting, seconds the oldest has waited) by topic."""
+        found = {}
+        for topic, lanes in self.worker.engine.all_lanes.items():
+            depths = list(lanes.depths())
+            waiting = sum(depth for _, depth, _ in depths)
+            found[topic] = (waiting, max((waited_s for _, _, waited_s in depths), default=0.0))
+        return found
+
+
+def _why_no_gateway(gateways: list[boards.Heartbeat]) -> str:
+    if not gateways:
+        return f"none was heard of for {HEARD_WITHIN_S:g} s"
+    return "; ".join(reason for beat in gateways for reason in beat.reasons) or "not ready"
+
+
+def web_context(worker: Worker, metrics: Metrics) -> WebContext:
+    """Everything the views use."""
+    settings = worker.settings
+    answers = _Answers(worker)
+    metrics.watch_orders(answers.open_orders, answers.uncertain_orders)
+    metrics.watch_lag(worker.engine.lag)
+    metrics.watch_lanes(answers.lanes)
+    # Workers of one installation share the key, so what they show each other can follow from it.
+    internal_key = hmac.new(api_key(settings).encode(), b"between workers", hashlib.sha256).hexdigest()
+    return WebContext(
+        settings=WebSettings(
+            partitions=settings.partitions,
+            own_url=settings.web_url,
+            internal_key=internal_key,
+            venues=frozenset({settings.venue.value}),
+        ),
+        orders=worker.orders.rows,
+        signals=worker.signals.rows,
+        positions=worker.positions.rows,
+        partition_of=lambda symbol: worker.engine.log.partition_of(symbol.encode()),
+        api_keys=answers.api_keys,
+        metrics=metrics,
+        checks=answers.checks,
+        peers=answers.peers,
+        publish_command=answers.publish_command,
+        controls=answers.controls,
+        set_control=answers.set_control,
+        mark=answers.mark,
+    )
