@@ -43,6 +43,10 @@ class Overlay:
         self._newest[write.key] = write
         self._queue.append(write)
 
+    def in_order(self) -> Iterator[StagedWrite]:
+        """All unsettled writes, oldest first."""
+        return iter(self._queue)
+
     def oldest(self) -> StagedWrite | None:
         """The write that the disk gets next."""
         return self._queue[0] if self._queue else None

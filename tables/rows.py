@@ -36,5 +36,5 @@ class Rows(Protocol):
     def scan_index(
         self, partition: int, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """(index key, row key) of the index entries whose index key starts with `prefix`, ordered by index key, then
-        row key (or backwards), beyond the entry `after` (an `index_cursor`)."""
+        """(index key, row key) of the index entries whose index key starts with `prefix`, ordered by their
+        `index_cursor` (or backwards), beyond the cursor `after`."""
