@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from exchanges.paper import questions
 from exchanges.paper.admission import (
@@ -20,6 +20,7 @@ from exchanges.paper.exact import plain
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.rates import RateGroup
 from exchanges.paper.refusals import (
+    Refusal,
     bad_parameter,
     leverage_out_of_range,
     leverage_unchanged,
@@ -27,13 +28,24 @@ from exchanges.paper.refusals import (
     mode_change_with_position,
     mode_unchanged,
 )
-from exchanges.paper.rows import SETTLE_COIN
+from exchanges.paper.rows import NS_PER_MS, SETTLE_COIN
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
 from exchanges.paper.vocabulary import ONE_WAY
 
 Fields = Mapping[str, object]
+BATCH_LIMIT = 20  # orders in one batch of linear contracts
 ONE_WAY_MODE, HEDGE_MODE = 0, 3
+
+
+class BatchAnswer(NamedTuple):
+    """A result together with what goes into `retExtInfo`: a verdict for each item."""
+
+    result: Row
+    ext_info: Row
+
+
+Serve = Callable[[PaperVenue, int, Fields], Row | BatchAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +53,42 @@ class Endpoint:
     """`serve(venue, uid, fields)` gives the result; public endpoints get uid 0."""
 
     name: str
-    serve: Callable[[PaperVenue, int, Fields], Row]
+    serve: Serve
     group: RateGroup = RateGroup.QUERY
     is_public: bool = False
+
+
+def in_batch(single: Callable[[PaperVenue, int, Fields], Row]) -> Serve:
+    """The batch form of a call: each item stands or falls alone, and the envelope's retCode says nothing about it."""
+
+    def serve(venue: PaperVenue, uid: int, fields: Fields) -> BatchAnswer:
+        category = category_of(fields)
+        items = fields.get("request")
+        if not isinstance(items, list) or not 1 <= len(items) <= BATCH_LIMIT:
+            raise bad_parameter(f"params error: request must be a list of 1 to {BATCH_LIMIT} orders")
+        rows: list[Row] = []
+        verdicts: list[Row] = []
+        for item in items:
+            shown: Row = {
+                "category": category,
+                "symbol": "",
+                "orderId": "",
+                "orderLinkId": "",
+                "createAt": "",
+            }
+            try:
+                if not isinstance(item, dict):
+                    raise bad_parameter("params error: an order must be an object")
+                shown |= {name: text(item, name) for name in ("symbol", "orderLinkId")}
+                shown |= single(venue, uid, item | {"category": category})
+                shown["createAt"] = str(venue.clock() // NS_PER_MS)
+                verdicts.append({"code": 0, "msg": "OK"})
+            except Refusal as refusal:
+                verdicts.append({"code": refusal.code, "msg": refusal.message})
+            rows.append(shown)
+        return BatchAnswer({"list": rows}, {"list": verdicts})
+
+    return serve
 
 
 def create(venue: PaperVenue, uid: int, fields: Fields) -> Row:
@@ -126,17 +171,15 @@ def _identity(fields: Fields) -> tuple[str, str]:
     return order_id, link
 
 
-def _public(name: str, serve: Callable[[PaperVenue, int, Fields], Row]) -> tuple[tuple[str, str], Endpoint]:
+def _public(name: str, serve: Serve) -> tuple[tuple[str, str], Endpoint]:
     return ("GET", name), Endpoint(name, serve, is_public=True)
 
 
-def _question(name: str, serve: Callable[[PaperVenue, int, Fields], Row]) -> tuple[tuple[str, str], Endpoint]:
+def _question(name: str, serve: Serve) -> tuple[tuple[str, str], Endpoint]:
     return ("GET", name), Endpoint(name, serve)
 
 
-def _action(
-    name: str, serve: Callable[[PaperVenue, int, Fields], Row], group: RateGroup
-) -> tuple[tuple[str, str], Endpoint]:
+def _action(name: str, serve: Serve, group: RateGroup) -> tuple[tuple[str, str], Endpoint]:
     return ("POST", name), Endpoint(name, serve, group)
 
 
@@ -151,6 +194,9 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
         _action("order/create", create, RateGroup.CREATE),
         _action("order/amend", amend, RateGroup.AMEND),
         _action("order/cancel", cancel, RateGroup.CANCEL),
+        _action("order/create-batch", in_batch(create), RateGroup.CREATE_BATCH),
+        _action("order/amend-batch", in_batch(amend), RateGroup.AMEND_BATCH),
+        _action("order/cancel-batch", in_batch(cancel), RateGroup.CANCEL_BATCH),
         _action("order/cancel-all", cancel_all, RateGroup.CANCEL_ALL),
         _question("order/realtime", questions.realtime),
         _question("order/history", questions.history),

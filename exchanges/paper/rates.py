@@ -18,6 +18,9 @@ class RateGroup(StrEnum):
     AMEND = "amend"
     CANCEL = "cancel"
     CANCEL_ALL = "cancel-all"
+    CREATE_BATCH = "create-batch"
+    AMEND_BATCH = "amend-batch"
+    CANCEL_BATCH = "cancel-batch"
     QUERY = "query"
     SETTING = "setting"
 
@@ -25,6 +28,7 @@ class RateGroup(StrEnum):
 # What the venue documents, shown in the headers where no limit is enforced.
 _DOCUMENTED: Final = {
     RateGroup.CREATE: 10, RateGroup.AMEND: 10, RateGroup.CANCEL: 10, RateGroup.CANCEL_ALL: 10,
+    RateGroup.CREATE_BATCH: 10, RateGroup.AMEND_BATCH: 10, RateGroup.CANCEL_BATCH: 10,
     RateGroup.QUERY: 50, RateGroup.SETTING: 10,
 }  # fmt: skip
 
@@ -58,6 +62,9 @@ class RateCounters:
             RateGroup.AMEND: orders,
             RateGroup.CANCEL: orders,
             RateGroup.CANCEL_ALL: orders,
+            RateGroup.CREATE_BATCH: orders,
+            RateGroup.AMEND_BATCH: orders,
+            RateGroup.CANCEL_BATCH: orders,
             RateGroup.QUERY: queries,
             RateGroup.SETTING: settings,
         }

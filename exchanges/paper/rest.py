@@ -24,12 +24,13 @@ import orjson
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.endpoints import ENDPOINTS, Endpoint
+from exchanges.paper.endpoints import ENDPOINTS, BatchAnswer, Endpoint
 from exchanges.paper.faults import FaultKind, FaultRule, Faults
 from exchanges.paper.rates import RateCounters, RateVerdict
 from exchanges.paper.refusals import Refusal, bad_parameter, too_many_visits
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.signing import KeyRing
+from exchanges.paper.turn import Row
 
 PREFIX: Final = "/v5/"
 HANG_POLL_S: Final = 0.02  # how often a reply that never comes looks whether the client has given up
@@ -109,10 +110,10 @@ class RestInterface:
                 if rule.kind in _BEFORE:
                     return await self._strike_before(request, rule, verdict)
             self._books.check()
-            result = endpoint.serve(self._books.venue, call.uid, call.fields)
+            answer = endpoint.serve(self._books.venue, call.uid, call.fields)
             await self._books.committed()
             counters["accepted"] += 1
-            return await self._answer(request, self._envelope(0, "OK", result), verdict, rules)
+            return await self._answer(request, self._envelope(0, "OK", answer), verdict, rules)
         except Refusal as refusal:
             counters["refused"] += 1
             told = refusal.verdict if isinstance(refusal, RateLimited) else verdict
@@ -224,9 +225,16 @@ class RestInterface:
 
     # -- replies -------------------------------------------------------------------------------------------------
 
-    def _envelope(self, code: int, message: str, result: object) -> bytes:
+    def _envelope(self, code: int, message: str, answer: Row | BatchAnswer) -> bytes:
+        result, ext_info = answer if isinstance(answer, BatchAnswer) else (answer, {})
         return orjson.dumps(
-            {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": self._now_ms()}
+            {
+                "retCode": code,
+                "retMsg": message,
+                "result": result,
+                "retExtInfo": ext_info,
+                "time": self._now_ms(),
+            }
         )
 
     def _reply(self, body: bytes, verdict: RateVerdict) -> web.Response:

@@ -1,4 +1,4 @@
-"""The paper exchange as a server: REST, private and public WebSocket and the control interface on one port."""
+"""The paper exchange as a server: REST, the WebSockets and the control interface on one port."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from exchanges.paper.rates import RateCounters
 from exchanges.paper.refusals import Refusal
 from exchanges.paper.rest import ConnectionDropped, RestInterface
 from exchanges.paper.signing import KeyRing
+from exchanges.paper.trade_stream import TradeStream
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +80,18 @@ class PaperExchange:
         keys = KeyRing(options.keys)
         self._private = PrivateStream(keys, self.faults, self.now_ns, options.ack_delay_s)
         self._public = PublicStream(books, self.now_ns, options.ack_delay_s)
+        rates = RateCounters(options.rate_limits)
         self._rest = RestInterface(
             books,
             keys,
             self.faults,
-            RateCounters(options.rate_limits),
+            rates,
             self.now_ns,
             self._stopping,
             options.latency_s,
+        )
+        self._trade = TradeStream(
+            books, keys, self.faults, rates, self._rest.counters, self.now_ns, options.ack_delay_s
         )
         self._control = ControlInterface(
             books, self.faults, self._rest, self._private, self._set_frozen, lambda: self._frozen
@@ -120,6 +125,8 @@ class PaperExchange:
         try:
             if path == "/v5/private":
                 return await self._private.handle(request)
+            if path == "/v5/trade":
+                return await self._trade.handle(request)
             if path == "/v5/public/linear":
                 return await self._public.handle(request)
             if path.startswith("/v5/"):
@@ -138,7 +145,7 @@ class PaperExchange:
         if self._runner is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_S):
-                    await asyncio.gather(self._private.close(), self._public.close())
+                    await asyncio.gather(self._private.close(), self._public.close(), self._trade.close())
             await self._runner.cleanup()
             self._runner = None
         if self._books is not None:
