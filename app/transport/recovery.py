@@ -207,15 +207,13 @@ class Recovery(FaustRecovery):
 
         await read_topics(self.wiring.bootstrap, starts, ends, follow)
         if misfits:
-            cluster_id = await self._cluster()
-            for tp in misfits:
+            anew, cluster_id = sorted(misfits), await self._cluster()
+            for tp in anew:
                 self.log.warning("%s: the local store is not of this changelog: built anew", tp)
                 tables[tp.topic].reset(tp.partition, cluster_id)
+            misfits.clear()
             await read_topics(
-                self.wiring.bootstrap,
-                {tp: bounds[tp][0] for tp in misfits},
-                {tp: ends[tp] for tp in misfits},
-                follow,
+                self.wiring.bootstrap, {tp: bounds[tp][0] for tp in anew}, {tp: ends[tp] for tp in anew}, follow
             )
         self.recovered_s = time.monotonic() - began_s
         self.log.info("tables recovered: %s records in %.2f s", self.recovered_records, self.recovered_s)

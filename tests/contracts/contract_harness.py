@@ -223,6 +223,21 @@ class Scene:
         await producer.send_and_wait(self.changelog, value, key=key, partition=partition)
         await producer.stop()
 
+    async def _gone(self, admin: AIOKafkaAdminClient, topic: str) -> None:
+        deadline_s = time.monotonic() + 10
+        while topic in await admin.list_topics():
+            assert time.monotonic() < deadline_s, f"{topic} is still there"
+            await asyncio.sleep(0.1)
+
+    async def make_anew(self, topic: str) -> None:
+        """Delete a topic, and with it what groups have committed of it, and create it again."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        await admin.delete_topics([topic])
+        await self._gone(admin, topic)
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+        await admin.close()
+
     async def read(self, topic: str) -> list[Any]:
         """All records of a topic."""
         consumer = AIOKafkaConsumer(
