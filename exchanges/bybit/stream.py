@@ -28,6 +28,8 @@ from exchanges.clock import Clock, SystemClock
 from exchanges.venue import Balance, StreamEvent
 
 log = logging.getLogger(__name__)
+wire_log = logging.getLogger(f"{__name__}.wire")
+wire_log.setLevel(logging.INFO)  # below that the library writes every frame, the one with the signature included
 
 TOPICS = ("order", "execution", "position", "wallet")
 _AUTH_VALID_MS = 10_000
@@ -113,6 +115,7 @@ class BybitPrivateStream:
             close_timeout=_CLOSE_S,
             max_size=_MAX_MESSAGE_BYTES,
             compression=None,
+            logger=wire_log,
             proxy=None,  # REST doesn't take one from the environment either
         )
 

@@ -16,6 +16,7 @@ from exchanges.bybit.stream import BybitPrivateStream
 from exchanges.bybit.trading import BybitTrading
 from exchanges.http import Timeouts
 from exchanges.paper import PaperExchange, PaperOptions
+from exchanges.paper import options as paper
 from exchanges.rate_limit import Rate
 
 D = Decimal
@@ -84,13 +85,14 @@ class PaperVenue:
 
 @pytest.fixture
 async def venue() -> AsyncIterator[PaperVenue]:
-    options = PaperOptions(port=0, market_interval_s=0, ack_delay_s=0.001)
+    limits = paper.RateLimits(orders_per_s=10_000, queries_per_s=10_000)
+    options = PaperOptions(port=0, market_interval_s=0, ack_delay_s=0.001, rate_limits=limits)
     async with PaperExchange(options) as exchange, aiohttp.ClientSession() as http:
-        paper = PaperVenue(exchange, http)
-        await paper.move(bid=paper.bid, ask=paper.ask)
-        yield paper
-        await paper.stream.close()
-        await paper.trading.close()
+        own = PaperVenue(exchange, http)
+        await own.move(bid=own.bid, ask=own.ask)
+        yield own
+        await own.stream.close()
+        await own.trading.close()
 
 
 class TestBybitTrading(TradingContract):
