@@ -13,6 +13,10 @@ then, without waiting inside:
 
 Every row knows the offset of the last record it contains. A record that comes again changes no row that has it, and
 publishes the events it published before, with the same ids.
+
+A parked update stays parked when its record comes again. When it is known whose it is, a copy is appended to the log,
+and applied in its place there; the parked row goes with the copy's rows. A fill that has come before its position's
+last record, yet is not in it, takes the same way: positions are folded in the order of the log.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ from streams.dead_letters import dead_letter
 from streams.hooks import Hooks
 from streams.outbox import Outbox, Outgoing
 from streams.placement import check_place
-from streams.ports import Inbox, Log
+from streams.ports import Headers, Inbox, Log
 from streams.record import Record
 from streams.topics import Topics
 from tables.orders import FillRow, OrderTable
@@ -53,6 +57,8 @@ from tables.receipt import Receipt
 _EVENT_SCHEMA = "order-event/1"
 _POSITION_SCHEMA = "position-event/1"
 _ALERT_SCHEMA = "alert/1"
+_PARKED_AT = "ordermanager-parked-at"
+"""Header of a parked update's copy: the offset under which it was parked."""
 
 
 class OrderAgent:
@@ -79,6 +85,8 @@ class OrderAgent:
         self._instance = instance
         self._hooks = hooks or Hooks()
         self._outbox = Outbox(log)
+        self._released: set[tuple[int, bytes]] = set()
+        """(partition, row) of the parked updates whose copies are on their way."""
 
     def handle(self, records: list[Record]) -> None:
         """Apply records of one partition, in their order. Never waits."""
@@ -88,6 +96,7 @@ class OrderAgent:
     def forget(self, partition: int) -> None:
         """The partition is no longer ours."""
         self._outbox.forget(partition)
+        self._released = {(owned, key) for owned, key in self._released if owned != partition}
         self._applied.forget(partition)
 
     def _handle_one(self, record: Record) -> None:
@@ -98,6 +107,7 @@ class OrderAgent:
             symbol = update.instrument.symbol
             check_place(self._log, record, symbol)
             outgoing = self._apply(record, update, rows)
+            self._unpark_original(record, symbol, rows)
         except InvalidInput as error:
             self._hooks.on_dead_letter(error.code)
             outgoing = [dead_letter(self._topics.order_updates_dead, record, error.code, error.reasons)]
@@ -107,6 +117,10 @@ class OrderAgent:
     def _apply(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing]:
         if isinstance(update, FillReport) and update.fill_kind is FillKind.FUNDING:
             return self._apply_position(record, update, "", rows)
+        if not update.client_order_id and self._orders.is_parked(
+            record.partition, update.instrument.symbol, record.offset
+        ):
+            return []  # as the first time; its copy comes
         order = self._find(record.partition, update)
         if order is None:
             if (homeless := self._homeless(record, update, rows)) is not None:
@@ -132,16 +146,22 @@ class OrderAgent:
             raise InvalidInput("UNKNOWN_ORDER", [f"no order {update.client_order_id or update.venue_order_id}"])
         symbol = update.instrument.symbol
         if is_ours(self._instance, update.client_order_id):
-            self._orders.park(record.partition, symbol, record.offset, record.value or b"", rows)
+            self._park(record, update, rows)
             sentence = (
                 f"the venue tells of order {update.client_order_id} in {update.instrument}: the id is of our making, "
                 f"but there is no such order here; it was not adopted"
             )
             return [self._alert(record, "OWN_ORDER_UNKNOWN", sentence, symbol)]
         if not update.client_order_id and self._may_be_in_flight(record.partition, symbol):
-            self._orders.park(record.partition, symbol, record.offset, record.value or b"", rows)
+            self._park(record, update, rows)
             return []
         return None
+
+    def _park(self, record: Record, update: OrderReport | FillReport, rows: Receipt) -> None:
+        """Keep the update. If its record was applied before, and only its ledger row has outlived that, this goes."""
+        self._orders.park(record.partition, update.instrument.symbol, record.offset, record.value or b"", rows)
+        if isinstance(update, FillReport):
+            self._positions.discard_uncounted(record.partition, update, rows)
 
     def _may_be_in_flight(self, partition: int, symbol: str) -> bool:
         """Whether an order of ours may be at the venue under an id we have not been told yet."""
@@ -150,18 +170,32 @@ class OrderAgent:
             for order in self._orders.open_orders(partition, symbol)
         )
 
-    def _release_parked(self, record: Record, symbol: str, rows: Receipt) -> list[Outgoing]:
-        """Parked updates come again through the log, now that it is known whose they are."""
+    def _release_parked(self, record: Record, symbol: str) -> list[Outgoing]:
+        """Parked updates come again through the log, now that it is known whose they are. Their rows stay until the
+        copies are applied: a crash in between releases them again."""
         parked = self._orders.parked(record.partition, symbol)
         if not parked or self._may_be_in_flight(record.partition, symbol):
             return []
         again = []
-        for key, value in parked:
+        for offset, key, value in parked:
             if is_ours(self._instance, _client_order_id(value)):
                 continue  # stays for the operator: nothing we learn makes it ours
-            self._orders.unpark(record.partition, key, rows)
-            again.append(Outgoing(self._topics.order_updates, record.partition, symbol.encode(), value))
+            if (record.partition, key) in self._released:
+                continue
+            self._released.add((record.partition, key))
+            again.append(self._copy(record, symbol, value, ((_PARKED_AT, b"%d" % offset),)))
         return again
+
+    def _unpark_original(self, record: Record, symbol: str, rows: Receipt) -> None:
+        """If the record is a parked update's copy, the parked row has done its duty."""
+        parked_at = dict(record.headers).get(_PARKED_AT, b"")
+        if parked_at.isdigit() and (key := self._orders.is_parked(record.partition, symbol, int(parked_at))):
+            self._orders.unpark(record.partition, key, rows)
+            self._released.discard((record.partition, key))
+
+    def _copy(self, record: Record, symbol: str, value: bytes, headers: Headers = ()) -> Outgoing:
+        """An update that is appended to the log once more."""
+        return Outgoing(self._topics.order_updates, record.partition, symbol.encode(), value, headers)
 
     # -- 3. the order --------------------------------------------------------------------------------------------
 
@@ -170,9 +204,13 @@ class OrderAgent:
         counted = self._orders.fill(partition, update) if isinstance(update, FillReport) else None
         if counted is not None and counted.offset != record.offset:
             return []  # the same execution, told again
+        symbol = order.instrument.symbol
+        if isinstance(update, FillReport) and counted is None and self._too_late(record, order, update):
+            return [self._copy(record, symbol, record.value or b"")]
         outgoing: list[Outgoing] = []
         if order.applied_offset >= record.offset:
             outgoing += self._events_again(record, order)
+            outgoing += self._release_parked(record, symbol)
         else:
             applied = apply_update(order, update, source=source, offset=record.offset)
             if isinstance(update, FillReport):
@@ -182,10 +220,18 @@ class OrderAgent:
             for transition in applied.transitions:
                 outgoing += self._told(record, applied.order, transition)
             if order.venue_order_id != applied.order.venue_order_id or applied.order.state.terminal:
-                outgoing += self._release_parked(record, order.instrument.symbol, rows)
+                outgoing += self._release_parked(record, symbol)
         if isinstance(update, FillReport):
             outgoing += self._apply_position(record, update, order.order_id, rows)
         return outgoing
+
+    def _too_late(self, record: Record, order: Order, fill: FillReport) -> bool:
+        """Whether a fill that nobody has counted stands, in the log, before what its order or position contains. It
+        was parked when it was first read, and the crash that brings it again has lost that."""
+        position = self._positions.get(record.partition, fill.instrument, fill.account, fill.position_side)
+        return order.applied_offset >= record.offset or (
+            position.applied_offset >= record.offset and self._positions.entry(record.partition, fill) is None
+        )
 
     def _events_again(self, record: Record, order: Order) -> list[Outgoing]:
         """The events this record led to the first time: its transitions are the newest of the order, or gone by."""

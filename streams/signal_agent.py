@@ -128,6 +128,7 @@ class SignalAgent:
         if row.state is SignalState.DONE:
             return
         maybe_sent = await self._write_intents(turn, work, row)  # 5
+        await self._until_clear(turn, work, planned=True)
         for intent in row.standing_plan.intents:  # 6, 7
             await self._submitter.submit(
                 turn,
@@ -258,14 +259,15 @@ class SignalAgent:
         )
         return await self._settle_plan(turn, row, plan)
 
-    async def _until_clear(self, turn: Turn, work: _Work) -> None:
-        """Wait while the venue has not been asked for the symbol's orders, or one is in doubt: no new exposure on
-        what we do not know. The signal's own age bounds the wait; planning then finds it expired."""
+    async def _until_clear(self, turn: Turn, work: _Work, *, planned: bool = False) -> None:
+        """Wait while the venue has not been asked for the symbol's orders (Y01) or, before planning, one is in doubt:
+        no new exposure on what we do not know. The signal's own age bounds the wait; then planning, or the last checks
+        before a call, find it expired."""
         partition, symbol = turn.record.partition, work.signal.symbol
 
         def clear() -> bool:
-            return self._gates.is_open(partition, symbol) and not any(
-                order.in_doubt for order in self._orders.open_orders(partition, symbol)
+            return self._gates.is_open(partition, symbol) and (
+                planned or not any(order.in_doubt for order in self._orders.open_orders(partition, symbol))
             )
 
         remaining_s = max(0.0, (self._expires_at_ns(work) - self._clock.now_ns()) / _NS) + 0.001

@@ -116,11 +116,17 @@ class OrderTable:
 
     def park(self, partition: int, symbol: str, offset: int, value: bytes, receipt: Receipt) -> None:
         """Keep an update until it is known whose it is."""
-        self.rows.put(partition, join(b"p", symbol) + b"/%020d" % offset, value, receipt)
+        self.rows.put(partition, _parked_key(symbol, offset), value, receipt)
 
-    def parked(self, partition: int, symbol: str) -> list[tuple[bytes, bytes]]:
-        """(row key, update) of the symbol's parked updates, oldest first."""
-        return list(self.rows.scan(partition, join(b"p", symbol) + b"/"))
+    def is_parked(self, partition: int, symbol: str, offset: int) -> bytes | None:
+        """The row key of the update that was parked at `offset`, if it still is."""
+        key = _parked_key(symbol, offset)
+        return None if self.rows.get(partition, key) is None else key
+
+    def parked(self, partition: int, symbol: str) -> list[tuple[int, bytes, bytes]]:
+        """(offset, row key, update) of the symbol's parked updates, oldest first."""
+        rows = self.rows.scan(partition, join(b"p", symbol) + b"/")
+        return [(int(key[key.rindex(b"/") + 1 :]), key, value) for key, value in rows]
 
     def unpark(self, partition: int, key: bytes, receipt: Receipt) -> None:
         """The update has found its way."""
@@ -170,6 +176,10 @@ def _order_key(order_id: str) -> bytes:
 
 def _history_prefix(order_id: str) -> bytes:
     return join(b"h", order_id) + b"/"
+
+
+def _parked_key(symbol: str, offset: int) -> bytes:
+    return join(b"p", symbol) + b"/%020d" % offset
 
 
 def _fill_key(fill: FillReport) -> bytes:

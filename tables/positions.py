@@ -89,6 +89,15 @@ class PositionTable:
         self.rows.put(partition, join(b"p", *where), _encoder.encode(position), receipt)
         return position
 
+    def discard_uncounted(self, partition: int, fill: FillReport, receipt: Receipt) -> None:
+        """Delete the fill's ledger row if the position does not contain it: what wrote it did not outlive a crash."""
+        entry = self.entry(partition, fill)
+        if entry is None:
+            return
+        position = self.get(partition, fill.instrument, fill.account, fill.position_side)
+        if entry.offset > position.applied_offset:
+            self.rows.put(partition, _ledger_key(fill), None, receipt)
+
     def _append(self, partition: int, entry: LedgerEntry, receipt: Receipt) -> PositionState:
         """Write `entry`, whose `after` is the state before its fill, with the state after it; returns that."""
         state = after_fill(entry.after, entry.fill)

@@ -1,0 +1,230 @@
+"""The `Trading` port of one process: requests travel, arrive (or not), and are answered (or not)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+from domain.errors import NotAccepted, RateLimited, Uncertain, VenueError
+from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.updates import Call, FillReport, OrderReport, Origin
+from exchanges.venue import Balance, NewOrder, OrderRef, VenuePosition, VenueTraits
+from simulation.books import Books, as_read
+from simulation.effects import Effects, Life
+from simulation.virtual_time import SimulatedClock
+from simulation.weather import Weather
+
+T = TypeVar("T")
+
+_NS = 1_000_000_000
+_TIMEOUT_S = 0.8
+
+
+class Road:
+    """The way to the venue, shared by all processes: what goes wrong on it, and when the venue is away."""
+
+    def __init__(self, chance: random.Random, weather: Weather) -> None:
+        self.chance = chance
+        self.weather = weather
+        self.away_until_s = 0.0
+        self.calm = False
+
+    def happens(self, odds: float) -> bool:
+        """Whether a fault with these odds happens now."""
+        return self.chance.random() < odds and not self.calm
+
+
+class SimulatedTrading:
+    """Makes one attempt per call, like every adapter, and says what is known of it by the class of the error."""
+
+    def __init__(self, books: Books, road: Road, clock: SimulatedClock, life: Life, effects: Effects) -> None:
+        self._books = books
+        self._road = road
+        self._clock = clock
+        self._life = life
+        self._effects = effects
+        self.before_create: Callable[[NewOrder], None] = lambda _order: None
+        self.before_cancel: Callable[[OrderRef], None] = lambda _ref: None
+        weather = road.weather
+        self.traits = VenueTraits(
+            name="paper",
+            unique_client_ids=weather.unique_client_ids,
+            receive_window_s=weather.receive_window_s,
+            history_lag_s=weather.history_lag_s,
+            unfilled_history_s=86_400.0,
+        )
+
+    async def admit(self, call: Call) -> None:
+        """A token of the rate limit."""
+        await asyncio.sleep(self._road.chance.choice((0.0, 0.0, 0.01, 0.3)))
+
+    async def create(self, order: NewOrder) -> str:
+        """Ask for an order."""
+        self.before_create(order)
+        return await self._travel(f"create {order.client_order_id}", lambda: self._books.create(order))
+
+    async def cancel(self, ref: OrderRef) -> None:
+        """Ask for an order's end."""
+        self.before_cancel(ref)
+        await self._travel(
+            f"cancel {ref.client_order_id or ref.venue_order_id}",
+            lambda: self._books.cancel(self._books.find(ref.client_order_id, ref.venue_order_id)),
+        )
+
+    # -- reading: eventually consistent --------------------------------------------------------------------------
+
+    async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
+        """The order as some replica of the venue knows it."""
+        return await self._travel(f"order {ref.client_order_id}", lambda: self._row(ref, origin), reading=True)
+
+    def _row(self, ref: OrderRef, origin: Origin) -> OrderReport | None:
+        order = self._books.find(ref.client_order_id, ref.venue_order_id)
+        seen_until_ns = self._seen_until_ns()
+        known = [report for report in order.shown if report.updated_ns <= seen_until_ns] if order else []
+        return as_read(known[-1], self._clock.now_ns(), origin) if known else None
+
+    async def executions(
+        self,
+        category: str,
+        *,
+        since_ns: int,
+        symbol: str | None = None,
+        ref: OrderRef | None = None,
+        origin: Origin = Origin.REST,
+    ) -> Sequence[FillReport]:
+        """The executions that some replica knows."""
+        return await self._travel(f"executions {symbol}", lambda: self._executions(ref, since_ns, origin), reading=True)
+
+    def _executions(self, ref: OrderRef | None, since_ns: int, origin: Origin) -> list[FillReport]:
+        order = self._books.find(ref.client_order_id, ref.venue_order_id) if ref else None
+        seen_until_ns = self._seen_until_ns()
+        return [
+            msgspec.structs.replace(fill, received_ns=self._clock.now_ns(), origin=origin)
+            for fill in (order.fills if order else [])
+            if since_ns <= fill.executed_ns <= seen_until_ns
+        ]
+
+    def _seen_until_ns(self) -> int:
+        """Up to which moment the replica that answers has followed."""
+        lag_s = self._road.weather.history_lag_s
+        behind_s = self._road.chance.uniform(0.0, lag_s) if self._road.happens(self._road.weather.stale_read) else 0.0
+        return self._books.clock.now_ns() - int(behind_s * _NS)
+
+    # -- the road ------------------------------------------------------------------------------------------------
+
+    async def _travel(self, what: str, arrive: Callable[[], T], *, reading: bool = False) -> T:
+        """One request: it may die here, on the way, there, or on the way back."""
+        self._effects.happens(self._life, f"call {what}")
+        try:
+            answer = await self._sent(arrive, reading=reading)
+        except VenueError as error:
+            self._effects.happens(self._life, f"raised {what}: {error}")
+            raise
+        self._effects.happens(self._life, f"answered {what}: {answer}"[:160])
+        return answer
+
+    async def _sent(self, arrive: Callable[[], T], *, reading: bool) -> T:
+        road, weather = self._road, self._road.weather
+        self._fail_before_sending(reading=reading)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T | VenueError] = loop.create_future()
+        timeout_s = _TIMEOUT_S
+        way_s = road.chance.uniform(0.001, 0.1)
+        if not reading and road.happens(weather.lost_request):
+            await asyncio.sleep(timeout_s)
+            raise Uncertain("TIMEOUT", "no reply in time")
+        if not reading and road.happens(weather.late_request):
+            way_s = road.chance.uniform(timeout_s, 2 * weather.receive_window_s)
+        silent = road.happens(weather.lost_reply)
+        stamped_ns = self._clock.now_ns()
+
+        def arrives() -> None:
+            late_ns = self._books.clock.now_ns() - stamped_ns
+            if late_ns > weather.receive_window_s * _NS:
+                self._effects.note("venue refuses a request that is too late")
+                return
+            result = _outcome(arrive)
+            if silent:
+                self._effects.note("the venue's reply is lost")
+                return
+            loop.call_later(road.chance.uniform(0.001, 0.1), _answer, answer, result)
+
+        loop.call_later(way_s, arrives)
+        await asyncio.wait((answer,), timeout=timeout_s)
+        if not answer.done():
+            answer.cancel()
+            raise Uncertain("TIMEOUT", "no reply in time")
+        if not reading and road.happens(weather.server_error):
+            raise Uncertain("SERVER_ERROR", "the venue failed after it had the request")
+        result = answer.result()
+        if isinstance(result, VenueError):
+            raise result
+        return result
+
+    def _fail_before_sending(self, *, reading: bool) -> None:
+        road, weather = self._road, self._road.weather
+        away = asyncio.get_running_loop().time() < road.away_until_s
+        if away or road.happens(weather.no_connection):
+            raise NotAccepted("NO_CONNECTION", "the connection never opened")
+        if road.happens(weather.rate_limited):
+            raise RateLimited("RATE_LIMITED", "too many requests", retry_after_s=road.chance.uniform(0.1, 2.0))
+        if reading and road.happens(weather.failed_read):
+            raise Uncertain("READ_FAILED", "the venue could not read")
+
+    # -- what the handlers under test don't ask ------------------------------------------------------------------
+
+    async def amend(self, ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def open_orders(
+        self, category: str, symbol: str | None = None, *, origin: Origin = Origin.REST
+    ) -> Sequence[OrderReport]:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def closed_orders(
+        self, category: str, *, since_ns: int, symbol: str | None = None, origin: Origin = Origin.REST
+    ) -> Sequence[OrderReport]:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def balances(self) -> Sequence[Balance]:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def instruments(self, category: str) -> Sequence[InstrumentRules]:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def quote(self, instrument: Instrument) -> Quote:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def quotes(self, category: str) -> dict[str, Quote]:
+        """Not used by the handlers."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """There is no connection."""
+
+
+def _outcome(arrive: Callable[[], T]) -> T | VenueError:
+    try:
+        return arrive()
+    except VenueError as error:
+        return error
+
+
+def _answer(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)

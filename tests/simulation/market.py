@@ -1,0 +1,59 @@
+"""The `Market` port: one grid for every symbol, prices that wander, an operator who halts trading."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.plans import TradingState
+from simulation.books import LOT
+from simulation.calls import Road
+from simulation.virtual_time import SimulatedClock
+
+
+class SimulatedMarket:
+    """Survives every process."""
+
+    def __init__(self, clock: SimulatedClock, chance: random.Random, road: Road) -> None:
+        self._clock = clock
+        self._chance = chance
+        self._road = road
+        self.halted: set[str] = set()
+
+    async def rules(self, instrument: Instrument) -> InstrumentRules | None:
+        """The same for all."""
+        return InstrumentRules(
+            instrument=instrument,
+            trading=True,
+            base_currency=instrument.symbol.removesuffix("USDT"),
+            quote_currency="USDT",
+            settle_currency="USDT",
+            tick=Decimal("0.1"),
+            lot=LOT,
+            min_quantity=LOT,
+            max_quantity=Decimal(1000),
+            max_market_quantity=Decimal(1000),
+            min_notional=Decimal(1),
+            min_price=Decimal("0.1"),
+            max_price=Decimal(100_000),
+            fetched_at_ns=self._clock.now_ns(),
+        )
+
+    async def quote(self, instrument: Instrument) -> Quote | None:
+        """Around 100."""
+        if self._road.happens(0.05):
+            return None
+        middle = Decimal(100) + Decimal(self._chance.randint(-20, 20)) / 10
+        half = Decimal("0.2")
+        return Quote(bid=middle - half, ask=middle + half, last=middle, mark=middle, at_ns=self._clock.now_ns())
+
+    def available(self, account: str, currency: str) -> tuple[Decimal, int] | None:
+        """A rich account, unknown now and then."""
+        return None if self._road.happens(0.01) else (Decimal(1_000_000), self._clock.now_ns())
+
+    def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
+        """Halted or armed."""
+        if instrument.symbol in self.halted:
+            return TradingState.HALTED, "an operator has halted it"
+        return TradingState.ARMED, ""

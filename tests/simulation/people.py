@@ -1,0 +1,170 @@
+"""Those who send: strategies their signals, operators their commands, traders their orders by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.commands import Action, Command, encode_command
+from domain.instruments import Instrument
+from domain.orders import OrderType, Side, TimeInForce
+from exchanges.venue import NewOrder
+from simulation.broker import Broker
+from simulation.worker import CATEGORY, VENUE, Surroundings
+
+_NS = 1_000_000_000
+_OTHER_KEYS = (b"WRONG", b"", b"btcusdt", None)
+
+
+@dataclass(slots=True)
+class Wish:
+    """A signal that was sent, and how."""
+
+    fields: dict[str, object]
+    symbol: str
+
+
+class People:
+    """They send until they have sent enough, at moments of their own."""
+
+    def __init__(self, around: Surroundings, chance: random.Random) -> None:
+        self._around = around
+        self._chance = chance
+        self._wishes: list[Wish] = []
+        self._commands: list[tuple[str, bytes]] = []
+        self.symbols = [f"{name}USDT" for name in ("BTC", "ETH", "SOL", "XRP")[: around.weather.symbols]]
+
+    async def send(self) -> None:
+        """Everything there is to send, in the time there is."""
+        weather, chance = self._around.weather, self._chance
+        deeds = [self._signal] * weather.signals + [self._command] * weather.commands + [self._by_hand] * weather.by_hand
+        moments = sorted((chance.uniform(0, weather.busy_s), number) for number in range(len(deeds)))
+        for moment_s, number in moments:
+            await asyncio.sleep(max(0.0, moment_s - self._around.loop.time()))
+            deeds[number]()
+
+    # -- signals -------------------------------------------------------------------------------------------------
+
+    def _signal(self) -> None:
+        weather, chance, topics = self._around.weather, self._chance, self._around.topics
+        if chance.random() < weather.garbage:
+            value = chance.choice((b"", b"{", b"[]", b'{"signal_id":"x","symbol":"BTCUSDT","amount":-1}', b"\xff\xfe"))
+            self._append(topics.signals, self._symbol().encode(), value)
+            return
+        if self._wishes and chance.random() < weather.repeats:
+            wish = chance.choice(self._wishes)
+            fields = dict(wish.fields)
+            if chance.random() < 0.7:
+                fields["timestamp"] = self._around.clock.now_ns()
+            if chance.random() < weather.conflicts:
+                fields["amount"] = "77"
+            wish = Wish(fields, wish.symbol)
+        else:
+            wish = self._new_wish()
+            self._wishes.append(wish)
+        key: bytes | None = wish.symbol.encode()
+        partition = None
+        if chance.random() < weather.misplaced:
+            key = chance.choice((*_OTHER_KEYS, key))
+            partition = chance.randrange(weather.partitions)
+        self._append(topics.signals, key, json.dumps(wish.fields).encode(), partition)
+
+    def _new_wish(self) -> Wish:
+        weather, chance = self._around.weather, self._chance
+        symbol, now_ns = self._symbol(), self._around.clock.now_ns()
+        fields: dict[str, object] = {
+            "signal_id": f"s{len(self._wishes) + 1}",
+            "signal_type": chance.choice(("buy", "buy", "sell")),
+            "symbol": symbol,
+            "amount": str(chance.randint(5, 300)),
+            "timestamp": now_ns - chance.randint(0, _NS),
+            "strategy_id": "trend",
+        }
+        kind = chance.choice(("market", "limit", "limit", "limit", "open"))
+        if kind == "market":
+            fields["order_type"] = "market"
+        elif kind == "limit":
+            fields["order_type"] = "limit"
+            fields["limit_price"] = str(Decimal(chance.randint(960, 1040)) / 10)
+            fields["time_in_force"] = chance.choice(("GTC", "GTC", "GTC", "IOC"))
+        if chance.random() < 0.1:
+            fields["reduce_only"] = True
+        if chance.random() < 0.1:
+            fields["expires_at"] = now_ns + chance.randint(1, 8) * _NS
+        if chance.random() < weather.stale:
+            fields["timestamp"] = now_ns - chance.randint(5, 120) * _NS
+        if chance.random() < 0.05:
+            fields["is_warmup"] = True
+        return Wish(fields, symbol)
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def _command(self) -> None:
+        chance, topics = self._chance, self._around.topics
+        if self._commands and chance.random() < 0.2:
+            symbol, value = chance.choice(self._commands)
+        elif chance.random() < 0.05:
+            symbol, value = self._symbol(), b"not a command"
+        else:
+            symbol = self._symbol()
+            value = encode_command(
+                Command(
+                    command_id=f"c{len(self._commands) + 1}",
+                    action=chance.choice((Action.CANCEL, Action.CANCEL, Action.SYNC)),
+                    symbol=symbol,
+                    order_id=self._order_id(symbol) if chance.random() < 0.6 else "",
+                    requested_by="operator",
+                )
+            )
+            self._commands.append((symbol, value))
+        partition = chance.randrange(self._around.weather.partitions) if chance.random() < 0.03 else None
+        self._append(topics.order_commands, symbol.encode(), value, partition)
+
+    def _order_id(self, symbol: str) -> str:
+        """An order that somebody could have seen: from the changelog, as any reader of the events would."""
+        partition = self._around.broker.partition_of(symbol.encode())
+        log = self._around.broker.logs["orders-changelog", partition]
+        known = sorted({stored.key[2:].decode() for stored in log if stored.key and stored.key.startswith(b"o/")})
+        return self._chance.choice(known) if known else "nobody"
+
+    # -- by hand -------------------------------------------------------------------------------------------------
+
+    def _by_hand(self) -> None:
+        chance, books = self._chance, self._around.books
+        symbol = self._symbol()
+        drawn = chance.random()
+        resting = [order for order in books.orders.values() if order.live]
+        if drawn < 0.2:
+            books.pay_funding(Instrument(VENUE, CATEGORY, symbol))
+        elif drawn < 0.4 and resting:
+            order = chance.choice(resting)
+            books.cancel(order)
+        elif drawn < 0.55 and resting:
+            order = chance.choice(resting)
+            if order.price is not None:
+                books.amend(order, order.price + Decimal(chance.randint(-5, 5)) / 10, order.quantity)
+        else:
+            limit = chance.random() < 0.7
+            books.place_by_hand(
+                NewOrder(
+                    instrument=Instrument(VENUE, CATEGORY, symbol),
+                    client_order_id=chance.choice(("", f"hand-{len(books.orders)}")),
+                    side=chance.choice((Side.BUY, Side.SELL)),
+                    order_type=OrderType.LIMIT if limit else OrderType.MARKET,
+                    quantity=Decimal(chance.randint(1, 200)) / 100,
+                    price=Decimal(100) if limit else None,
+                    time_in_force=TimeInForce.GTC if limit else TimeInForce.IOC,
+                )
+            )
+
+    def _symbol(self) -> str:
+        return self._chance.choice(self.symbols)
+
+    def _append(self, topic: str, key: bytes | None, value: bytes, partition: int | None = None) -> None:
+        broker: Broker = self._around.broker
+        where = broker.partition_of(key or b"") if partition is None else partition
+        offset = broker.append((topic, where), key, value)
+        self._around.effects.note(f"people append {topic}-{where}-{offset} {value[:160].decode(errors='replace')}")

@@ -1,0 +1,285 @@
+"""What must hold when the faults have stopped and everything is quiet: our tables, topics and the venue's books agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from domain.commands import decode_command
+from domain.errors import InvalidInput
+from domain.ids import is_ours
+from domain.instruments import Instrument
+from domain.money import ZERO
+from domain.orders import TRANSITIONS, Order, OrderState, PositionSide, Sums, VenueState
+from domain.positions import PositionState, after_fill, fill_key
+from domain.signals import Signal, parse_signal
+from simulation.books import ACCOUNT, VenueOrder
+from simulation.worker import CATEGORY, INSTANCE, VENUE, Worker
+from streams.origin import Origin, origin_of
+from streams.record import Record
+from streams.schemas import OrderEvent, PositionEvent
+from tables.orders import decode_order
+from tables.signals import SignalResult, SignalState
+
+_NOT_AT_VENUE = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED})
+_ENDS = {
+    VenueState.FILLED: OrderState.FILLED,
+    VenueState.CANCELLED: OrderState.CANCELLED,
+    VenueState.REJECTED: OrderState.REJECTED,
+    VenueState.EXPIRED: OrderState.EXPIRED,
+}
+
+
+def findings(worker: Worker, symbols: list[str]) -> list[str]:
+    """Every disagreement, as sentences."""
+    return [
+        *_orders_against_books(worker),
+        *_rows_without_books(worker),
+        *_positions_against_books(worker, symbols),
+        *_one_order_per_signal(worker),
+        *_signals(worker),
+        *_commands(worker),
+        *_order_events(worker),
+        *_position_events(worker),
+        *_tables_are_their_changelogs(worker),
+        *_nothing_parked(worker),
+    ]
+
+
+# -- orders and positions ------------------------------------------------------------------------------------------
+
+
+def _rows(worker: Worker) -> Iterator[tuple[int, Order]]:
+    for partition in range(worker.around.broker.partitions):
+        for _, value in worker.rows["orders"].scan(partition, b"o/"):
+            yield partition, decode_order(value)
+
+
+def _row_of(worker: Worker, order: VenueOrder) -> Order | None:
+    instrument = order.new.instrument
+    partition = worker.around.broker.partition_of(instrument.symbol.encode())
+    if is_ours(INSTANCE, order.client_id):
+        return worker.orders.get(partition, order.client_id)
+    return worker.orders.by_venue_id(partition, instrument, ACCOUNT, order.venue_id)
+
+
+def _orders_against_books(worker: Worker) -> Iterator[str]:
+    for order in worker.around.books.orders.values():
+        row = _row_of(worker, order)
+        name = f"order {order.client_id or '(by hand)'} = {order.venue_id}"
+        if row is None:
+            yield f"{name} has no row"
+            continue
+        pairs = (
+            ("state", row.state, _expected_state(order)),
+            ("executed", _plain(row.cumulative), _plain(order.cumulative)),
+            ("fills", _plain(row.fills), _plain(order.cumulative)),
+            ("quantity", row.current_quantity, order.quantity),
+            ("price", row.current_price, order.price),
+            ("venue id", row.venue_order_id, order.venue_id),
+        )
+        for what, ours, theirs in pairs:
+            if ours != theirs:
+                yield f"{name}: {what} is {ours}, the venue's is {theirs}"
+
+
+def _expected_state(order: VenueOrder) -> OrderState:
+    if order.state in _ENDS:
+        return _ENDS[order.state]
+    return OrderState.PARTIALLY_FILLED if order.cumulative.quantity else OrderState.ACKNOWLEDGED
+
+
+def _plain(sums: Sums) -> tuple[Decimal, Decimal, dict[str, Decimal]]:
+    return sums.quantity, sums.value, {currency: fee for currency, fee in sums.fees.items() if fee}
+
+
+def _rows_without_books(worker: Worker) -> Iterator[str]:
+    books = worker.around.books
+    for _, row in _rows(worker):
+        if row.client_order_id in books.by_client_id or row.venue_order_id in books.orders:
+            continue
+        if row.state not in _NOT_AT_VENUE:
+            yield f"order {row.order_id} is {row.state}, and the venue never took it"
+
+
+def _positions_against_books(worker: Worker, symbols: list[str]) -> Iterator[str]:
+    books = worker.around.books
+    for symbol in symbols:
+        instrument = Instrument(VENUE, CATEGORY, symbol)
+        fills = [fill for order in books.orders.values() for fill in order.fills] + books.funding
+        theirs = PositionState()
+        for fill in sorted((fill for fill in fills if fill.instrument == instrument), key=fill_key):
+            theirs = after_fill(theirs, fill)
+        partition = worker.around.broker.partition_of(symbol.encode())
+        ours = worker.positions.get(partition, instrument, ACCOUNT, PositionSide.NET).state
+        if ours != theirs:
+            yield f"position of {symbol} is {ours}, by the venue's fills it is {theirs}"
+
+
+def _one_order_per_signal(worker: Worker) -> Iterator[str]:
+    """At most one attempt of a signal was ever taken by the venue (a late rejection takes nothing)."""
+    taken: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for _, row in _rows(worker):
+        order = worker.around.books.by_client_id.get(row.order_id)
+        if row.signal is not None and order is not None and order.accepted:
+            taken[row.instrument.symbol, row.signal.signal_id].append(row.order_id)
+    for (symbol, signal_id), orders in taken.items():
+        if len(orders) > 1:
+            yield f"signal {signal_id} of {symbol} became {len(orders)} orders at the venue: {orders}"
+
+
+# -- signals and commands ------------------------------------------------------------------------------------------
+
+
+def _readable_signals(worker: Worker) -> Iterator[tuple[Record, Origin, Signal]]:
+    for source, stored in worker.around.broker.all(worker.around.topics.signals):
+        record = Record(*source, stored.key, stored.value, stored.headers, stored.timestamp_ns)
+        origin = origin_of(record)
+        try:
+            signal = parse_signal(stored.value, record_time_ns=origin.timestamp_ns, max_bytes=262_144)
+        except InvalidInput:
+            continue
+        yield record, origin, signal
+
+
+def _signals(worker: Worker) -> Iterator[str]:
+    """Every signal came to an end that somebody was told of."""
+    told = _told_sources(worker)
+    homes = {str(origin.source) for record, origin, _ in _readable_signals(worker) if origin.hops}
+    for record, origin, signal in _readable_signals(worker):
+        partition = worker.log.partition_of(signal.symbol.encode())
+        if record.key != signal.symbol.encode() or record.partition != partition:
+            if not origin.hops and str(record.source) not in homes:
+                yield f"misplaced signal {record.source} was not sent home"
+            continue
+        row = worker.signals.get(partition, signal.symbol, signal.signal_id)
+        if row is None:
+            yield f"signal {signal.signal_id} at {record.source} has no row"
+        elif row.state is not SignalState.DONE:
+            yield f"signal {signal.signal_id} at {record.source} is {row.state} for ever"
+        elif str(origin.source) not in told:
+            yield f"nobody was told what became of signal {signal.signal_id} at {origin.source}"
+        elif row.result is SignalResult.EXECUTED and not any(
+            worker.orders.get(partition, order_id) for order_id in row.order_ids
+        ):
+            yield f"signal {signal.signal_id} is executed without an order"
+
+
+def _told_sources(worker: Worker) -> set[str]:
+    """Sources of the signals that some event speaks of."""
+    sources = set()
+    for _, stored in worker.around.broker.all(worker.around.topics.order_events):
+        event = msgspec.json.decode(stored.value or b"")
+        signal = event.get("signal")
+        sources.add(signal["source"] if isinstance(signal, dict) else event["source"])
+    return sources
+
+
+def _commands(worker: Worker) -> Iterator[str]:
+    for source, stored in worker.around.broker.all(worker.around.topics.order_commands):
+        try:
+            command = decode_command(stored.value)
+        except InvalidInput:
+            continue
+        if source.partition != worker.log.partition_of(command.symbol.encode()):
+            continue
+        row = worker.signals.command(source.partition, command.command_id)
+        if row is None or not row.done:
+            yield f"command {command.command_id} at {source} has no result"
+
+
+# -- what was told -------------------------------------------------------------------------------------------------
+
+
+def _order_events(worker: Worker) -> Iterator[str]:
+    """Per order: numbered from 1 without a gap, first told in order, repeated with the same content, legal."""
+    events: dict[str, dict[int, OrderEvent]] = defaultdict(dict)
+    for _, stored in worker.around.broker.all(worker.around.topics.order_events):
+        if dict(stored.headers).get("schema") != b"order-event/1":
+            continue
+        event = msgspec.json.decode(stored.value or b"", type=OrderEvent)
+        known = events[event.order_id]
+        if event.sequence in known:
+            if _content(known[event.sequence]) != _content(event):
+                yield (
+                    f"event {event.event_id} was told as {_content(known[event.sequence])} and as {_content(event)}"
+                )
+        elif event.sequence != len(known) + 1:
+            yield f"order {event.order_id}: event {event.sequence} was told after {len(known)} others"
+            known[event.sequence] = event
+        else:
+            known[event.sequence] = event
+    for _, row in _rows(worker):
+        yield from _told_of(row, events.pop(row.order_id, {}))
+    for order_id in events:
+        yield f"events tell of order {order_id}, which has no row"
+
+
+def _told_of(row: Order, events: dict[int, OrderEvent]) -> Iterator[str]:
+    if sorted(events) != list(range(1, row.sequence + 1)):
+        yield f"order {row.order_id} went through {row.sequence} transitions, events tell of {sorted(events)}"
+        return
+    for before, after in zip(events.values(), list(events.values())[1:], strict=False):
+        if after.state_before is not before.state:
+            yield f"order {row.order_id}: event {after.sequence} begins at {after.state_before}, not {before.state}"
+    last = events[row.sequence]
+    if last.state is not row.state:
+        yield f"order {row.order_id} is {row.state}, its last event says {last.state}"
+    for event in events.values():
+        same = event.state is event.state_before
+        if not same and event.state not in TRANSITIONS[event.state_before] and event.type != "corrected":
+            yield f"order {row.order_id}: event {event.sequence} goes from {event.state_before} to {event.state}"
+
+
+def _content(event: OrderEvent) -> tuple[object, ...]:
+    cumulative = (event.cumulative_quantity, event.cumulative_value)
+    return event.type, event.state_before, event.state, event.sequence, cumulative, event.reason
+
+
+def _position_events(worker: Worker) -> Iterator[str]:
+    """Every execution is told of."""
+    told = set()
+    for _, stored in worker.around.broker.all(worker.around.topics.position_events):
+        told.add(msgspec.json.decode(stored.value or b"", type=PositionEvent).execution_id)
+    books = worker.around.books
+    fills = [fill for order in books.orders.values() for fill in order.fills] + books.funding
+    for fill in fills:
+        if fill.execution_id not in told:
+            yield f"no position event tells of execution {fill.execution_id}"
+
+
+# -- tables --------------------------------------------------------------------------------------------------------
+
+
+def _tables_are_their_changelogs(worker: Worker) -> Iterator[str]:
+    for name, rows in worker.rows.items():
+        for partition in range(worker.around.broker.partitions):
+            if rows.as_written(partition) != rows.folded(partition).rows:
+                yield f"table {name}, partition {partition} is not what its changelog says"
+
+
+def _nothing_parked(worker: Worker) -> Iterator[str]:
+    for partition in range(worker.around.broker.partitions):
+        for key, _ in worker.rows["orders"].scan(partition, b"p/"):
+            yield f"update {key.decode()} is parked for ever"
+
+
+def unsettled(worker: Worker) -> list[str]:
+    """What is still under way."""
+    broker, busy = worker.around.broker, []
+    if not worker.life.alive or not worker.inbox.is_open:
+        return ["the process is down, or between two generations"]
+    for at, low in worker.inbox.watermarks().items():
+        if low != broker.end(at):
+            busy.append(f"{at[0]}-{at[1]} is finished up to {low} of {broker.end(at)}")
+    for _, row in _rows(worker):
+        if row.in_doubt or row.pending or row.missing_fills:
+            busy.append(
+                f"order {row.order_id} is {row.state} (local {row.local}, pending {row.pending or '-'}, "
+                f"fills {row.fills.quantity} of {row.evidence.cumulative.quantity or ZERO})"
+            )
+    busy.extend(f"{symbol} is shut" for _, symbol in worker.gates.shut())
+    return busy

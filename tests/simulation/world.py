@@ -1,0 +1,256 @@
+"""A run: the world of a seed, from its first signal until everything is quiet, and what was found."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from simulation.books import Books
+from simulation.broker import Broker
+from simulation.calls import Road
+from simulation.effects import Crashed, Effects, Life
+from simulation.gateway import Gateway
+from simulation.market import SimulatedMarket
+from simulation.people import People
+from simulation.verdict import findings, unsettled
+from simulation.virtual_time import NothingLeft, SimulatedClock, VirtualLoop
+from simulation.weather import Weather, drawn
+from simulation.worker import Surroundings, Worker
+from streams.topics import Topics
+
+QUIET_S = 15.0
+"""Nothing under way for so long: it is over. Longer than the timers' period of doubt."""
+
+PATIENCE_S = 600.0
+"""After so long without faults whatever is still under way is stuck."""
+
+Mutate = Callable[[Worker], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a seed."""
+
+    seed: int
+    weather: Weather
+    violations: list[str]
+    trace: list[str]
+    effects: int
+    figures: dict[str, int]
+
+    def told(self, lines: int = 400) -> str:
+        """For people: what was violated, and how it came to it."""
+        shown = self.trace[-lines:]
+        left_out = len(self.trace) - len(shown)
+        return "\n".join(
+            [
+                f"seed {self.seed}: {len(self.violations)} violations",
+                *(f"  * {sentence}" for sentence in self.violations[:20]),
+                f"replay: ORDERMANAGER_SIMULATION_SEEDS={self.seed}:1 pytest tests/simulation",
+                f"{self.weather}",
+                f"trace ({left_out} earlier lines left out; ORDERMANAGER_SIMULATION_TRACE=<file> writes all):",
+                *shown,
+            ]
+        )
+
+
+class World:
+    """Everything there is in a run."""
+
+    def __init__(self, seed: int, weather: Weather, loop: VirtualLoop, mutate: Mutate | None) -> None:
+        self.seed = seed
+        self.weather = weather
+        self._loop = loop
+        self._mutate = mutate
+        self._chance = self._stream_of("world")
+        self.effects = Effects(loop, self._stream_of("crash"), weather.crashes, weather.effects_between_crashes)
+        self.effects.on_crash = self._crashed
+        clock = SimulatedClock(loop)
+        self.broker = Broker(weather.partitions, clock)
+        self.topics = Topics(partitions=weather.partitions)
+        self.books = Books(loop, clock, self._stream_of("books"), weather, self.effects)
+        self.road = Road(self._stream_of("road"), weather)
+        self.market = SimulatedMarket(clock, self._stream_of("market"), self.road)
+        self.gateway = Gateway(
+            self.books,
+            self.broker,
+            self.topics.order_updates,
+            clock,
+            self._stream_of("gateway"),
+            weather,
+            self.effects,
+        )
+        self.around = Surroundings(
+            loop=loop,
+            clock=clock,
+            broker=self.broker,
+            topics=self.topics,
+            books=self.books,
+            road=self.road,
+            market=self.market,
+            effects=self.effects,
+            weather=weather,
+            chance=self._stream_of("worker"),
+        )
+        self.people = People(self.around, self._stream_of("people"))
+        self._lives = 0
+        self.worker = self._new_worker()
+
+    def _stream_of(self, name: str) -> random.Random:
+        return random.Random(f"{name} {self.seed}")  # noqa: S311 -- a simulation, not a secret
+
+    # -- processes -----------------------------------------------------------------------------------------------
+
+    def _new_worker(self) -> Worker:
+        self._lives += 1
+        worker = Worker(f"p{self._lives}", self.around)
+        if self._mutate is not None:
+            self._mutate(worker)
+        return worker
+
+    def _crashed(self, life: Life) -> None:
+        """Called in the midst of the effect at which the process ends."""
+        self.worker.died()
+        down_s = self._chance.uniform(0.1, self.weather.down_s)
+        self._loop.call_later(down_s, self._start_next)
+
+    def _start_next(self) -> None:
+        self.worker = self._new_worker()
+        self.effects.note(f"{self.worker.life.name} starts")
+        self.worker.start()
+
+    # -- the run -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> list[str]:
+        """From the first signal until everything is quiet; returns what was violated."""
+        self.effects.note(f"{self.weather}")
+        self.worker.start()
+        faults = [
+            self._every(0.1, 2.0, self.books.trade),
+            self._every(3.0, 15.0, self.gateway.fill_gap),
+            *(self._at_times(self.weather.handovers, self._hand_over)),
+            *(self._at_times(self.weather.lease_doubts, self._doubt_lease)),
+            *(self._at_times(self.weather.maintenance, self._maintain)),
+            *(self._at_times(self.weather.halts, self._halt)),
+        ]
+        tasks = [asyncio.create_task(work) for work in (*faults, self.people.send())]
+        await self._for(self.weather.busy_s)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._calm_down()
+        await self._until_quiet()
+        if not self.effects.violations:
+            for sentence in findings(self.worker, self.people.symbols):
+                self.effects.violate(sentence)
+        return self.effects.violations
+
+    async def _for(self, seconds: float) -> None:
+        """Wait so long, or until something was violated."""
+        await asyncio.wait((asyncio.ensure_future(self.effects.violated.wait()),), timeout=seconds)
+
+    def _calm_down(self) -> None:
+        self.effects.note("CALM from here on")
+        self.effects.crashing = False
+        self.road.calm = self.gateway.calm = True
+        self.road.away_until_s = 0.0
+        self.market.halted.clear()
+        self.worker.inbox.lease_good = True
+
+    async def _until_quiet(self) -> None:
+        quiet_s, end_s = 0.0, self._loop.time() + PATIENCE_S
+        busy: list[str] = []
+        while quiet_s < QUIET_S and not self.effects.violations:
+            if self._loop.time() > end_s:
+                self.effects.violate(f"stuck: {'; '.join(busy[:10])}")
+                return
+            await self._for(1.0)
+            self.gateway.fill_gap()
+            busy = unsettled(self.worker)
+            if self.gateway.under_way:
+                busy.append("the stream has messages under way")
+            quiet_s = 0.0 if busy else quiet_s + 1.0
+
+    # -- what goes on meanwhile ----------------------------------------------------------------------------------
+
+    async def _every(self, least_s: float, most_s: float, deed: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(self._chance.uniform(least_s, most_s))
+            deed()
+
+    def _at_times(self, count: int, deed: Callable[[], Coroutine[Any, Any, None]]) -> list[Coroutine[Any, Any, None]]:
+        """`deed` at so many moments of the busy time."""
+
+        async def later(delay_s: float) -> None:
+            await asyncio.sleep(delay_s)
+            await deed()
+
+        return [later(self._chance.uniform(0, self.weather.busy_s)) for _ in range(count)]
+
+    async def _hand_over(self) -> None:
+        if self.worker.life.alive:
+            self.worker.begin_hand_over()
+
+    async def _doubt_lease(self) -> None:
+        inbox = self.worker.inbox
+        self.effects.note("the lease is in doubt")
+        inbox.lease_good = False
+        await asyncio.sleep(self._chance.uniform(0.1, 4.0))
+        inbox.lease_good = True
+
+    async def _maintain(self) -> None:
+        self.effects.note("the venue is away")
+        self.road.away_until_s = self._loop.time() + self._chance.uniform(1.0, 30.0)
+
+    async def _halt(self) -> None:
+        symbol = self._chance.choice(self.people.symbols)
+        self.effects.note(f"{symbol} is halted")
+        self.market.halted.add(symbol)
+        await asyncio.sleep(self._chance.uniform(0.5, 10.0))
+        self.market.halted.discard(symbol)
+
+
+def simulate(seed: int, weather: Weather | None = None, mutate: Mutate | None = None) -> Run:
+    """Run a seed. `weather` replaces the one that is drawn from it; `mutate` changes every process made."""
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    try:
+        world = World(seed, weather or drawn(seed), loop, mutate)
+        loop.set_exception_handler(lambda _loop, context: _unforeseen(world, context))
+        try:
+            loop.run_until_complete(world.run())
+        except NothingLeft as error:
+            world.effects.violate(f"nothing will ever happen again: {error}")
+        world.worker.died()
+        _end_all(loop)
+        books = world.books
+        figures = {
+            "effects": world.effects.count,
+            "lives": world._lives,
+            "orders": len(books.orders),
+            "fills": sum(len(order.fills) for order in books.orders.values()),
+            "updates": sum(world.broker.end((world.topics.order_updates, p)) for p in range(world.weather.partitions)),
+        }
+        return Run(seed, world.weather, world.effects.violations, world.effects.trace, world.effects.count, figures)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _end_all(loop: VirtualLoop) -> None:
+    """Nothing of this world may reach into the next."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+
+def _unforeseen(world: World, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, Crashed) or not world.worker.life.alive:
+        return
+    world.effects.violate(f"unforeseen: {context.get('message')}: {error!r}")
