@@ -1,33 +1,32 @@
 """Does the manager agree with the venue? Order by order and position by position, to the last digit.
 
-The venue's side comes from the paper exchange's own books, which share no code with the manager's tables.
+Ours is what the web views show (`GET /orders`, `/positions`), theirs the paper exchange's own books
+(`GET /paper/books`), which share no code with the manager's tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from domain.money import ZERO, plain
-from domain.orders import Order, OrderState, PositionSide
-from domain.positions import Position
 
 Row = Mapping[str, Any]  # Any: JSON
 
-_STATE_OF = {
-    "New": {OrderState.ACKNOWLEDGED, OrderState.PENDING_CANCEL},
-    "PartiallyFilled": {OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL},
-    "Filled": {OrderState.FILLED},
-    "Cancelled": {OrderState.CANCELLED},
-    "PartiallyFilledCanceled": {OrderState.CANCELLED},
-    "Rejected": {OrderState.REJECTED},
-    "Untriggered": {OrderState.UNTRIGGERED},
-    "Deactivated": {OrderState.CANCELLED},
+_STATES_OF = {
+    "New": {"acknowledged", "pending_cancel"},
+    "PartiallyFilled": {"partially_filled", "pending_cancel"},
+    "Filled": {"filled"},
+    "Cancelled": {"cancelled"},
+    "PartiallyFilledCanceled": {"cancelled"},
+    "Rejected": {"rejected"},
+    "Untriggered": {"untriggered"},
+    "Deactivated": {"cancelled"},
 }
-_NEVER_THERE = {OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED, OrderState.DRY_RUN}
-_SIDES = {0: PositionSide.NET, 1: PositionSide.LONG, 2: PositionSide.SHORT}
+_NEVER_THERE = {"rejected", "failed", "expired", "dry_run"}
+_SIDES = {0: "net", 1: "long", 2: "short"}
 
 
 @dataclass(slots=True)
@@ -45,65 +44,63 @@ class Agreement:
         return not self.differences
 
 
-def compare(orders: Iterable[Order], positions: Iterable[Position], account: Row) -> Agreement:
-    """Compare the manager's rows with one account of the paper exchange's books (`GET /paper/books`)."""
+def compare(orders: Sequence[Row], positions: Sequence[Row], account: Row) -> Agreement:
+    """Compare the manager's orders and positions with one account of the paper exchange's books."""
     found = Agreement()
-    ours = list(orders)
-    _compare_orders(ours, account["orders"], found)
-    _compare_fills(ours, account["executions"], found)
-    _compare_positions(list(positions), account["positions"], found)
+    _compare_orders(orders, account["orders"], found)
+    _compare_fills(orders, account["executions"], found)
+    _compare_positions(positions, account["positions"], found)
     return found
 
 
-def _compare_orders(ours: list[Order], theirs: list[Row], found: Agreement) -> None:
-    by_venue_id = {order.venue_order_id: order for order in ours if order.venue_order_id}
-    seen_client_ids: set[str] = set()
+def _compare_orders(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement) -> None:
+    by_venue_id = {order["venue_order_id"]: order for order in ours if order["venue_order_id"]}
+    seen: set[str] = set()
     for row in theirs:
         found.orders += 1
-        name = row["orderLinkId"] or row["orderId"]
-        if row["orderLinkId"] and row["orderLinkId"] in seen_client_ids:
-            found.differences.append(f"order {name}: the venue has it twice")
-        seen_client_ids.add(row["orderLinkId"])
+        client_id = row["orderLinkId"]
+        name = f"order {client_id or row['orderId']}"
+        if client_id and client_id in seen:
+            found.differences.append(f"{name}: the venue has it twice")
+        seen.add(client_id)
         order = by_venue_id.pop(row["orderId"], None)
         if order is None:
-            found.differences.append(f"order {name}: the manager does not know it")
-            continue
-        _compare_order(name, order, row, found)
-    known = {row["orderLinkId"] for row in theirs}
+            found.differences.append(f"{name}: the manager does not know it")
+        else:
+            _compare_order(name, order, row, found)
     for order in ours:
-        if order.order_id not in known and not order.external and order.state not in _NEVER_THERE:
-            found.differences.append(f"order {order.order_id}: {order.state}, but the venue does not know it")
+        if order["order_id"] not in seen and not order["external"] and order["state"] not in _NEVER_THERE:
+            found.differences.append(f"order {order['order_id']}: {order['state']}, but the venue does not know it")
 
 
-def _compare_order(name: str, order: Order, row: Row, found: Agreement) -> None:
-    if order.state not in _STATE_OF.get(row["orderStatus"], set()):
-        found.differences.append(f"order {name}: state {order.state}, the venue's {row['orderStatus']}")
-    executed = order.cumulative
+def _compare_order(name: str, order: Row, row: Row, found: Agreement) -> None:
+    if order["state"] not in _STATES_OF.get(row["orderStatus"], set()):
+        found.differences.append(f"{name}: state {order['state']}, the venue's {row['orderStatus']}")
+    if order["missing_fills"]:
+        found.differences.append(f"{name}: not all of its single fills are known")
     figures = (
-        ("quantity", order.current_quantity, row["qty"]),
-        ("executed quantity", executed.quantity, row["cumExecQty"]),
-        ("executed value", executed.value, row["cumExecValue"]),
-        ("fees", sum(executed.fees.values(), ZERO), row["cumExecFee"]),
-        ("quantity of its single fills", order.fills.quantity, row["cumExecQty"]),
-        ("value of its single fills", order.fills.value, row["cumExecValue"]),
+        ("quantity", order["quantity"], row["qty"]),
+        ("executed quantity", order["executed_quantity"], row["cumExecQty"]),
+        ("executed value", order["executed_value"], row["cumExecValue"]),
+        ("fees", _sum(order["fees"].values()), row["cumExecFee"]),
     )
     for what, our_figure, their_figure in figures:
-        _compare_figure(f"order {name}: {what}", our_figure, Decimal(their_figure), found)
+        _compare_figure(f"{name}: {what}", our_figure, their_figure, found)
 
 
-def _compare_fills(ours: list[Order], theirs: list[Row], found: Agreement) -> None:
+def _compare_fills(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement) -> None:
     trades = [row for row in theirs if row["execType"] == "Trade"]
     found.fills = len(trades)
-    _compare_figure(
-        "sum of all executed quantities",
-        sum((order.fills.quantity for order in ours), ZERO),
-        sum((Decimal(row["execQty"]) for row in trades), ZERO),
-        found,
-    )
+    for what, our_name, their_name in (
+        ("quantities", "executed_quantity", "execQty"),
+        ("values", "executed_value", "execValue"),
+    ):
+        our_sum = _sum(order[our_name] for order in ours)
+        _compare_figure(f"sum of all executed {what}", our_sum, _sum(row[their_name] for row in trades), found)
 
 
-def _compare_positions(ours: list[Position], theirs: list[Row], found: Agreement) -> None:
-    by_place = {(position.instrument.symbol, position.side): position for position in ours}
+def _compare_positions(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement) -> None:
+    by_place = {(position["instrument"]["symbol"], position["side"]): position for position in ours}
     for row in theirs:
         found.positions += 1
         place = (row["symbol"], _SIDES[row["positionIdx"]])
@@ -113,20 +110,23 @@ def _compare_positions(ours: list[Position], theirs: list[Row], found: Agreement
             if Decimal(row["size"]) or Decimal(row["realised_pnl"]):
                 found.differences.append(f"{name}: the manager has none")
             continue
-        state = position.state
         figures = (
-            ("size", state.size, row["size"]),
-            ("average entry", state.average_entry, row["avg_price"]),
-            ("realised profit", state.realised, row["realised_pnl"]),
-            ("fees", sum(state.fees.values(), ZERO), row["fees"]),
+            ("size", position["size"], row["size"]),
+            ("average entry", position["average_entry"], row["avg_price"]),
+            ("realised profit", position["realised"], row["realised_pnl"]),
+            ("fees", _sum(position["fees"].values()), row["fees"]),
         )
         for what, our_figure, their_figure in figures:
-            _compare_figure(f"{name}: {what}", our_figure, Decimal(their_figure), found)
+            _compare_figure(f"{name}: {what}", our_figure, their_figure, found)
     for (symbol, side), position in by_place.items():
-        if position.state.size:
+        if Decimal(position["size"]):
             found.differences.append(f"position {symbol} {side}: the venue has none")
 
 
-def _compare_figure(what: str, ours: Decimal, theirs: Decimal, found: Agreement) -> None:
-    if ours != theirs:
-        found.differences.append(f"{what}: {plain(ours)}, the venue's {plain(theirs)}")
+def _sum(figures: Iterable[str]) -> Decimal:
+    return sum((Decimal(figure) for figure in figures), ZERO)
+
+
+def _compare_figure(what: str, ours: str | Decimal, theirs: str | Decimal, found: Agreement) -> None:
+    if Decimal(ours) != Decimal(theirs):
+        found.differences.append(f"{what}: {plain(Decimal(ours))}, the venue's {plain(Decimal(theirs))}")

@@ -143,10 +143,8 @@ def paper(
 def gateway() -> None:
     """The venue's private stream, onto `order-updates`."""
     from app.gateway_process import run_gateway
-    from app.logs import configure_logs
 
     settings = load_settings()
-    configure_logs(settings)
     asyncio.run(run_gateway(settings))
 
 
