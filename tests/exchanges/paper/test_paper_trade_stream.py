@@ -43,7 +43,7 @@ async def call(
 async def test_an_order_is_placed_amended_and_cancelled(client: PaperClient, trading: Listener) -> None:
     placed = await call(trading, "order.create", "1", orderLinkId="t", **LIMIT)
     assert (placed["reqId"], placed["retCode"], placed["data"]["orderLinkId"]) == ("1", 0, "t")
-    assert int(placed["header"]["X-Bapi-Limit"]) == 10
+    assert int(placed["header"]["X-Bapi-Limit"]) == 10_000
     await call(trading, "order.amend", "2", symbol="BTCUSDT", orderLinkId="t", price="64001")
     assert (await client.shown(placed["data"]["orderId"]))["price"] == "64001"
     await call(trading, "order.cancel", "3", symbol="BTCUSDT", orderLinkId="t")
