@@ -21,6 +21,8 @@ last record, yet is not in it, takes the same way: positions are folded in the o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from domain.alerts import alert_of
@@ -209,7 +211,7 @@ class OrderAgent:
             return [self._copy(record, symbol, record.value or b"")]
         outgoing: list[Outgoing] = []
         if order.applied_offset >= record.offset:
-            outgoing += self._events_again(record, order)
+            outgoing += self._events_again(record, order, update)
             outgoing += self._release_parked(record, symbol)
         else:
             applied = apply_update(order, update, source=source, offset=record.offset)
@@ -217,8 +219,7 @@ class OrderAgent:
                 row = FillRow(order.order_id, record.offset, update)
                 self._orders.put_fill(partition, row, rows)
             self._orders.put(partition, applied.order, applied.transitions, rows)
-            for transition in applied.transitions:
-                outgoing += self._told(record, applied.order, transition)
+            outgoing += self._all_told(record, applied.order, applied.transitions, update)
             if order.venue_order_id != applied.order.venue_order_id or applied.order.state.terminal:
                 outgoing += self._release_parked(record, symbol)
         if isinstance(update, FillReport):
@@ -233,7 +234,7 @@ class OrderAgent:
             position.applied_offset >= record.offset and self._positions.entry(record.partition, fill) is None
         )
 
-    def _events_again(self, record: Record, order: Order) -> list[Outgoing]:
+    def _events_again(self, record: Record, order: Order, update: Update) -> list[Outgoing]:
         """The events this record led to the first time: its transitions are the newest of the order, or gone by."""
         source = str(record.source)
         mine: list[Transition] = []
@@ -242,7 +243,7 @@ class OrderAgent:
                 mine.append(transition)
             elif mine:
                 break
-        return [outgoing for transition in reversed(mine) for outgoing in self._told(record, order, transition)]
+        return self._all_told(record, order, mine[::-1], update)
 
     # -- 4. the position -----------------------------------------------------------------------------------------
 
@@ -267,6 +268,15 @@ class OrderAgent:
         return outgoing
 
     # -- 6. what goes out ----------------------------------------------------------------------------------------
+
+    def _all_told(
+        self, record: Record, order: Order, transitions: Sequence[Transition], update: Update
+    ) -> list[Outgoing]:
+        """The transitions' events. The first one, that the order was meant, is the signal's turn to tell before
+        anything is sent; a wish or a conclusion may come between a crash and that turn, and must not be told alone."""
+        if isinstance(update, CancelRequested | Absence) and transitions and transitions[0].sequence == 2:
+            transitions = [next(self._orders.history(record.partition, order.order_id)), *transitions]
+        return [outgoing for transition in transitions for outgoing in self._told(record, order, transition)]
 
     def _told(self, record: Record, order: Order, transition: Transition) -> list[Outgoing]:
         """A transition's event, and its alert where it needs one."""

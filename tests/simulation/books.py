@@ -99,13 +99,15 @@ class Books:
             f"venue took {order.venue_id} {order.client_id or '(by hand)'}: {new.side} {new.quantity} "
             f"{new.instrument.symbol} {new.order_type}"
         )
-        self._show(order, told=self._chance.random() < 0.7)  # readable from the moment of acceptance
+        at_once = new.order_type is OrderType.MARKET or new.time_in_force is not TimeInForce.GTC
+        # Readable from the moment of acceptance; whether the stream tells of it depends on what follows.
+        self._show(order, told=not at_once or self._chance.random() < 0.5)
         if self._chance.random() < self._weather.late_reject:
             order.accepted = False
             self._soon(order, lambda: self._end(order, VenueState.REJECTED, "RISK"))
             return order.venue_id
         self.on_accepted(order)
-        if new.order_type is OrderType.MARKET or new.time_in_force is not TimeInForce.GTC:
+        if at_once:
             self._soon(order, lambda: self._match_at_once(order))
         elif new.post_only and self._chance.random() < self._weather.taker_cancel:
             self._soon(order, lambda: self._end(order, VenueState.CANCELLED, "POST_ONLY_WOULD_TAKE"))
