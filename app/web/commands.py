@@ -16,7 +16,7 @@ from app.web.parameters import Parameters, check_id, check_symbol, read_body
 from app.web.questions import OneCommand, OneOrder
 from app.web.replies import json_reply
 from app.web.scatter import Gathered
-from app.web.view import ApiView, nothing_found
+from app.web.view import ApiView, acknowledged, nothing_found
 from domain.commands import Action, Command
 
 MAX_REASON = 500
@@ -66,7 +66,7 @@ class CommandsView(ApiView):
             requested_by=f"web:{key.name}",
             at_ns=context.now_ns(),
         )
-        await context.publish_command(command)
+        await acknowledged(request, context.publish_command(command), f"command {command.command_id}")
         where = f"{self.path}/{command.command_id}"
         accepted = {"command_id": command.command_id, "symbol": symbol, "order_id": order_id, "result_at": where}
         return json_reply(accepted, status=202, headers={"Location": where})

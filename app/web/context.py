@@ -64,16 +64,22 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
     """`own_url` is where other workers find this one; `internal_key` is what workers show each other: without it, no
-    worker asks another. `open_paths` need no key besides the probes and metrics: exact, or a folder ending in `/`."""
+    worker asks another. `open_paths` need no key besides the probes and metrics: exact, or a folder ending in `/*`.
+    Raises `ValueError` for one that would open everything."""
 
     partitions: int
     own_url: str = ""
     internal_key: str = field(default="", repr=False)
     peer_timeout_s: float = 2.0
+    publish_timeout_s: float = 5.0
     max_scanned: int = MAX_SCANNED
     wrong_keys_per_minute: int = 10
     venues: frozenset[str] = frozenset()
     open_paths: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if "/*" in self.open_paths:
+            raise ValueError("OPEN_PATHS: /* would open every view")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from app.web.errors import bad_parameter
 from app.web.guard import caller
 from app.web.parameters import Parameters, read_body
 from app.web.replies import json_reply
-from app.web.view import ApiView
+from app.web.view import ApiView, acknowledged
 from domain.plans import TradingState
 
 EVERYWHERE = "all"
@@ -52,7 +52,7 @@ class ControlsView(ApiView):
             set_by=f"web:{caller(request).name}",
             at_ns=context.now_ns(),
         )
-        await context.set_control(control)
+        await acknowledged(request, context.set_control(control), f"{control.state} for {control.scope}")
         return json_reply(control)
 
 

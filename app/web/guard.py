@@ -28,9 +28,7 @@ MAX_BODY_BYTES = 65_536
 KEY_HEADER = "X-API-Key"
 INTERNAL_KEY_HEADER = "X-Internal-Key"
 
-CALLER = "caller"
-"""Under this name the request holds the `ApiKey` it came with."""
-
+_CALLER: web.RequestKey[ApiKey] = web.RequestKey("caller", ApiKey)
 _WRONG_KEYS: web.AppKey[WrongKeys] = web.AppKey("wrong_keys", WrongKeys)
 
 _HEADERS = {
@@ -52,8 +50,7 @@ def guard(application: web.Application, context: WebContext) -> None:
 
 def caller(request: web.Request) -> ApiKey:
     """The key that the request came with."""
-    key: ApiKey = request[CALLER]
-    return key
+    return request[_CALLER]
 
 
 @web.middleware
@@ -99,17 +96,19 @@ async def _check_key(request: web.Request, handler: Handler) -> web.StreamRespon
     if path.startswith(INTERNAL_PREFIX):
         _check_internal(request, context)
     elif not _is_open(path, context):
-        request[CALLER] = _authorised(request, context)
+        request[_CALLER] = _authorised(request, context)
     return await handler(request)
 
 
 def _is_open(path: str, context: WebContext) -> bool:
     if path in OPEN_PATHS:
         return True
-    return any(
-        path == entry or (entry.endswith("/") and path.startswith(entry) and "%" not in path and ".." not in path)
-        for entry in context.settings.open_paths
-    )
+    return any(path == entry or _lies_in(path, entry) for entry in context.settings.open_paths)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    """Whether `path` is a plain path below `folder`, which ends in `/*`. Escapes could climb out of it."""
+    return folder.endswith("/*") and path.startswith(folder[:-1]) and "%" not in path and ".." not in path
 
 
 def _authorised(request: web.Request, context: WebContext) -> ApiKey:

@@ -4,7 +4,9 @@
 # mypy: allow-subclassing-any
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from aiohttp import web
@@ -16,6 +18,8 @@ from app.web.parameters import cursor_after
 from app.web.questions import Orders, Positions, Signals
 from app.web.replies import json_reply
 from app.web.scatter import Gathered, Scatter, merged
+
+log = logging.getLogger(__name__)
 
 SCATTER: web.AppKey[Scatter] = web.AppKey("scatter", Scatter)
 
@@ -48,6 +52,18 @@ async def list_reply(request: web.Request, listing: Orders | Signals | Positions
             **gathered.completeness(),
         }
     )
+
+
+async def acknowledged(request: web.Request, publishing: Awaitable[None], name: str) -> None:
+    """Wait until a record is durable. Raises `ApiError` (503) when nobody knows whether it will be: a producer keeps
+    trying what it was given."""
+    try:
+        async with asyncio.timeout(request.app[CONTEXT].settings.publish_timeout_s):
+            await publishing
+    except (TimeoutError, OSError) as error:
+        log.warning("no acknowledgement of %s: %r", name, error)
+        sentence = f"{name} is not acknowledged by the broker; it may still take effect: look before asking again"
+        raise ApiError(503, "NOT_ACKNOWLEDGED", sentence, {"name": name}) from None
 
 
 def nothing_found(gathered: Gathered, unknown: Callable[[], ApiError]) -> ApiError:

@@ -1,0 +1,112 @@
+"""A worker's web server for tests: the real Faust web application over a real socket, tables in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import faust
+import httpx
+from aiohttp import web
+from fakes import MemoryRows
+from table_cases import PARTITIONS, partition_of
+
+from app.metrics import Metrics
+from app.web import ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings, key_hash, register_views
+from domain.commands import Command
+from domain.instruments import Instrument
+from tables.orders import order_index
+from tables.positions import position_index
+from tables.signals import signal_index
+
+READ_KEY, TRADE_KEY, INTERNAL_KEY = "read-key-of-the-tests", "trade-key-of-the-tests", "internal-key-of-the-tests"
+READ, TRADE, INTERNAL = {"X-API-Key": READ_KEY}, {"X-API-Key": TRADE_KEY}, {"X-Internal-Key": INTERNAL_KEY}
+
+
+@dataclass
+class Worker:
+    """One worker. Its fields are what the test may change and look at."""
+
+    held: frozenset[int] = frozenset(range(PARTITIONS))
+    keys: list[ApiKey] = field(
+        default_factory=lambda: [
+            ApiKey("reader", key_hash(READ_KEY), Scope.READ),
+            ApiKey("desk", key_hash(TRADE_KEY), Scope.TRADE),
+        ]
+    )
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    peers: dict[str, frozenset[int]] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    url: str = ""
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self.orders = MemoryRows(self.held, order_index)
+        self.signals = MemoryRows(self.held, signal_index)
+        self.positions = MemoryRows(self.held, position_index)
+        self.app = faust.App("web-tests", broker="kafka://127.0.0.1:1", store="memory://", autodiscover=False)
+
+    async def start(self) -> None:
+        """Serve on a free port."""
+        register_views(self.app, self._context())
+        self.app.web.init_server()
+        self.runner = web.AppRunner(self.app.web.web_app, access_log=None)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self.runner.addresses[0][1]}"
+        self.client = httpx.AsyncClient(base_url=self.url, timeout=10, trust_env=False)
+
+    async def stop(self) -> None:
+        """Close everything."""
+        await self.client.aclose()
+        await self.runner.cleanup()
+
+    async def get(self, path: str, key: Mapping[str, str] = READ, **parameters: Any) -> httpx.Response:
+        return await self.client.get(path, headers=dict(key), params=parameters or None)
+
+    async def post(self, path: str, body: Any, key: Mapping[str, str] = TRADE) -> httpx.Response:
+        return await self.client.post(path, headers=dict(key), json=body)
+
+    def _context(self) -> WebContext:
+        async def publish(command: Command) -> None:
+            self.commands.append(command)
+
+        async def set_control(control: Control) -> None:
+            self.controls.append(control)
+
+        return WebContext(
+            settings=WebSettings(
+                **{
+                    "partitions": PARTITIONS,
+                    "internal_key": INTERNAL_KEY,
+                    "venues": frozenset({"paper"}),
+                    "peer_timeout_s": 1.0,
+                    **self.settings,
+                }
+            ),
+            orders=self.orders,
+            signals=self.signals,
+            positions=self.positions,
+            partition_of=partition_of,
+            api_keys=lambda: self.keys,
+            metrics=self.metrics,
+            checks=lambda: self.checks,
+            peers=lambda: self.peers,
+            publish_command=publish,
+            controls=lambda: self.controls,
+            set_control=set_control,
+            mark=self._mark,
+        )
+
+    def _mark(self, instrument: Instrument) -> Mark | None:
+        return self.marks.get(instrument.symbol)
+
+
+def mark(price: str, at_ns: int = 1) -> Mark:
+    return Mark(Decimal(price), at_ns)

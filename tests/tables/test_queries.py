@@ -1,0 +1,303 @@
+"""Pages of orders, signals and positions, in memory and on the real store."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import MemoryRows
+from rocksdict import Cache
+from table_cases import (
+    NOW,
+    PARTITIONS,
+    SECOND,
+    fill,
+    filled,
+    order,
+    partition_of,
+    signal_context,
+    signal_row,
+    store_fill_in_position,
+    store_fills,
+    store_orders,
+    store_signals,
+    transition,
+)
+
+from domain.events import EventKind
+from domain.instruments import Instrument
+from domain.orders import Evidence, Order, OrderState, Side, VenueState
+from tables.durable_rows import DurableRows
+from tables.orders import OrderTable, order_index
+from tables.positions import position_index
+from tables.queries import (
+    OrderFilter,
+    Page,
+    PositionFilter,
+    SignalFilter,
+    command_by_id,
+    fills_page,
+    history_page,
+    orders_by_id,
+    orders_page,
+    positions_page,
+    signals_by_id,
+    signals_page,
+)
+from tables.receipt import Receipt
+from tables.rows import Rows
+from tables.signals import CommandRow, SignalResult, SignalTable, signal_index
+
+ALL = range(PARTITIONS)
+MakeRows = Callable[[Callable[[bytes, bytes], list[bytes]]], Rows]
+
+
+@pytest.fixture(params=["memory", "disk"])
+def make_rows(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeRows]:
+    made: list[DurableRows] = []
+
+    def append(
+        topic: str, partition: int, key: Any, value: Any, receipt: Receipt, headers: Any = (), on_ack: Any = None
+    ) -> None:
+        receipt.expect()
+        offsets[topic, partition] = offsets.get((topic, partition), -1) + 1
+        on_ack(offsets[topic, partition])
+        receipt.settle()
+
+    offsets: dict[tuple[str, int], int] = {}
+
+    def make(index: Callable[[bytes, bytes], list[bytes]]) -> Rows:
+        if request.param == "memory":
+            return MemoryRows(ALL, index)
+        rows = DurableRows("table", "changelog", tmp_path, append, index=index, cache=Cache(1 << 20))
+        made.append(rows)
+        for partition in ALL:
+            rows.open(partition, "cluster")
+            rows.admit(partition, 0)
+        return rows
+
+    yield make
+    for rows in made:
+        for partition in ALL:
+            rows.close(partition)
+
+
+@pytest.fixture
+async def orders(make_rows: MakeRows) -> Rows:
+    return make_rows(order_index)
+
+
+@pytest.fixture
+async def signals(make_rows: MakeRows) -> Rows:
+    return make_rows(signal_index)
+
+
+def ids(page: Page[Order]) -> list[str]:
+    return [found.row.order_id for found in page.found]
+
+
+def all_pages(rows: Rows, wanted: OrderFilter, *, limit: int, descending: bool = True, max_scanned: int = 50) -> Any:
+    found: list[str] = []
+    after = None
+    while True:
+        page = orders_page(rows, ALL, wanted, limit=limit, after=after, descending=descending, max_scanned=max_scanned)
+        assert len(page.found) <= limit
+        assert page.scanned <= max_scanned
+        found += ids(page)
+        if page.resume is None:
+            return found
+        after = page.resume
+
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT")
+
+
+def mixed_orders(count: int) -> list[Order]:
+    """Orders of many symbols, states, sides, venues and signals; several are created at the same moment."""
+    chance = random.Random(7)  # noqa: S311 -- the same rows in every run
+    made = []
+    for number in range(count):
+        state = chance.choice(list(OrderState))
+        evidence = Evidence(state=chance.choice([VenueState.UNKNOWN, VenueState.EXPIRED]))
+        made.append(
+            order(
+                number,
+                created_ns=NOW + number // 3 * SECOND,
+                instrument=Instrument(chance.choice(["paper", "bybit"]), "linear", chance.choice(SYMBOLS)),
+                state=state,
+                evidence=evidence,
+                side=chance.choice(list(Side)),
+                signal=chance.choice([None, signal_context("s1"), signal_context("s/2", strategy_id="mean")]),
+            )
+        )
+    return made
+
+
+async def test_orders_come_newest_first_over_all_partitions(orders: Rows) -> None:
+    store_orders(orders, *(order(number, symbol=SYMBOLS[number % 5]) for number in range(7)))
+    assert ids(orders_page(orders, ALL, OrderFilter(), limit=5)) == ["om6", "om5", "om4", "om3", "om2"]
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("limit", [1, 7, 500])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        OrderFilter(),
+        OrderFilter(symbol="ETHUSDT"),
+        OrderFilter(status="cancelled"),
+        OrderFilter(status="pending", symbol="BTCUSDT"),
+        OrderFilter(state=OrderState.EXPIRED),
+        OrderFilter(state=OrderState.EXPIRED, status="cancelled", symbol="SOLUSDT"),
+        OrderFilter(state=OrderState.UNCERTAIN, status="filled"),
+        OrderFilter(signal_id="s/2", side=Side.SELL),
+        OrderFilter(venue="bybit", strategy_id="mean"),
+        OrderFilter(from_ns=NOW + 5 * SECOND, to_ns=NOW + 20 * SECOND),
+        OrderFilter(from_ns=NOW + 5 * SECOND, symbol="ETHUSDT", side=Side.BUY),
+    ],
+    ids=repr,
+)
+async def test_pages_together_are_exactly_what_the_filter_accepts(
+    orders: Rows, wanted: OrderFilter, limit: int, descending: bool
+) -> None:
+    stored = mixed_orders(90)
+    store_orders(orders, *stored)
+
+    found = all_pages(orders, wanted, limit=limit, descending=descending)
+
+    expected = [
+        each
+        for each in stored
+        if wanted.accepts(each)
+        and each.times.created_ns >= wanted.from_ns
+        and (wanted.to_ns is None or each.times.created_ns < wanted.to_ns)
+    ]
+    expected.sort(key=lambda each: (each.times.created_ns, each.order_id), reverse=descending)
+    assert found == [each.order_id for each in expected]
+
+
+async def test_writes_between_pages_neither_repeat_nor_hide_orders_that_stood_still(orders: Rows) -> None:
+    store_orders(orders, *(order(number) for number in range(10, 20)))
+    first = orders_page(orders, ALL, OrderFilter(status="pending"), limit=4)
+
+    store_orders(orders, order(30), order(31, symbol="ETHUSDT"), filled(19), filled(13))
+    rest = orders_page(orders, ALL, OrderFilter(status="pending"), limit=50, after=first.resume)
+
+    assert ids(first) == ["om19", "om18", "om17", "om16"]
+    assert ids(rest) == ["om15", "om14", "om12", "om11", "om10"]
+
+
+async def test_a_filter_without_an_index_stops_at_the_bound_and_says_where_to_go_on(orders: Rows) -> None:
+    store_orders(orders, *(order(number, side=Side.SELL) for number in range(1, 30)), order(0))
+
+    page = orders_page(orders, ALL, OrderFilter(side=Side.BUY), limit=10, max_scanned=20)
+
+    assert (ids(page), page.cut_short, page.scanned) == ([], True, 20)
+    page = orders_page(orders, ALL, OrderFilter(side=Side.BUY), limit=10, after=page.resume, max_scanned=20)
+    assert (ids(page), page.cut_short, page.resume) == (["om0"], False, None)
+
+
+async def test_a_full_page_is_not_called_cut_short(orders: Rows) -> None:
+    store_orders(orders, *(order(number) for number in range(5)))
+    page = orders_page(orders, ALL, OrderFilter(), limit=5, max_scanned=5)
+    assert (len(page.found), page.cut_short, page.resume) == (5, False, None)
+
+
+async def test_a_page_looks_at_no_more_rows_than_it_gives_where_an_index_answers(orders: Rows) -> None:
+    store_orders(orders, *(filled(number) for number in range(60)), order(100), order(101))
+    page = orders_page(orders, ALL, OrderFilter(symbol="BTCUSDT", status="pending"), limit=10)
+    assert (ids(page), page.scanned) == (["om101", "om100"], 2)
+
+
+async def test_an_order_is_found_by_our_id_and_by_the_venues(orders: Rows) -> None:
+    store_orders(orders, filled(1), filled(2, symbol="ETHUSDT"))
+    by_ours = orders_by_id(orders, ALL, "om2")
+    by_theirs = orders_by_id(orders, ALL, "v2")
+    assert by_ours == by_theirs
+    assert [(partition, found.order_id) for partition, found in by_ours] == [(partition_of("ETHUSDT"), "om2")]
+    assert orders_by_id(orders, ALL, "v") == []
+
+
+async def test_a_venue_id_that_two_venues_gave_finds_both_orders(orders: Rows) -> None:
+    elsewhere = filled(2, venue_order_id="v1", instrument=Instrument("bybit", "linear", "BTCUSDT"))
+    store_orders(orders, filled(1), elsewhere)
+    assert {found.order_id for _, found in orders_by_id(orders, ALL, "v1")} == {"om1", "om2"}
+
+
+async def test_the_order_agents_own_questions_still_find_their_orders(orders: Rows) -> None:
+    table, partition = OrderTable(orders), partition_of("BTCUSDT")
+    store_orders(orders, filled(1), order(2, venue_order_id="v2"))
+    store_fills(orders, "om1", fill("e2", executed_ns=NOW + 2), fill("e1", executed_ns=NOW + 1))
+
+    found = table.by_venue_id(partition, Instrument("paper", "linear", "BTCUSDT"), "main", "v2")
+
+    assert found is not None
+    assert found.order_id == "om2"
+    assert table.by_venue_id(partition, Instrument("bybit", "linear", "BTCUSDT"), "main", "v2") is None
+    assert [each.order_id for each in table.open_orders(partition, "BTCUSDT")] == ["om2"]
+    assert [each.execution_id for each in table.fills_of(partition, "om1")] == ["e1", "e2"]
+
+
+async def test_history_is_paged_by_sequence(orders: Rows) -> None:
+    state = OrderState.ACKNOWLEDGED
+    steps = tuple(transition(number, state, state, EventKind.AMENDED) for number in range(1, 6))
+    store_orders(orders, order(1), history=steps)
+    partition = partition_of("BTCUSDT")
+
+    first, more = history_page(orders, partition, "om1", limit=3)
+    rest, nothing_more = history_page(orders, partition, "om1", limit=3, after=3)
+
+    assert [step.sequence for step in first + rest] == [1, 2, 3, 4, 5]
+    assert (more, nothing_more) == (True, False)
+
+
+async def test_fills_are_bounded(orders: Rows) -> None:
+    store_fills(orders, "om1", *(fill(f"e{number}", executed_ns=NOW + number) for number in range(4)))
+    found, more = fills_page(orders, partition_of("BTCUSDT"), "om1", limit=3)
+    assert ([each.execution_id for each in found], more) == (["e0", "e1", "e2"], True)
+
+
+async def test_signals_are_listed_by_time_and_found_by_id_whatever_the_symbol(signals: Rows) -> None:
+    store_signals(
+        signals,
+        *(signal_row(f"s{number}", SYMBOLS[number % 5], number) for number in range(6)),
+        signal_row("s0", "ADAUSDT", 9, result=SignalResult.REJECTED),
+    )
+
+    newest = signals_page(signals, ALL, SignalFilter(), limit=3)
+    rest = signals_page(signals, ALL, SignalFilter(), limit=10, after=newest.resume)
+    oldest = signals_page(signals, ALL, SignalFilter(from_ns=NOW + 2 * SECOND), limit=2, descending=False)
+    rejected = signals_page(signals, ALL, SignalFilter(result="rejected", symbol="ADAUSDT"), limit=3)
+
+    assert [found.row.signal_id for found in newest.found + rest.found] == ["s0", "s5", "s4", "s3", "s2", "s1", "s0"]
+    assert [found.row.signal_id for found in oldest.found] == ["s2", "s3"]
+    assert [found.row.symbol for found in rejected.found] == ["ADAUSDT"]
+    assert {row.symbol for _, row in signals_by_id(signals, ALL, "s0")} == {"BTCUSDT", "ADAUSDT"}
+
+
+async def test_positions_are_listed_by_key_and_filtered(make_rows: MakeRows) -> None:
+    rows = make_rows(position_index)
+    for number, symbol in enumerate(SYMBOLS):
+        store_fill_in_position(rows, fill(f"e{number}", instrument=Instrument("paper", "linear", symbol)), number)
+    away = fill("x1", instrument=Instrument("paper", "linear", "XRPUSDT"), side=Side.SELL, executed_ns=NOW + 1)
+    store_fill_in_position(rows, away, 100)
+
+    first = positions_page(rows, ALL, PositionFilter(), limit=3)
+    rest = positions_page(rows, ALL, PositionFilter(), limit=3, after=first.resume)
+    still_open = positions_page(rows, ALL, PositionFilter(open_only=True), limit=9)
+    one = positions_page(rows, ALL, PositionFilter(symbol="ETHUSDT", venue="paper"), limit=9)
+
+    assert [found.row.instrument.symbol for found in first.found + rest.found] == sorted(SYMBOLS)
+    assert "XRPUSDT" not in {found.row.instrument.symbol for found in still_open.found}
+    assert [found.row.state.size for found in one.found] == [Decimal("0.04")]
+
+
+async def test_a_command_is_found_whichever_symbol_it_was_for(signals: Rows) -> None:
+    row = CommandRow(command_id="c1", symbol="ETHUSDT", action="cancel", source="x-0-1", done=True, ok=True)
+    SignalTable(signals).put_command(partition_of("ETHUSDT"), row, Receipt())
+    assert command_by_id(signals, ALL, "c1") == row
+    assert command_by_id(signals, ALL, "c2") is None
