@@ -41,13 +41,16 @@ def by_tens(_key: bytes, value: bytes) -> Iterable[bytes]:
     return (b"n%08d" % (json.loads(value)["i"] // 10),)
 
 
-def slow_down_acknowledgements(seconds: float) -> None:
-    """Let every produce request take longer, as with a slow leader."""
+def slow_down_requests(before_s: float, after_s: float) -> None:
+    """Let every produce request take longer, as with a slow leader: its acknowledgement, or the next request."""
     send = Sender._send_produce_req
 
     async def slow_send(self: Any, node_id: Any, batches: Any) -> None:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(before_s)
         await send(self, node_id, batches)
+        self._in_flight.add(node_id)
+        await asyncio.sleep(after_s)
+        self._in_flight.discard(node_id)
 
     Sender._send_produce_req = slow_send
 
@@ -90,7 +93,8 @@ def build(config: dict[str, Any]) -> tuple[Engine, Trace]:
         key = f"{content['k']}-{content['i']}".encode()
         rows.put(record.partition, key, record.value, receipt)
         assert rows.get(record.partition, key) == record.value
-        await turn.wait(receipt.durable())
+        if config.get("awaits_rows", True):
+            await turn.wait(receipt.durable())
 
         async def effect() -> None:
             trace.write("EFFECT", record.partition, record.offset, content["k"], content["i"])
@@ -132,8 +136,8 @@ def main() -> int:
     engine, trace = build(config)
     trace.write("BOOT", os.getpid())
     trace_commits(trace)
-    if "slow_acknowledgements_s" in config:
-        slow_down_acknowledgements(config["slow_acknowledgements_s"])
+    if "slow_requests_s" in config:
+        slow_down_requests(*config["slow_requests_s"])
     return run_engine(engine)
 
 

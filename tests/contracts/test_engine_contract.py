@@ -65,11 +65,11 @@ async def test_killed_again_and_again_it_loses_nothing_and_keeps_the_order(scene
 
 
 async def test_nothing_is_committed_before_its_rows_are_in_the_changelog(scene: Scene) -> None:
-    await scene.produce(400)
-    worker = await scene.started("w1", work_s=0.0, slow_acknowledgements_s=0.3)
-    await scene.until(lambda: scene.count("END") > 100, "some records to end")
+    load = asyncio.create_task(scene.produce(900, rate=150))
+    worker = await scene.started("w1", work_s=0.0, slow_requests_s=(0.3, 0), awaits_rows=False)
     await scene.until(lambda: scene.count("COMMIT") > 2, "commits")
     worker.kill()
+    await load
 
     committed = await scene.committed(scene.inputs)
     assert any(committed.values())
@@ -80,8 +80,8 @@ async def test_nothing_is_committed_before_its_rows_are_in_the_changelog(scene: 
 
 
 async def test_a_paused_worker_does_nothing_for_records_it_no_longer_owns(scene: Scene) -> None:
-    zombie = await scene.started("w1", work_s=0.2)
-    await scene.produce(200, keys=40)
+    zombie = await scene.started("w1", work_s=0.2, slow_requests_s=(0, 0.1))
+    await scene.produce(300, keys=60)
     await scene.until(lambda: scene.count("EFFECT", "w1") > 20, "work to be under way")
     zombie.stop_for_now()
     before = scene.count("EFFECT", "w1")
@@ -99,6 +99,7 @@ async def test_a_paused_worker_does_nothing_for_records_it_no_longer_owns(scene:
     assert late == []
     assert scene.count("EFFECT", "w1") == before
     assert scene.verdict().lost == []
+    assert scene.count("ALERT") == 0, "rows of the paused worker reached the changelog"
 
 
 async def test_an_unforeseen_error_ends_the_process_and_the_record_comes_again(scene: Scene) -> None:
