@@ -60,14 +60,15 @@ async def last_complete_until(bootstrap: str, topic: str, name: str, *, timeout_
     """The highest `complete-until` (nanoseconds UTC) that gateways called `name` left at the end of the topic.
 
     None when there is none within the last 50,000 records of each partition. Raises `TimeoutError` when the broker
-    does not answer in time, and aiokafka's `KafkaError`: how far back to ask is then unknown, not zero.
+    does not answer in time or has no such topic, and aiokafka's `KafkaError`: how far back to ask is then unknown,
+    not zero.
     """
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="latest"
     )
     async with asyncio.timeout(timeout_s):
-        await consumer.start()
         try:
+            await consumer.start()
             partitions = sorted(consumer.assignment(), key=lambda partition: partition.partition)
             consumer.pause(*partitions)
             first = await consumer.beginning_offsets(partitions)
