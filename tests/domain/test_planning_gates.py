@@ -21,7 +21,7 @@ from domain_cases import (
 )
 
 from domain.ids import client_order_id
-from domain.instruments import Instrument
+from domain.instruments import Instrument, Quote
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.planning import GATES, plan_signal
 from domain.plans import Decision, Intent, Outcome, Plan, PlanSettings, TradingState, WarmupMode
@@ -82,6 +82,7 @@ def test_s09_age_counts_from_the_original_record_when_that_is_earlier():
 
 def test_s09_a_signal_past_its_own_expiry_has_expired():
     assert refusal(plan(signal(expires_at=NOW))) == (Decision.EXPIRE, "SIGNAL_EXPIRED")
+    assert plan(signal(expires_at=NOW), facts(now_ns=NOW + SECOND)).reason == "the signal expired 1 s ago"
     assert intent(plan(signal(expires_at=NOW + 1)))
 
 
@@ -96,6 +97,10 @@ def test_s10_confidence_under_the_minimum_is_rejected_with_the_figures():
     assert refusal(made) == (Decision.REJECT, "BELOW_MIN_CONFIDENCE")
     assert made.reason == "confidence 0.59 is under the minimum 0.6"
     assert made.verdicts[-1].figures == {"confidence": "0.59", "minimum": "0.6"}
+
+
+def test_s10_confidence_at_the_minimum_is_enough():
+    assert intent(plan(signal(confidence="0.6"), settings=settings(min_confidence=dec("0.6"))))
 
 
 def test_s10_a_signal_without_confidence_is_not_measured_by_it():
@@ -116,11 +121,19 @@ def test_p07_what_cannot_go_with_the_order_is_refused_never_dropped(field):
         ({"rules": None}, BTC, "INSTRUMENT_UNKNOWN"),
         ({"rules": rules(trading=False)}, BTC, "INSTRUMENT_NOT_TRADING"),
         ({"rules": rules(lot=dec(0))}, BTC, "INSTRUMENT_WITHOUT_GRID"),
-        ({"rules": rules(settle_currency="BTC")}, Instrument("paper", "inverse", "BTCUSD"), "INVERSE_NOT_SUPPORTED"),
+        ({"rules": rules(tick=dec(0))}, BTC, "INSTRUMENT_WITHOUT_GRID"),
+        ({"rules": rules(settle_currency="BTC")}, BTC, "INVERSE_NOT_SUPPORTED"),
+        ({}, Instrument("paper", "inverse", "BTCUSD"), "INVERSE_NOT_SUPPORTED"),
     ],
 )
 def test_d05_an_instrument_that_cannot_be_traded_is_refused(known, instrument, code):
     assert refusal(plan(known=facts(**known), instrument=instrument)) == (Decision.REJECT, code)
+
+
+def test_d05_spot_may_settle_in_its_base_currency():
+    known = facts(rules=rules(instrument=SPOT_BTC, settle_currency="BTC"))
+
+    assert intent(plan(known=known, instrument=SPOT_BTC))
 
 
 def test_r05_nothing_is_traded_while_halted_and_the_reason_is_told():
@@ -185,6 +198,29 @@ def test_d06_a_snapshot_older_than_its_limit_gives_way_to_the_quote():
     assert made.reference_price == dec(50_200)
 
 
+def test_d06_snapshot_and_quote_are_good_up_to_their_age_limit():
+    limit = settings(max_snapshot_age_ns=10 * SECOND)
+
+    by_snapshot = plan(known=facts(now_ns=NOW + 10 * SECOND), settings=limit)
+    by_quote = plan(signal(market_data_snapshot=None), facts(now_ns=NOW + 10 * SECOND), limit)
+
+    assert verdict(by_snapshot, "reference_price").figures["source"] == "snapshot"
+    assert verdict(by_quote, "reference_price").figures["source"] == "quote"
+
+
+def test_d06_a_locked_book_is_two_sided_and_has_no_spread():
+    made = plan(signal(market_data_snapshot=None), facts(quote=quote("50000", spread="0")))
+
+    assert verdict(made, "reference_price").figures == {"price": "50000", "source": "quote", "spread": "0"}
+    assert intent(made).rule == "narrow_spread"
+
+
+def test_d06_a_book_without_bids_has_no_middle():
+    no_bids = Quote(bid=dec(0), ask=dec(90_000), last=dec(50_000), mark=dec(50_000), at_ns=NOW)
+
+    assert plan(signal(market_data_snapshot=None), facts(quote=no_bids)).reference_price == dec(50_000)
+
+
 def test_d06_a_one_sided_book_is_priced_by_its_last_trade():
     made = plan(signal(market_data_snapshot=None), facts(quote=quote("50000", spread="200000")))
 
@@ -215,6 +251,10 @@ def test_d06_a_drift_over_the_warning_is_told_and_traded():
 
 def test_d06_a_drift_at_the_warning_is_not_told():
     assert plan(known=facts(quote=quote("52500"))).warnings == ()
+
+
+def test_d06_a_drift_at_the_limit_is_traded():
+    assert intent(plan(known=facts(quote=quote("45000")), settings=settings(price_drift_reject=dec("0.1"))))
 
 
 def test_d06_a_drift_over_the_limit_is_rejected_where_one_is_set():
@@ -301,6 +341,22 @@ def test_d02_a_limit_price_outside_the_venues_bounds_is_refused(fields, code):
     assert refusal(plan(signal(**fields), known)) == (Decision.REJECT, code)
 
 
+def test_d02_a_limit_price_at_the_venues_bounds_is_taken():
+    known = facts(rules=rules(min_price=dec(49_950), max_price=dec(49_950)))
+
+    assert intent(plan(known=known)).price == dec(49_950)
+
+
+def test_d02_only_rounding_the_signals_own_price_is_an_adjustment():
+    derived = plan(signal(market_data_snapshot={"price": "50000.07", "spread": "100.1"}))
+    own = plan(signal(limit_price="49000"))
+
+    assert verdict(derived, "limit_price").outcome is Outcome.PASS
+    assert "50.05 on the passive side of 50000.07" in verdict(derived, "limit_price").sentence
+    assert verdict(own, "limit_price").outcome is Outcome.PASS
+    assert "the signal's" in verdict(own, "limit_price").sentence
+
+
 def test_d03_a_limit_order_rests_as_a_maker_and_a_market_order_does_not_rest():
     limit, market = intent(plan()), intent(plan(signal(order_type="market")))
 
@@ -378,6 +434,12 @@ def test_d04_over_the_maximum_of_its_type_is_rejected_with_the_figures(kind, mos
     assert made.reason == "quantity 0.02 BTC is over the maximum 0.019 BTC"
 
 
+def test_d04_the_minimum_and_the_maximum_themselves_are_within_the_bounds():
+    exact = rules(min_quantity=dec("0.02"), max_quantity=dec("0.02"), min_notional=dec("0.02") * dec(49_950))
+
+    assert intent(plan(known=facts(rules=exact))).quantity == dec("0.02")
+
+
 def test_d04_a_maximum_of_nothing_means_that_the_venue_states_none():
     assert intent(plan(known=facts(rules=rules(max_quantity=dec(0), max_price=dec(0)))))
 
@@ -390,6 +452,13 @@ def test_d10_a_sale_closes_at_most_what_is_held_and_is_reduce_only():
 
     assert (intent(made).quantity, intent(made).reduce_only) == (dec("0.015"), True)
     assert verdict(made, "scale_out").outcome is Outcome.ADJUST
+
+
+def test_d10_a_sale_of_exactly_what_is_held_is_not_adjusted():
+    made = plan(signal(signal_type="sell"), facts(position_size=dec("0.02")))
+
+    assert intent(made).quantity == dec("0.02")
+    assert verdict(made, "scale_out").outcome is Outcome.PASS
 
 
 def test_d10_with_nothing_held_there_is_nothing_to_sell():
@@ -452,6 +521,17 @@ def test_d11_in_hedge_mode_an_order_names_its_side(kind, side, size, reduces):
     assert (intent(made).position_side, intent(made).reduce_only) == (PositionSide(side), reduces)
 
 
+def test_d11_resting_orders_of_the_other_side_hold_nothing_of_this_one():
+    other = open_order(side=Side.SELL, external=True, leaves=dec("0.05"), position_side=PositionSide.SHORT)
+    buying = open_order(external=True, leaves=dec("0.05"), position_side=PositionSide.LONG)
+
+    made = plan(
+        signal(signal_type="sell", position_side="long"), facts(position_size=dec("0.05"), open_orders=(other, buying))
+    )
+
+    assert verdict(made, "scale_out").figures["closable"] == "0.05"
+
+
 def test_d11_opening_a_short_side_needs_leave():
     short = signal(signal_type="sell", position_side="short")
 
@@ -485,6 +565,14 @@ def test_r02_a_market_order_must_be_paid_for_at_the_slippage_guard():
     assert refusal(plan(market, facts(available=need - dec("0.01"))))[1] == "INSUFFICIENT_BALANCE"
 
 
+def test_r02_a_short_is_counted_at_the_higher_of_its_limit_and_the_reference():
+    short, allowed = signal(signal_type="sell"), settings(allow_short=True)
+    below = signal(signal_type="sell", limit_price="49000")
+
+    assert plan(short, settings=allowed).verdicts[-1].figures["worst_price"] == "50050"
+    assert plan(below, settings=allowed).verdicts[-1].figures["worst_price"] == "50000"
+
+
 def test_r02_what_is_reserved_and_the_cash_reserve_are_not_free():
     made = plan(known=facts(available=dec(1500), reserved=dec(300)), settings=settings(cash_reserve=dec(300)))
 
@@ -516,6 +604,17 @@ def test_r02_only_the_first_phase_counts_on_what_a_cancelled_order_gives_back():
 
     assert [cancel.order_id for cancel in plan(known=known).cancels] == ["o1"]
     assert refusal(plan(known=known, phase=2))[1] == "INSUFFICIENT_BALANCE"
+
+
+@pytest.mark.parametrize(
+    "gives_nothing",
+    [{"price": None}, {"reduce_only": True}, {"side": Side.SELL}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_r02_a_cancelled_order_that_took_nothing_gives_nothing_back(gives_nothing):
+    made = plan(known=facts(open_orders=(open_order(**gives_nothing),)))
+
+    assert verdict(made, "balance").figures["released"] == "0"
 
 
 # -- cancelling ----------------------------------------------------------------------------------------------------
