@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -12,9 +12,11 @@ import msgspec
 from exchanges.paper.exact import ZERO
 from exchanges.paper.ledger import Position, Wallet
 from exchanges.paper.orders import Order
-from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, ONE_WAY, Side
+from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, ONE_WAY, Side, StopOrderType
 
 RECENT_CLOSED = 500  # what `order/realtime` still knows of closed orders; lost at a restart, as on the venue
+
+PROTECTING = frozenset({StopOrderType.TAKE_PROFIT, StopOrderType.STOP_LOSS})
 
 MarkPrice = Callable[[str], Decimal]
 PositionKey = tuple[str, int]  # symbol, position index
@@ -67,6 +69,8 @@ class Account:
         self.recent_closed: OrderedDict[str, Order] = OrderedDict()
         self._open_by_symbol: dict[str, int] = {}
         self._sums: dict[PositionKey, OpenSums] = {}
+        self._waiting: dict[str, dict[str, Order]] = {}
+        self._protecting: dict[tuple[str, int, StopOrderType], Order] = {}
         self._default_leverage = default_leverage
         self._fee_rate = fee_rate
 
@@ -106,6 +110,9 @@ class Account:
         self.open_orders[order.order_id] = order
         if order.order_link_id:
             self.open_links[order.order_link_id] = order
+        if order.is_waiting:
+            self._wait(order)
+            return
         self._open_by_symbol[order.symbol] = self.open_count(order.symbol) + 1
         sums = self.sums(order.symbol, order.position_idx)
         if order.reduces:
@@ -118,12 +125,30 @@ class Account:
         del self.open_orders[order.order_id]
         if order.order_link_id:
             del self.open_links[order.order_link_id]
+        if order.is_waiting:
+            self._waiting[order.symbol].pop(order.order_id)
+            if order.stop_order_type in PROTECTING:
+                self._protecting.pop((order.symbol, order.position_idx, order.stop_order_type), None)
+            return
         self._open_by_symbol[order.symbol] -= 1
         sums = self.sums(order.symbol, order.position_idx)
         if order.reduces:
             del sums.reducing[order.order_id]
         else:
             sums.add(order.side, -order.leaves_qty, -order.leaves_qty * order.price)
+
+    def _wait(self, order: Order) -> None:
+        self._waiting.setdefault(order.symbol, {})[order.order_id] = order
+        if order.stop_order_type in PROTECTING:
+            self._protecting[order.symbol, order.position_idx, order.stop_order_type] = order
+
+    def waiting(self, symbol: str) -> Collection[Order]:
+        """The conditional orders of one symbol whose trigger has not come, in the order of their arrival."""
+        return self._waiting.get(symbol, {}).values()
+
+    def protecting(self, symbol: str, position_idx: int, kind: StopOrderType) -> Order | None:
+        """The take-profit or stop-loss of a position."""
+        return self._protecting.get((symbol, position_idx, kind))
 
     def executed(self, order: Order, qty: Decimal) -> None:
         """Free what a resting order held for a quantity that has just executed."""

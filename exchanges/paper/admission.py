@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from exchanges.paper.exact import plain
+from exchanges.paper.fields import Fields, choice, flag, number, text, whole
 from exchanges.paper.instruments import INSTRUMENTS, Instrument
 from exchanges.paper.refusals import bad_parameter, notional_too_small, price_invalid
-from exchanges.paper.vocabulary import HEDGE_SELL, ONE_WAY, Category, OrderType, Side, TimeInForce
+from exchanges.paper.vocabulary import (
+    HEDGE_SELL,
+    ONE_WAY,
+    Category,
+    OrderType,
+    Side,
+    TimeInForce,
+    TriggerBy,
+    TriggerDirection,
+)
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-_DECIMAL: Final = re.compile(r"\d{1,20}(\.\d{1,20})?")
 _LINK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")
 # Wishes that this exchange does not fulfil yet. Dropping one in silence would be worse than saying no.
 _UNSUPPORTED: Final = (
-    "triggerPrice", "takeProfit", "stopLoss", "tpslMode", "slippageTolerance", "bboSideType", "orderIv",
+    "tpLimitPrice", "slLimitPrice", "slippageTolerance", "bboSideType", "orderIv",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What a conditional order waits for: the price rising or falling to `price`."""
+
+    price: Decimal
+    direction: TriggerDirection
+    by: TriggerBy
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Take-profit and stop-loss for the whole position that an order opens; None where there is none."""
+
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    take_profit_by: TriggerBy = TriggerBy.LAST
+    stop_loss_by: TriggerBy = TriggerBy.LAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,75 +63,27 @@ class NewOrder:
     position_idx: int
     reduce_only: bool
     close_on_trigger: bool
+    trigger: Trigger | None = None
+    protection: Protection = Protection()
 
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """New total quantity, new price; None leaves it as it is."""
+    """New total quantity, price, trigger price, take-profit, stop-loss; None leaves it as it is, and for the last two
+    zero takes it away."""
 
-    qty: Decimal | None
-    price: Decimal | None
+    qty: Decimal | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
 
-
-def text(fields: Mapping[str, object], name: str) -> str:
-    """The string under `name`, "" if it is absent. Anything but a string is refused."""
-    value = fields.get(name, "")
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise bad_parameter(f"params error: {name} must be a string")
-    return value
+    @property
+    def is_empty(self) -> bool:
+        return self == Amendment()
 
 
-def number(fields: Mapping[str, object], name: str) -> Decimal | None:
-    """The decimal under `name`, None if it is absent or empty. Numbers travel as strings: anything else is refused."""
-    written = text(fields, name)
-    if not written:
-        return None
-    if not _DECIMAL.fullmatch(written):
-        raise bad_parameter(f"{name[0].upper()}{name[1:]} invalid")
-    return Decimal(written)
-
-
-def flag(fields: Mapping[str, object], name: str) -> bool:
-    """A JSON boolean, false if absent; the words true and false are taken too, as clients send them."""
-    value = fields.get(name)
-    if value is None:
-        return False
-    if isinstance(value, str) and value.lower() in {"true", "false", ""}:
-        return value.lower() == "true"
-    if isinstance(value, bool):
-        return value
-    raise bad_parameter(f"params error: {name} must be a boolean")
-
-
-def whole(fields: Mapping[str, object], name: str, default: int) -> int:
-    """A whole number, given as such or as a string."""
-    value = fields.get(name)
-    if value is None or value == "":
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise bad_parameter(f"params error: {name} invalid")
-    try:
-        return int(value)
-    except ValueError as error:
-        raise bad_parameter(f"params error: {name} invalid") from error
-
-
-def choice(
-    kind: type[Choice], fields: Mapping[str, object], name: str, default: Choice | None = None
-) -> Choice:
-    """One of the words of `kind`."""
-    written = text(fields, name)
-    if not written and default is not None:
-        return default
-    try:
-        return kind(written)
-    except ValueError as error:
-        raise bad_parameter(f"{name[0].upper()}{name[1:]} invalid") from error
-
-
-def category_of(fields: Mapping[str, object]) -> Category:
+def category_of(fields: Fields) -> Category:
     """The category of a trading call. Only linear contracts are listed here."""
     written = text(fields, "category")
     if written != Category.LINEAR:
@@ -115,7 +91,7 @@ def category_of(fields: Mapping[str, object]) -> Category:
     return Category.LINEAR
 
 
-def instrument_of(fields: Mapping[str, object]) -> Instrument:
+def instrument_of(fields: Fields) -> Instrument:
     """The contract that the call names."""
     instrument = INSTRUMENTS.get(text(fields, "symbol"))
     if instrument is None:
@@ -123,7 +99,7 @@ def instrument_of(fields: Mapping[str, object]) -> Instrument:
     return instrument
 
 
-def new_order(fields: Mapping[str, object]) -> NewOrder:
+def new_order(fields: Fields) -> NewOrder:
     """Read and check the body of `order/create`. Raises `Refusal` as the venue would."""
     category_of(fields)
     instrument = instrument_of(fields)
@@ -148,6 +124,8 @@ def new_order(fields: Mapping[str, object]) -> NewOrder:
         position_idx=whole(fields, "positionIdx", ONE_WAY),
         reduce_only=flag(fields, "reduceOnly"),
         close_on_trigger=flag(fields, "closeOnTrigger"),
+        trigger=_trigger(fields, instrument),
+        protection=_protection(fields, instrument, side, price),
     )
     if not ONE_WAY <= order.position_idx <= HEDGE_SELL:
         raise bad_parameter("position idx not match position mode")
@@ -158,16 +136,22 @@ def new_order(fields: Mapping[str, object]) -> NewOrder:
     return order
 
 
-def amendment(fields: Mapping[str, object], instrument: Instrument) -> Amendment:
-    """Read and check the body of `order/amend`; zero means "as it is", as an absent field does."""
+def amendment(fields: Fields, instrument: Instrument) -> Amendment:
+    """Read and check the body of `order/amend`; for quantity and prices zero means "as it is", as absence does."""
     refuse_unsupported(fields)
-    qty = number(fields, "qty") or None
-    price = number(fields, "price") or None
-    if price is not None:
-        check_price(instrument, price)
-    if qty is not None:
-        check_qty(instrument, OrderType.LIMIT, qty)
-    return Amendment(qty, price)
+    wish = Amendment(
+        qty=number(fields, "qty") or None,
+        price=number(fields, "price") or None,
+        trigger_price=number(fields, "triggerPrice") or None,
+        take_profit=number(fields, "takeProfit"),
+        stop_loss=number(fields, "stopLoss"),
+    )
+    for price in (wish.price, wish.trigger_price, wish.take_profit, wish.stop_loss):
+        if price:
+            check_price(instrument, price)
+    if wish.qty is not None:
+        check_qty(instrument, OrderType.LIMIT, wish.qty)
+    return wish
 
 
 def check_price(instrument: Instrument, price: Decimal) -> None:
@@ -197,18 +181,59 @@ def check_notional(instrument: Instrument, qty: Decimal, price: Decimal) -> None
         raise notional_too_small(plain(instrument.min_notional))
 
 
-def refuse_unsupported(fields: Mapping[str, object]) -> None:
+def refuse_unsupported(fields: Fields) -> None:
+    """Say no to what this exchange does not do."""
+    if text(fields, "tpslMode") not in {"", "Full"}:
+        raise bad_parameter("Not supported by this exchange: tpslMode Partial")
+    if OrderType.LIMIT in {text(fields, "tpOrderType"), text(fields, "slOrderType")}:
+        raise bad_parameter("Not supported by this exchange: take-profit and stop-loss as limit orders")
     for name in _UNSUPPORTED:
         if fields.get(name) not in (None, "", "0"):  # a tuple: the client may send something unhashable
             raise bad_parameter(f"Not supported by this exchange: {name}")
 
 
-def _time_in_force(fields: Mapping[str, object], order_type: OrderType) -> TimeInForce:
+def _trigger(fields: Fields, instrument: Instrument) -> Trigger | None:
+    """What makes an order conditional. Linear contracts need the direction with the price."""
+    price = number(fields, "triggerPrice")
+    if not price:
+        return None
+    check_price(instrument, price)
+    try:
+        direction = TriggerDirection(whole(fields, "triggerDirection", 0))
+    except ValueError as error:
+        raise bad_parameter("TriggerDirection invalid") from error
+    return Trigger(price, direction, choice(TriggerBy, fields, "triggerBy", TriggerBy.LAST))
+
+
+def _protection(fields: Fields, instrument: Instrument, side: Side, price: Decimal | None) -> Protection:
+    """Take-profit and stop-loss, which must lie on the right sides of a limit price."""
+    take_profit, stop_loss = number(fields, "takeProfit") or None, number(fields, "stopLoss") or None
+    if (take_profit or stop_loss) and flag(fields, "reduceOnly"):
+        raise bad_parameter("params error: a reduce-only order has no take-profit or stop-loss")
+    for wanted in (take_profit, stop_loss):
+        if wanted is not None:
+            check_price(instrument, wanted)
+    if price is not None:
+        if take_profit is not None and (take_profit - price) * side.sign <= 0:
+            raise bad_parameter(
+                f"TakeProfit:{plain(take_profit)} set for {side} position is on the wrong side"
+            )
+        if stop_loss is not None and (price - stop_loss) * side.sign <= 0:
+            raise bad_parameter(f"StopLoss:{plain(stop_loss)} set for {side} position is on the wrong side")
+    return Protection(
+        take_profit,
+        stop_loss,
+        choice(TriggerBy, fields, "tpTriggerBy", TriggerBy.LAST),
+        choice(TriggerBy, fields, "slTriggerBy", TriggerBy.LAST),
+    )
+
+
+def _time_in_force(fields: Fields, order_type: OrderType) -> TimeInForce:
     wanted = choice(TimeInForce, fields, "timeInForce", TimeInForce.GTC)
     return TimeInForce.IOC if order_type is OrderType.MARKET else wanted
 
 
-def _order_link_id(fields: Mapping[str, object]) -> str:
+def _order_link_id(fields: Fields) -> str:
     written = text(fields, "orderLinkId")
     if written and not _LINK_ID.fullmatch(written):
         raise bad_parameter("OrderLinkId invalid: 1 to 36 characters of A-Z a-z 0-9 _ -")

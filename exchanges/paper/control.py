@@ -56,6 +56,9 @@ class MarketWish(BaseModel):
     bids: list[tuple[Decimal, Decimal]] | None = None
     asks: list[tuple[Decimal, Decimal]] | None = None
     unpin: bool = False
+    last: Decimal | None = Field(
+        None, gt=0, description="the price of the last trade, as if the crowd had made it"
+    )
     requote: bool = False
     steps: int = Field(0, ge=0, le=10_000)
     frozen: bool | None = None
@@ -243,6 +246,8 @@ class ControlInterface:
             market.unpin()
         if wish.bids is not None or wish.asks is not None:
             market.pin(wish.bids or [], wish.asks or [])
+        if wish.last is not None:
+            state.last_price = wish.last
         touched = wish.model_fields_set - {"symbol", "steps", "frozen"}
         if touched:
             market.requote()

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from exchanges.paper import questions
-from exchanges.paper.admission import (
-    amendment,
-    category_of,
-    instrument_of,
-    new_order,
-    number,
-    text,
-    whole,
-)
+from exchanges.paper import market_questions, questions
+from exchanges.paper.admission import amendment, category_of, instrument_of, new_order
 from exchanges.paper.exact import plain
+from exchanges.paper.fields import Fields, number, text, whole
 from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.paging import symbols_of
 from exchanges.paper.rates import RateGroup
 from exchanges.paper.refusals import (
     Refusal,
@@ -33,7 +27,6 @@ from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
 from exchanges.paper.vocabulary import ONE_WAY
 
-Fields = Mapping[str, object]
 BATCH_LIMIT = 20  # orders in one batch of linear contracts
 ONE_WAY_MODE, HEDGE_MODE = 0, 3
 
@@ -116,8 +109,10 @@ def cancel(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 def cancel_all(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """symbol goes before baseCoin before settleCoin; one of them must be there."""
     category_of(fields)
-    symbols = questions.symbols_of(fields, required=True)
-    cancelled = venue.cancel_all(uid, symbols)
+    symbols = symbols_of(fields, required=True)
+    cancelled = venue.cancel_all(
+        uid, symbols, lambda order: questions.is_kind(order, text(fields, "orderFilter"))
+    )
     return {
         "list": [{"orderId": order.order_id, "orderLinkId": order.order_link_id} for order in cancelled],
         "success": "1",
@@ -157,7 +152,7 @@ def switch_mode(venue: PaperVenue, uid: int, fields: Fields) -> Row:
         raise mode_unchanged()
     if any(position.symbol in changing for position in account.held()):
         raise mode_change_with_position()
-    if any(account.open_count(symbol) for symbol in changing):
+    if any(order.symbol in changing for order in account.open_orders.values()):
         raise mode_change_with_orders()
     account.settings.hedged.update(dict.fromkeys(changing, hedged))
     venue.store.put_settings(account.settings)
@@ -186,11 +181,11 @@ def _action(name: str, serve: Serve, group: RateGroup) -> tuple[tuple[str, str],
 # By method and path below /v5/. A name here is also what fault rules and the counters call the endpoint.
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
     [
-        _public("market/time", questions.time),
-        _public("market/instruments-info", questions.instruments_info),
-        _public("market/tickers", questions.tickers),
-        _public("market/orderbook", questions.orderbook),
-        _public("market/recent-trade", questions.recent_trades),
+        _public("market/time", market_questions.time),
+        _public("market/instruments-info", market_questions.instruments_info),
+        _public("market/tickers", market_questions.tickers),
+        _public("market/orderbook", market_questions.orderbook),
+        _public("market/recent-trade", market_questions.recent_trades),
         _action("order/create", create, RateGroup.CREATE),
         _action("order/amend", amend, RateGroup.AMEND),
         _action("order/cancel", cancel, RateGroup.CANCEL),

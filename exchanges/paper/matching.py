@@ -98,6 +98,8 @@ class MatchingEngine:
                 mark_price=market.mark_price,
                 executed_at_ns=turn.at_ns,
                 seq=seq,
+                create_type=order.create_type,
+                stop_order_type=order.stop_order_type,
             )
         )
         self._trim_reducing(turn, account, order.symbol, order.position_idx)
@@ -121,10 +123,20 @@ class MatchingEngine:
         account.closed(order)
         turn.touch(order, account.position(order.symbol, order.position_idx))
 
+    def cancel(self, turn: Turn, order: Order, reason: RejectReason, cancel_type: CancelType) -> None:
+        """Cancel an open order, whether it is in the book or waits for its trigger."""
+        waiting = order.is_waiting
+        self.take_out(order)
+        self.end(turn, order, reason, cancel_type)
+        if waiting:
+            order.status = Status.DEACTIVATED
+
     def take_out(self, order: Order) -> None:
+        """Take an open order out of its book, or out of those that wait for their trigger."""
         market = self.markets[order.symbol]
-        market.resting.remove(order)
-        market.changed = True
+        if not order.is_waiting:
+            market.resting.remove(order)
+            market.changed = True
         self.accounts[order.uid].unrest(order)
 
     def _trim_reducing(self, turn: Turn, account: Account, symbol: str, idx: int) -> None:
@@ -135,8 +147,7 @@ class MatchingEngine:
         position = account.position(symbol, idx)
         for order in reversed(tuple(sums.reducing.values())):
             if sums.reducing_qty(order.side) > position.closable(order.side):
-                self.take_out(order)
-                self.end(turn, order, RejectReason.OTHERS, CancelType.BY_REDUCE_ONLY)
+                self.cancel(turn, order, RejectReason.OTHERS, CancelType.BY_REDUCE_ONLY)
 
     def _print_trade(self, turn: Turn, market: SymbolMarket, match: Match, taker_side: Side) -> None:
         seq = self.numbering.next_seq()

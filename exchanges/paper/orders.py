@@ -7,15 +7,27 @@ from decimal import Decimal
 import msgspec
 
 from exchanges.paper.exact import ZERO
-from exchanges.paper.vocabulary import CancelType, OrderType, RejectReason, Side, Status, TimeInForce
+from exchanges.paper.vocabulary import (
+    CancelType,
+    CreateType,
+    OrderType,
+    RejectReason,
+    Side,
+    Status,
+    StopOrderType,
+    TimeInForce,
+    TriggerBy,
+)
 
 
 class Order(msgspec.Struct, kw_only=True):
     """One order. Times are nanoseconds UTC; quantities in the base coin, values, fees and PnL in USDT.
 
-    `price` of a market order is its protective price. `placed_seq` orders arrivals and never changes; `seq` is the
-    number of the last event of this order. `reduces` is true for reduce-only orders and for the closing side of a
-    hedged position: such an order never makes a position larger. `cum_pnl` is realised profit without fees.
+    `price` of a market order is its protective price (0 while it waits for a trigger). `placed_seq` orders arrivals
+    and never changes; `seq` is the number of the last event of this order. `reduces` is true for reduce-only orders
+    and for the closing side of a hedged position: such an order never makes a position larger. `cum_pnl` is realised
+    profit without fees. `take_profit` and `stop_loss` are set up for the position when this order first fills; 0 means
+    none, and `protected_seq` is not 0 once that has happened.
     """
 
     order_id: str
@@ -43,6 +55,22 @@ class Order(msgspec.Struct, kw_only=True):
     cum_value: Decimal = ZERO
     cum_fee: Decimal = ZERO
     cum_pnl: Decimal = ZERO
+    create_type: CreateType = CreateType.BY_USER
+    stop_order_type: StopOrderType = StopOrderType.NONE
+    trigger_price: Decimal = ZERO
+    trigger_direction: int = 0
+    trigger_by: TriggerBy | None = None
+    take_profit: Decimal = ZERO
+    stop_loss: Decimal = ZERO
+    take_profit_by: TriggerBy = TriggerBy.LAST
+    stop_loss_by: TriggerBy = TriggerBy.LAST
+    parent_link_id: str = ""
+    protected_seq: int = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """True for a conditional order whose trigger has not come: it is in no book and holds no margin."""
+        return self.status is Status.UNTRIGGERED
 
     @property
     def leaves_qty(self) -> Decimal:
@@ -76,3 +104,5 @@ class Execution(msgspec.Struct, kw_only=True, frozen=True):
     mark_price: Decimal
     executed_at_ns: int
     seq: int
+    create_type: CreateType = CreateType.BY_USER
+    stop_order_type: StopOrderType = StopOrderType.NONE

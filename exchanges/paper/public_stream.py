@@ -16,7 +16,7 @@ from aiohttp import web
 from exchanges.paper.books import Books
 from exchanges.paper.exact import plain
 from exchanges.paper.instruments import INSTRUMENTS
-from exchanges.paper.questions import ticker_row
+from exchanges.paper.market_questions import ticker_row
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.sessions import Command, Session
 from exchanges.paper.turn import Row

@@ -66,6 +66,19 @@ def too_many_open_orders(limit: int) -> Refusal:
     return Refusal(110020, f"Not allowed to have more than {limit} active orders")
 
 
+def too_many_conditional_orders(limit: int) -> Refusal:
+    return Refusal(110009, f"The number of stop orders exceeds the maximum allowable limit of {limit}")
+
+
+def trigger_already_reached(trigger_price: str, current_price: str, *, rising: bool) -> Refusal:
+    """110092 / 110093: the price is already where the trigger waits for it."""
+    if rising:
+        return Refusal(
+            110092, f"expect Rising, but trigger_price[{trigger_price}] <= current[{current_price}]"
+        )
+    return Refusal(110093, f"expect Falling, but trigger_price[{trigger_price}] >= current[{current_price}]")
+
+
 def notional_too_small(minimum: str) -> Refusal:
     return Refusal(110094, f"Order does not meet minimum order value {minimum}USDT")
 

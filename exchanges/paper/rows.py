@@ -15,7 +15,7 @@ from exchanges.paper.exact import ZERO, average, displayed, plain
 from exchanges.paper.ledger import Position
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.turn import Row, StreamMessage, Turn
-from exchanges.paper.vocabulary import Category
+from exchanges.paper.vocabulary import Category, StopOrderType
 
 NS_PER_MS: Final = 1_000_000
 SETTLE_COIN: Final = "USDT"
@@ -24,10 +24,9 @@ MAINTENANCE_RATE: Final = Decimal(
 )  # of the value at the mark price; shown only, nothing is liquidated
 
 _ORDER_SAME: Final[Row] = {
-    "parentOrderLinkId": "", "blockTradeId": "", "isLeverage": "", "createType": "CreateByUser", "orderIv": "",
-    "marketUnit": "", "slippageTolerance": "0", "slippageToleranceType": "UNKNOWN", "ocoTriggerBy": "",
-    "triggerDirection": 0, "placeType": "", "smpType": "None", "smpGroup": 0, "smpOrderId": "", "extraFees": "",
-    "rpiTakerAccess": False, "rpiMatchedQty": "0",
+    "blockTradeId": "", "isLeverage": "", "orderIv": "", "marketUnit": "", "slippageTolerance": "0",
+    "slippageToleranceType": "UNKNOWN", "ocoTriggerBy": "", "placeType": "", "smpType": "None", "smpGroup": 0,
+    "smpOrderId": "", "extraFees": "", "rpiTakerAccess": False, "rpiMatchedQty": "0",
 }  # fmt: skip
 _ORDER_REST: Final[Row] = {
     "stopOrderType": "UNKNOWN", "triggerPrice": "0.00", "triggerBy": "UNKNOWN", "takeProfit": "0.00",
@@ -40,14 +39,14 @@ _ORDER_STREAM: Final[Row] = {
     "tpLimitPrice": "0", "slLimitPrice": "0",
 }  # fmt: skip
 _EXECUTION_SAME: Final[Row] = {
-    "createType": "CreateByUser", "stopOrderType": "UNKNOWN", "execType": "Trade", "tradeIv": "", "markIv": "",
+    "execType": "Trade", "tradeIv": "", "markIv": "",
     "indexPrice": "", "underlyingPrice": "", "blockTradeId": "", "extraFees": "",
 }  # fmt: skip
 _POSITION_SAME: Final[Row] = {
     "tradeMode": 0, "riskId": 1, "riskLimitValue": "2000000", "positionStatus": "Normal", "autoAddMargin": 0,
     "adlRankIndicator": 0, "tpslMode": "Full", "trailingStop": "0", "sessionAvgPrice": "", "liqPrice": "",
     "bustPrice": "", "leverageSysUpdatedTime": "", "mmrSysUpdatedTime": "", "isReduceOnly": False,
-    "positionBalance": "0", "takeProfit": "", "stopLoss": "",
+    "positionBalance": "0",
 }  # fmt: skip
 
 
@@ -60,20 +59,20 @@ def order_row(order: Order) -> Row:
     """An order as REST shows it."""
     row = _order_figures(order)
     row["avgPrice"] = plain(average(order.cum_value, order.cum_qty)) if order.cum_qty else "0"
-    return row | _ORDER_REST
+    return _ORDER_REST | row
 
 
 def order_stream_row(order: Order) -> Row:
     """An order as the private stream shows it."""
     row = _order_figures(order)
     row["avgPrice"] = plain(average(order.cum_value, order.cum_qty)) if order.cum_qty else ""
-    return row | _ORDER_STREAM
+    return _ORDER_STREAM | row
 
 
 def _order_figures(order: Order) -> Row:
     leaves = order.leaves_qty
     fee = plain(order.cum_fee)
-    return _ORDER_SAME | {
+    row = _ORDER_SAME | {
         "symbol": order.symbol,
         "orderId": order.order_id,
         "orderLinkId": order.order_link_id,
@@ -98,7 +97,25 @@ def _order_figures(order: Order) -> Row:
         "closeOnTrigger": order.close_on_trigger,
         "createdTime": ms_text(order.created_at_ns),
         "updatedTime": ms_text(order.updated_at_ns),
+        "createType": order.create_type,
+        "parentOrderLinkId": order.parent_link_id,
+        "triggerDirection": order.trigger_direction,
     }
+    if order.trigger_by is not None:
+        row |= {
+            "stopOrderType": order.stop_order_type,
+            "triggerPrice": plain(order.trigger_price),
+            "triggerBy": order.trigger_by,
+        }
+    if order.take_profit:
+        row |= {
+            "takeProfit": plain(order.take_profit),
+            "tpTriggerBy": order.take_profit_by,
+            "tpslMode": "Full",
+        }
+    if order.stop_loss:
+        row |= {"stopLoss": plain(order.stop_loss), "slTriggerBy": order.stop_loss_by, "tpslMode": "Full"}
+    return row
 
 
 def execution_row(execution: Execution) -> Row:
@@ -123,6 +140,8 @@ def execution_row(execution: Execution) -> Row:
         "feeRate": plain(execution.fee_rate),
         "markPrice": plain(execution.mark_price),
         "closedSize": plain(execution.closed_size),
+        "createType": execution.create_type,
+        "stopOrderType": execution.stop_order_type or "UNKNOWN",
         "seq": execution.seq,
     }
 
@@ -167,6 +186,8 @@ def _position_figures(position: Position, account: Account, mark_price: MarkPric
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
         "breakEvenPrice": plain(position.avg_price),
+        "takeProfit": _protecting_price(position, account, StopOrderType.TAKE_PROFIT),
+        "stopLoss": _protecting_price(position, account, StopOrderType.STOP_LOSS),
         "unrealisedPnl": plain(position.unrealised(mark)),
         "curRealisedPnl": plain(position.cur_realised_pnl),
         "cumRealisedPnl": plain(position.cum_realised_pnl),
@@ -174,6 +195,11 @@ def _position_figures(position: Position, account: Account, mark_price: MarkPric
         "updatedTime": ms_text(position.updated_at_ns),
         "seq": position.seq,
     }
+
+
+def _protecting_price(position: Position, account: Account, kind: StopOrderType) -> str:
+    order = account.protecting(position.symbol, position.position_idx, kind)
+    return plain(order.trigger_price) if order is not None else ""
 
 
 def wallet_row(account: Account, mark_price: MarkPrice) -> Row:
@@ -240,6 +266,10 @@ def stream_messages(
     at_ms = turn.at_ns // NS_PER_MS
     messages: list[StreamMessage] = []
     fills = turn.executions_of()
+    for milestone in turn.milestones:
+        event_id = f"{milestone.uid}_{milestone.symbol}_{milestone.seq}"
+        row = order_stream_row(milestone)
+        messages.append(StreamMessage(milestone.uid, "order", milestone.symbol, event_id, at_ms, [row]))
     for order in turn.orders.values():
         event_id = f"{order.uid}_{order.symbol}_{order.seq}"
         if rows := [execution_stream_row(fill) for fill in fills.get(order.order_id, ())]:

@@ -25,11 +25,15 @@ class StreamMessage(NamedTuple):
 
 @dataclass(slots=True)
 class Turn:
-    """Orders, executions, positions and wallets that an operation touched, each once, in the order of first touch."""
+    """Orders, executions, positions and wallets that an operation touched, each once, in the order of first touch.
+
+    `milestones` are copies of orders in a state that they passed through, and that the streams are told of.
+    """
 
     at_ns: int
     orders: dict[str, Order] = field(default_factory=dict)
     executions: list[Execution] = field(default_factory=list)
+    milestones: list[Order] = field(default_factory=list)
     positions: dict[tuple[int, str, int], Position] = field(default_factory=dict)
     uids: dict[int, None] = field(default_factory=dict)
 

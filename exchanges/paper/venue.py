@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 
 from exchanges.paper.accounts import Account, AccountSettings
-from exchanges.paper.admission import Amendment, NewOrder, check_notional
-from exchanges.paper.exact import ceiled, exactly, floored
+from exchanges.paper.admission import Amendment, NewOrder, Trigger, check_notional
+from exchanges.paper.admittance import protective_price, require_margin
+from exchanges.paper.conditionals import Conditionals, check_trigger
+from exchanges.paper.exact import ZERO, exactly
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.ledger import Wallet
 from exchanges.paper.market import SymbolMarket
@@ -22,10 +24,10 @@ from exchanges.paper.orders import Order
 from exchanges.paper.refusals import (
     bad_parameter,
     duplicate_order_link_id,
-    insufficient_balance,
     nothing_to_amend,
     order_not_found,
     reduce_only_without_position,
+    too_many_conditional_orders,
     too_many_open_orders,
 )
 from exchanges.paper.rows import stream_messages
@@ -35,12 +37,16 @@ from exchanges.paper.vocabulary import (
     HEDGE_BUY,
     HEDGE_SELL,
     CancelType,
+    CreateType,
     OrderType,
     RejectReason,
     Side,
+    Status,
+    StopOrderType,
+    TriggerDirection,
 )
 
-PROTECTION = Decimal("0.05")  # a market order is an IOC limit this far beyond the best opposing price
+MAX_WAITING_PER_SYMBOL = 10  # conditional orders of an account; take-profits and stop-losses do not count
 
 
 class PaperVenue:
@@ -55,6 +61,7 @@ class PaperVenue:
         self.accounts: dict[int, Account] = {}
         self._numbering = Numbering(store.salt(options.id_salt), store.last_seq())
         self._engine = MatchingEngine(options, store, self._numbering, self.accounts, self.markets)
+        self._conditionals = Conditionals(self._engine, self.mark_price)
         self._load()
 
     # -- books ---------------------------------------------------------------------------------------------------
@@ -80,7 +87,8 @@ class PaperVenue:
             self.accounts[position.uid].positions[position.symbol, position.position_idx] = position
         for order in self.store.open_orders():
             self.accounts[order.uid].rest(order)
-            self.markets[order.symbol].resting.add(order)
+            if not order.is_waiting:
+                self.markets[order.symbol].resting.add(order)
         for market in self.markets.values():
             market.uncross()
 
@@ -109,10 +117,14 @@ class PaperVenue:
         """Admit an order and match it at once. Raises `Refusal`; then nothing has changed."""
         account, market = self.accounts[uid], self.markets[wish.instrument.symbol]
         self._check_identity(account, wish)
-        price = wish.price if wish.price is not None else self._protective_price(market, wish.side)
         closing_side = {HEDGE_BUY: Side.SELL, HEDGE_SELL: Side.BUY}.get(wish.position_idx)
         reduces = wish.reduce_only or wish.side is closing_side
-        qty = self._admitted_qty(account, market, wish, price, reduces=reduces)
+        price, qty = wish.price or ZERO, wish.qty
+        if wish.trigger is None:
+            price = wish.price if wish.price is not None else protective_price(market, wish.side)
+            qty = self._admitted_qty(account, market, wish, price, reduces=reduces)
+        else:
+            check_trigger(market, wish.trigger)
         turn = self.turn()
         seq = self._numbering.next_seq()
         order = Order(
@@ -134,11 +146,28 @@ class PaperVenue:
             created_at_ns=turn.at_ns,
             updated_at_ns=turn.at_ns,
             last_price_on_created=market.last_price,
+            take_profit=wish.protection.take_profit or ZERO,
+            stop_loss=wish.protection.stop_loss or ZERO,
+            take_profit_by=wish.protection.take_profit_by,
+            stop_loss_by=wish.protection.stop_loss_by,
         )
         turn.touch(order, account.position(order.symbol, order.position_idx))
-        self._engine.match(turn, market, order)
+        if wish.trigger is None:
+            self._engine.match(turn, market, order)
+        else:
+            self._park(account, order, wish.trigger)
+        self._conditionals.settle(turn, market)
         self.conclude(turn)
         return order
+
+    @staticmethod
+    def _park(account: Account, order: Order, trigger: Trigger) -> None:
+        order.status = Status.UNTRIGGERED
+        order.create_type = CreateType.BY_STOP_ORDER
+        order.stop_order_type = StopOrderType.STOP
+        order.trigger_price, order.trigger_by = trigger.price, trigger.by
+        order.trigger_direction = trigger.direction
+        account.rest(order)
 
     def _check_identity(self, account: Account, wish: NewOrder) -> None:
         link, symbol = wish.order_link_id, wish.instrument.symbol
@@ -147,8 +176,12 @@ class PaperVenue:
         if wish.position_idx not in account.position_indexes(symbol):
             raise bad_parameter("position idx not match position mode")
         limit = self.options.max_open_orders_per_symbol
-        if limit and wish.order_type is OrderType.LIMIT and account.open_count(symbol) >= limit:
+        rests = wish.order_type is OrderType.LIMIT and wish.trigger is None
+        if limit and rests and account.open_count(symbol) >= limit:
             raise too_many_open_orders(limit)
+        waiting = [order for order in account.waiting(symbol) if order.stop_order_type is StopOrderType.STOP]
+        if wish.trigger is not None and len(waiting) >= MAX_WAITING_PER_SYMBOL:
+            raise too_many_conditional_orders(MAX_WAITING_PER_SYMBOL)
 
     def _admitted_qty(
         self, account: Account, market: SymbolMarket, wish: NewOrder, price: Decimal, *, reduces: bool
@@ -161,28 +194,8 @@ class PaperVenue:
                 raise reduce_only_without_position()
             return min(wish.qty, closable) if wish.qty else closable
         check_notional(wish.instrument, wish.qty, price if wish.price is not None else market.mark_price)
-        self._require_margin(account, market, wish.side, idx, wish.qty, price)
+        require_margin(account, market, wish.side, idx, wish.qty, price, self.mark_price)
         return wish.qty
-
-    def _require_margin(
-        self, account: Account, market: SymbolMarket, side: Side, idx: int, qty: Decimal, price: Decimal
-    ) -> None:
-        """Refuse what the account cannot pay: value ÷ leverage + taker fee on what it opens, next to all that rests."""
-        symbol = market.instrument.symbol
-        best_bid = market.best(Side.BUY)
-        worst = max(price, best_bid) if side is Side.SELL and best_bid is not None else price
-        before = account.order_margin(symbol, idx)
-        need = account.order_margin(symbol, idx, (side, qty, qty * worst)) - before
-        if need > 0 and need > account.available(self.mark_price):
-            raise insufficient_balance()
-
-    @staticmethod
-    def _protective_price(market: SymbolMarket, side: Side) -> Decimal:
-        instrument = market.instrument
-        best = market.best(side.opposite) or market.mark_price
-        if side is Side.BUY:
-            return min(floored(best * (1 + PROTECTION), instrument.tick), instrument.max_price)
-        return max(ceiled(best * (1 - PROTECTION), instrument.tick), instrument.min_price)
 
     # -- cancel and amend ----------------------------------------------------------------------------------------
 
@@ -202,20 +215,20 @@ class PaperVenue:
         self.conclude(turn)
 
     @exactly
-    def cancel_all(self, uid: int, symbols: Collection[str] | None) -> list[Order]:
-        """Cancel the open orders of an account in these symbols or (None) in all."""
+    def cancel_all(
+        self, uid: int, symbols: Collection[str] | None, wanted: Callable[[Order], bool] = lambda _order: True
+    ) -> list[Order]:
+        """Cancel the `wanted` open orders of an account in these symbols or (None) in all."""
         turn = self.turn()
-        orders = [
-            o for o in self.accounts[uid].open_orders.values() if symbols is None or o.symbol in symbols
-        ]
+        mine = self.accounts[uid].open_orders.values()
+        orders = [order for order in mine if (symbols is None or order.symbol in symbols) and wanted(order)]
         for order in orders:
             self._cancel_for_user(turn, order)
         self.conclude(turn)
         return orders
 
     def _cancel_for_user(self, turn: Turn, order: Order) -> None:
-        self._engine.take_out(order)
-        self._engine.end(turn, order, RejectReason.USER_CANCEL, CancelType.BY_USER)
+        self._engine.cancel(turn, order, RejectReason.USER_CANCEL, CancelType.BY_USER)
 
     @exactly
     def amend(self, order: Order, wish: Amendment) -> None:
@@ -224,9 +237,17 @@ class PaperVenue:
         Less quantity at the same price keeps the place in the queue; anything else goes to its end, and may match at
         once. Raises `Refusal`; then the order is as it was.
         """
+        if wish.is_empty:
+            raise nothing_to_amend()
         account, market = self.accounts[order.uid], self.markets[order.symbol]
+        if order.is_waiting:
+            self._amend_waiting(account, market, order, wish)
+            return
         qty, price = wish.qty or order.qty, wish.price or order.price
-        if (qty, price) == (order.qty, order.price):
+        take_profit = order.take_profit if wish.take_profit is None else wish.take_profit
+        stop_loss = order.stop_loss if wish.stop_loss is None else wish.stop_loss
+        before = (order.qty, order.price, order.take_profit, order.stop_loss)
+        if (qty, price, take_profit, stop_loss) == before:
             raise nothing_to_amend()
         if qty <= order.cum_qty:
             raise bad_parameter("Qty invalid")
@@ -237,6 +258,7 @@ class PaperVenue:
             account.rest(order)
             raise
         turn = self.turn()
+        order.take_profit, order.stop_loss = take_profit, stop_loss
         keeps_place = price == order.price and qty <= order.qty
         if keeps_place:
             order.qty = qty
@@ -249,6 +271,24 @@ class PaperVenue:
         turn.touch(order, account.position(order.symbol, order.position_idx))
         if not keeps_place:
             self._engine.match(turn, market, order)
+        self._conditionals.settle(turn, market)
+        self.conclude(turn)
+
+    def _amend_waiting(self, account: Account, market: SymbolMarket, order: Order, wish: Amendment) -> None:
+        """A conditional order: nothing is reserved for it, so only its trigger is checked."""
+        if wish.trigger_price is not None and order.trigger_by is not None:
+            direction = TriggerDirection(order.trigger_direction)
+            check_trigger(market, Trigger(wish.trigger_price, direction, order.trigger_by))
+            order.trigger_price = wish.trigger_price
+        if wish.qty is not None:
+            order.qty = wish.qty
+        if wish.price is not None and order.order_type is OrderType.LIMIT:
+            order.price = wish.price
+        order.take_profit = order.take_profit if wish.take_profit is None else wish.take_profit
+        order.stop_loss = order.stop_loss if wish.stop_loss is None else wish.stop_loss
+        turn = self.turn()
+        order.seq, order.updated_at_ns = self._numbering.next_seq(), turn.at_ns
+        turn.touch(order, account.position(order.symbol, order.position_idx))
         self.conclude(turn)
 
     def _amended_qty(
@@ -258,7 +298,7 @@ class PaperVenue:
         if order.reduces:
             return order.cum_qty + min(leaves, account.closable(order.symbol, order.position_idx, order.side))
         check_notional(market.instrument, qty, price)
-        self._require_margin(account, market, order.side, order.position_idx, leaves, price)
+        require_margin(account, market, order.side, order.position_idx, leaves, price, self.mark_price)
         return qty
 
     # -- the market ----------------------------------------------------------------------------------------------
@@ -271,6 +311,7 @@ class PaperVenue:
         turn = self.turn()
         self._engine.fill_crossed(turn, market)
         self._engine.let_crowd_take(turn, market)
+        self._conditionals.settle(turn, market)
         self.store.put_market(market.state)
         self.conclude(turn)
 
@@ -280,6 +321,7 @@ class PaperVenue:
         market = self.markets[symbol]
         turn = self.turn()
         self._engine.fill_crossed(turn, market)
+        self._conditionals.settle(turn, market)
         self.store.put_market(market.state)
         self.conclude(turn)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class Side(StrEnum):
@@ -32,22 +32,30 @@ class TimeInForce(StrEnum):
 
 
 class Status(StrEnum):
-    """`orderStatus`. On derivatives a cancelled order may have executed in part; there is no state of its own."""
+    """`orderStatus`. On derivatives a cancelled order may have executed in part; there is no state of its own.
 
+    A conditional order is untriggered, for an instant triggered, and then like any other; cancelled before that it is
+    deactivated.
+    """
+
+    UNTRIGGERED = "Untriggered"
+    TRIGGERED = "Triggered"
     NEW = "New"
     PARTIALLY_FILLED = "PartiallyFilled"
     FILLED = "Filled"
     CANCELLED = "Cancelled"
+    DEACTIVATED = "Deactivated"
 
     @property
     def is_open(self) -> bool:
-        return self in {Status.NEW, Status.PARTIALLY_FILLED}
+        return self in {Status.NEW, Status.PARTIALLY_FILLED, Status.UNTRIGGERED, Status.TRIGGERED}
 
 
 class CancelType(StrEnum):
     UNKNOWN = "UNKNOWN"
     BY_USER = "CancelByUser"
     BY_REDUCE_ONLY = "CancelByReduceOnly"
+    BY_TPSL_CLEAR = "CancelByTpSlTsClear"
 
 
 class RejectReason(StrEnum):
@@ -60,6 +68,35 @@ class RejectReason(StrEnum):
     NOT_ENOUGH_QTY = "EC_NoEnoughQtyToFill"
     NO_FULL_FILL = "EC_CancelForNoFullFill"
     OTHERS = "EC_Others"
+
+
+class TriggerBy(StrEnum):
+    LAST = "LastPrice"
+    INDEX = "IndexPrice"
+    MARK = "MarkPrice"
+
+
+class TriggerDirection(IntEnum):
+    """`triggerDirection`: whether the price has to rise or to fall to the trigger price."""
+
+    RISE = 1
+    FALL = 2
+
+
+class StopOrderType(StrEnum):
+    """`stopOrderType`; NONE is written "" on the stream and UNKNOWN over REST."""
+
+    NONE = ""
+    STOP = "Stop"
+    TAKE_PROFIT = "TakeProfit"
+    STOP_LOSS = "StopLoss"
+
+
+class CreateType(StrEnum):
+    BY_USER = "CreateByUser"
+    BY_STOP_ORDER = "CreateByStopOrder"
+    BY_TAKE_PROFIT = "CreateByTakeProfit"
+    BY_STOP_LOSS = "CreateByStopLoss"
 
 
 class Category(StrEnum):

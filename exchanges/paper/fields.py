@@ -1,0 +1,72 @@
+"""Reading the fields of a call: strings, numbers that travel as strings, flags and words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from exchanges.paper.refusals import bad_parameter
+
+Fields = Mapping[str, object]
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_DECIMAL: Final = re.compile(r"\d{1,20}(\.\d{1,20})?")
+
+
+def text(fields: Fields, name: str) -> str:
+    """The string under `name`, "" if it is absent. Anything but a string is refused."""
+    value = fields.get(name, "")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise bad_parameter(f"params error: {name} must be a string")
+    return value
+
+
+def number(fields: Fields, name: str) -> Decimal | None:
+    """The decimal under `name`, None if it is absent or empty. Numbers travel as strings: anything else is refused."""
+    written = text(fields, name)
+    if not written:
+        return None
+    if not _DECIMAL.fullmatch(written):
+        raise bad_parameter(f"{name[0].upper()}{name[1:]} invalid")
+    return Decimal(written)
+
+
+def flag(fields: Fields, name: str) -> bool:
+    """A JSON boolean, false if absent; the words true and false are taken too, as clients send them."""
+    value = fields.get(name)
+    if value is None:
+        return False
+    if isinstance(value, str) and value.lower() in {"true", "false", ""}:
+        return value.lower() == "true"
+    if isinstance(value, bool):
+        return value
+    raise bad_parameter(f"params error: {name} must be a boolean")
+
+
+def whole(fields: Fields, name: str, default: int) -> int:
+    """A whole number, given as such or as a string."""
+    value = fields.get(name)
+    if value is None or value == "":
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise bad_parameter(f"params error: {name} invalid")
+    try:
+        return int(value)
+    except ValueError as error:
+        raise bad_parameter(f"params error: {name} invalid") from error
+
+
+def choice(kind: type[Choice], fields: Fields, name: str, default: Choice | None = None) -> Choice:
+    """One of the words of `kind`."""
+    written = text(fields, name)
+    if not written and default is not None:
+        return default
+    try:
+        return kind(written)
+    except ValueError as error:
+        raise bad_parameter(f"{name[0].upper()}{name[1:]} invalid") from error

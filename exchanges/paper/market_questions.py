@@ -1,0 +1,155 @@
+"""The questions about the market: time, contracts, tickers, books, trades."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exchanges.paper.admission import category_of, instrument_of
+from exchanges.paper.exact import exactly, plain
+from exchanges.paper.fields import Fields, text
+from exchanges.paper.instruments import INSTRUMENTS, Instrument
+from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
+from exchanges.paper.rows import NS_PER_MS, SETTLE_COIN, ms_text
+from exchanges.paper.turn import Row
+from exchanges.paper.venue import PaperVenue
+from exchanges.paper.vocabulary import Category, Side
+
+LAUNCHED_MS: Final = "1585526400000"
+NS_PER_S: Final = 1_000_000_000
+
+
+def time(venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
+    now_ns = venue.clock()
+    return {"timeSecond": str(now_ns // NS_PER_S), "timeNano": str(now_ns)}
+
+
+def instruments_info(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    category = any_category(fields)
+    listed = list(INSTRUMENTS.values()) if category is Category.LINEAR else []
+    if text(fields, "symbol"):
+        listed = [instrument for instrument in listed if instrument.symbol == text(fields, "symbol")]
+    if text(fields, "baseCoin"):
+        listed = [instrument for instrument in listed if instrument.base == text(fields, "baseCoin")]
+    start = offset(fields)
+    limit = page_limit(fields, default=500, maximum=1000)
+    page = listed[start : start + limit]
+    cursor = cursor_text(start + limit) if start + limit < len(listed) else ""
+    return {"category": category, "list": [_instrument_row(one) for one in page], "nextPageCursor": cursor}
+
+
+def _instrument_row(instrument: Instrument) -> Row:
+    return {
+        "symbol": instrument.symbol,
+        "contractType": "LinearPerpetual",
+        "status": "Trading",
+        "baseCoin": instrument.base,
+        "quoteCoin": instrument.quote,
+        "settleCoin": SETTLE_COIN,
+        "launchTime": LAUNCHED_MS,
+        "deliveryTime": "0",
+        "deliveryFeeRate": "",
+        "priceScale": str(instrument.price_scale),
+        "leverageFilter": {
+            "minLeverage": "1",
+            "maxLeverage": plain(instrument.max_leverage),
+            "leverageStep": "0.01",
+        },
+        "priceFilter": {
+            "minPrice": plain(instrument.min_price),
+            "maxPrice": plain(instrument.max_price),
+            "tickSize": plain(instrument.tick),
+        },
+        "lotSizeFilter": {
+            "minOrderQty": plain(instrument.min_qty),
+            "maxOrderQty": plain(instrument.max_limit_qty),
+            "maxMktOrderQty": plain(instrument.max_market_qty),
+            "postOnlyMaxOrderQty": plain(instrument.max_limit_qty),
+            "qtyStep": plain(instrument.lot),
+            "minNotionalValue": plain(instrument.min_notional),
+        },
+        "unifiedMarginTrade": True,
+        "fundingInterval": 480,
+        "copyTrading": "none",
+        "upperFundingRate": "0.00375",
+        "lowerFundingRate": "-0.00375",
+        "isPreListing": False,
+        "preListingInfo": None,
+        "displayName": "",
+        "symbolType": "",
+    }
+
+
+@exactly
+def ticker_row(venue: PaperVenue, symbol: str) -> Row:
+    """A ticker. What this market does not have (24-hour figures, open interest) is there with a figure at rest."""
+    market = venue.markets[symbol]
+    bid, ask = next(market.depth(Side.BUY), None), next(market.depth(Side.SELL), None)
+    last, mark = plain(market.last_price), plain(market.mark_price)
+    return {
+        "symbol": symbol,
+        "tickDirection": "ZeroPlusTick",
+        "lastPrice": last,
+        "markPrice": mark,
+        "indexPrice": mark,
+        "bid1Price": plain(bid[0]) if bid else "",
+        "bid1Size": plain(bid[1]) if bid else "",
+        "ask1Price": plain(ask[0]) if ask else "",
+        "ask1Size": plain(ask[1]) if ask else "",
+        "prevPrice24h": plain(market.instrument.anchor_price),
+        "prevPrice1h": plain(market.instrument.anchor_price),
+        "price24hPcnt": "0",
+        "highPrice24h": last,
+        "lowPrice24h": last,
+        "volume24h": "0",
+        "turnover24h": "0",
+        "openInterest": "0",
+        "openInterestValue": "0",
+        "fundingRate": "0.0001",
+        "nextFundingTime": "0",
+    }
+
+
+def tickers(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    category = any_category(fields)
+    if category is not Category.LINEAR:
+        return {"category": category, "list": []}
+    symbols = [instrument_of(fields).symbol] if text(fields, "symbol") else list(INSTRUMENTS)
+    return {"category": category, "list": [ticker_row(venue, symbol) for symbol in symbols]}
+
+
+@exactly
+def orderbook(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    category_of(fields)
+    market = venue.markets[instrument_of(fields).symbol]
+    limit = page_limit(fields, default=25, maximum=500)
+    now_ms = venue.clock() // NS_PER_MS
+    return {
+        "s": market.instrument.symbol,
+        "b": [[plain(price), plain(qty)] for price, qty in list(market.depth(Side.BUY))[:limit]],
+        "a": [[plain(price), plain(qty)] for price, qty in list(market.depth(Side.SELL))[:limit]],
+        "ts": now_ms,
+        "u": market.state.step + 1,
+        "seq": market.state.step + 1,
+        "cts": now_ms,
+    }
+
+
+def recent_trades(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    category_of(fields)
+    trades = list(venue.markets[instrument_of(fields).symbol].recent_trades)
+    limit = page_limit(fields, default=500, maximum=1000)
+    rows = [
+        {
+            "execId": trade.trade_id,
+            "symbol": trade.symbol,
+            "price": plain(trade.price),
+            "size": plain(trade.qty),
+            "side": trade.taker_side,
+            "time": ms_text(trade.traded_at_ns),
+            "isBlockTrade": False,
+            "isRPITrade": False,
+            "seq": str(trade.seq),
+        }
+        for trade in reversed(trades[-limit:])
+    ]
+    return {"category": Category.LINEAR, "list": rows}

@@ -1,0 +1,66 @@
+"""The parameters that lists have in common: which symbols, how many rows, from where on.
+
+A cursor is an opaque text to the client: the sequence number of the last row shown. Its percent signs are the venue's
+habit, and a test for the client, which must encode it once more.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from exchanges.paper.admission import instrument_of
+from exchanges.paper.fields import Fields, text, whole
+from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.refusals import bad_parameter
+from exchanges.paper.rows import SETTLE_COIN
+from exchanges.paper.vocabulary import Category
+
+
+def symbols_of(fields: Fields, *, required: bool) -> list[str] | None:
+    """The symbols that symbol > baseCoin > settleCoin select; None for all."""
+    if text(fields, "symbol"):
+        return [instrument_of(fields).symbol]
+    base, settle = text(fields, "baseCoin"), text(fields, "settleCoin")
+    if base:
+        return [symbol for symbol, instrument in INSTRUMENTS.items() if instrument.base == base]
+    if settle and settle != SETTLE_COIN:
+        return []
+    if required and not settle:
+        raise bad_parameter(
+            "Missing some parameters that must be filled in, symbol or settleCoin or baseCoin"
+        )
+    return None
+
+
+def any_category(fields: Fields) -> Category:
+    try:
+        return Category(text(fields, "category"))
+    except ValueError as error:
+        raise bad_parameter("Illegal category") from error
+
+
+def page_limit(fields: Fields, *, default: int, maximum: int) -> int:
+    """The page size; one that is too large is cut down without a word, as on the venue."""
+    limit = whole(fields, "limit", default)
+    if limit < 1:
+        raise bad_parameter("params error: limit invalid")
+    return min(limit, maximum)
+
+
+def cursor_text(place: int) -> str:
+    return f"page_args%3D{place}%26"
+
+
+def place_in_cursor(fields: Fields) -> int | None:
+    """The place in a cursor, whether the client encoded it once more or sent it as it stood."""
+    written = text(fields, "cursor")
+    if not written:
+        return None
+    place = unquote(written).removeprefix("page_args=").removesuffix("&")
+    if not place.isdigit() or len(place) > 18:
+        raise bad_parameter("params error: cursor invalid")
+    return int(place)
+
+
+def offset(fields: Fields) -> int:
+    return place_in_cursor(fields) or 0

@@ -1,0 +1,236 @@
+"""Orders that wait for a price, and the take-profits and stop-losses that follow a position."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import aiohttp
+import pytest
+from conftest import STILL
+from paper_client import Fields, Listener, PaperClient, order_rows
+
+from exchanges.paper import PaperExchange
+
+RISES, FALLS = 1, 2
+
+
+async def conditional(
+    client: PaperClient, side: str, qty: str, trigger: str, direction: int, **fields: object
+) -> Fields:
+    wish = {"triggerPrice": trigger, "triggerDirection": direction, "triggerBy": "MarkPrice"}
+    return await client.placed(side, qty, **(wish | fields))
+
+
+async def move_to(client: PaperClient, bid: str, ask: str) -> None:
+    """A market whose mark price is the middle of these, and whose last trade was at the bid."""
+    await client.control("market", symbol="BTCUSDT", bids=[[bid, "50"]], asks=[[ask, "50"]], last=bid)
+
+
+async def test_a_conditional_order_waits_and_then_is_an_order_like_any_other(
+    client: PaperClient, stream: Listener
+) -> None:
+    row = await conditional(client, "Buy", "0.5", "66000", RISES, orderLinkId="stop")
+    assert (row["orderStatus"], row["stopOrderType"], row["triggerPrice"]) == ("Untriggered", "Stop", "66000")
+    assert (row["createType"], row["triggerDirection"], row["triggerBy"]) == (
+        "CreateByStopOrder",
+        1,
+        "MarkPrice",
+    )
+    await move_to(client, "65990", "66010")
+    assert await stream.statuses("Untriggered", "Triggered", "Filled") == [
+        "Untriggered",
+        "Triggered",
+        "Filled",
+    ]
+    assert len({row["orderId"] for row in order_rows(stream.messages)}) == 1
+    assert (await client.position())["avgPrice"] == "66010"
+
+
+async def test_a_conditional_limit_order_rests_once_triggered(client: PaperClient) -> None:
+    row = await conditional(client, "Sell", "0.5", "64000", FALLS, price="64500", orderType="Limit")
+    await move_to(client, "63990", "64010")
+    row = await client.shown(row["orderId"])
+    assert (row["orderStatus"], row["price"], row["leavesQty"]) == ("New", "64500", "0.5")
+
+
+async def test_last_price_triggers_when_a_trade_prints_it(client: PaperClient, other: PaperClient) -> None:
+    row = await conditional(client, "Buy", "0.1", "65015", RISES, triggerBy="LastPrice")
+    await other.placed("Buy", "0.5")
+    assert (await client.shown(row["orderId"]))["orderStatus"] == "Untriggered"
+    await other.placed("Buy", "0.6")
+    assert (await client.shown(row["orderId"]))["orderStatus"] == "Filled"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "direction", "code"),
+    [("64000", RISES, 110092), ("66000", FALLS, 110093), ("66000", 0, 10001), ("66000.05", RISES, 110003)],
+)
+async def test_a_trigger_must_lie_ahead(client: PaperClient, trigger: str, direction: int, code: int) -> None:
+    reply = await client.order("Buy", "0.1", triggerPrice=trigger, triggerDirection=direction)
+    assert reply["retCode"] == code
+
+
+async def test_a_cancelled_conditional_order_is_deactivated(client: PaperClient) -> None:
+    row = await conditional(client, "Buy", "0.1", "66000", RISES)
+    await client.post("order/cancel", symbol="BTCUSDT", orderId=row["orderId"])
+    row = await client.shown(row["orderId"])
+    assert (row["orderStatus"], row["cancelType"]) == ("Deactivated", "CancelByUser")
+
+
+async def test_a_conditional_order_holds_no_margin_and_is_cancelled_if_it_cannot_be_paid(
+    client: PaperClient,
+) -> None:
+    row = await conditional(client, "Buy", "50", "66000", RISES)
+    (balance,) = await client.rows("account/wallet-balance", accountType="UNIFIED")
+    assert balance["totalAvailableBalance"] == "100000"
+    await move_to(client, "65990", "66010")
+    assert (await client.shown(row["orderId"]))["orderStatus"] == "Cancelled"
+
+
+async def test_ten_conditional_orders_per_symbol_are_enough(client: PaperClient) -> None:
+    for _ in range(10):
+        await conditional(client, "Buy", "0.1", "66000", RISES)
+    reply = await client.order("Buy", "0.1", triggerPrice="66000", triggerDirection=RISES)
+    assert reply["retCode"] == 110009
+
+
+async def test_the_order_filter_tells_active_from_waiting_orders(client: PaperClient) -> None:
+    waiting = await conditional(client, "Buy", "0.1", "66000", RISES)
+    active = await client.placed("Buy", "0.1", "64000")
+    for wanted, row in (("StopOrder", waiting), ("Order", active)):
+        (found,) = await client.rows("order/realtime", symbol="BTCUSDT", orderFilter=wanted)
+        assert found["orderId"] == row["orderId"]
+    reply = await client.post("order/cancel-all", symbol="BTCUSDT", orderFilter="StopOrder")
+    assert [row["orderId"] for row in reply["result"]["list"]] == [waiting["orderId"]]
+
+
+async def test_a_trigger_can_be_amended(client: PaperClient) -> None:
+    row = await conditional(client, "Buy", "0.1", "66000", RISES)
+    await client.post(
+        "order/amend", symbol="BTCUSDT", orderId=row["orderId"], triggerPrice="65500", qty="0.2"
+    )
+    await move_to(client, "65490", "65510")
+    row = await client.shown(row["orderId"])
+    assert (row["orderStatus"], row["cumExecQty"]) == ("Filled", "0.2")
+
+
+async def test_waiting_orders_wait_on_after_a_restart(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    options = dataclasses.replace(STILL, database=tmp_path / "paper.db")
+    async with PaperExchange(options) as exchange:
+        client = PaperClient(exchange, http)
+        await move_to(client, "64990", "65010")
+        row = await conditional(client, "Buy", "0.1", "66000", RISES)
+        await client.placed("Buy", "0.3", stopLoss="60000")
+    async with PaperExchange(options) as exchange:
+        client = PaperClient(exchange, http)
+        assert (await client.position())["stopLoss"] == "60000"
+        await move_to(client, "65990", "66010")
+        assert (await client.shown(row["orderId"]))["orderStatus"] == "Filled"
+        await move_to(client, "58000", "58010")
+        assert (await client.position())["size"] == "0"
+
+
+# -- take-profit and stop-loss ------------------------------------------------------------------------------------
+
+
+async def children(client: PaperClient) -> dict[str, Fields]:
+    rows = await client.rows("order/realtime", symbol="BTCUSDT", orderFilter="tpslOrder")
+    return {str(row["stopOrderType"]): row for row in rows}
+
+
+async def test_a_filled_order_sets_up_its_take_profit_and_stop_loss(
+    client: PaperClient, stream: Listener
+) -> None:
+    parent = await client.placed("Buy", "0.5", orderLinkId="parent", takeProfit="70000", stopLoss="60000")
+    assert (parent["takeProfit"], parent["stopLoss"], parent["tpslMode"]) == ("70000", "60000", "Full")
+    found = await children(client)
+    profit, loss = found["TakeProfit"], found["StopLoss"]
+    assert (profit["side"], profit["qty"], profit["triggerPrice"], profit["triggerDirection"]) == (
+        "Sell",
+        "0.5",
+        "70000",
+        1,
+    )
+    assert (loss["triggerPrice"], loss["triggerDirection"], loss["createType"]) == (
+        "60000",
+        2,
+        "CreateByStopLoss",
+    )
+    assert (loss["reduceOnly"], loss["closeOnTrigger"], loss["parentOrderLinkId"]) == (True, True, "parent")
+    position = await client.position()
+    assert (position["takeProfit"], position["stopLoss"]) == ("70000", "60000")
+    statuses = await stream.statuses("Filled", "Untriggered", "Untriggered")
+    assert sorted(statuses) == ["Filled", "Untriggered", "Untriggered"]
+
+
+async def test_a_resting_order_sets_them_up_only_when_it_fills(client: PaperClient) -> None:
+    await client.placed("Buy", "0.5", "64000", stopLoss="60000")
+    assert await children(client) == {}
+    await move_to(client, "63980", "63990")
+    assert (await children(client))["StopLoss"]["qty"] == "0.5"
+
+
+async def test_they_grow_and_shrink_with_the_position_and_go_with_it(client: PaperClient) -> None:
+    await client.placed("Buy", "0.5", stopLoss="60000")
+    await client.placed("Buy", "0.3")
+    assert (await children(client))["StopLoss"]["qty"] == "0.8"
+    await client.placed("Sell", "0.6")
+    loss = (await children(client))["StopLoss"]
+    assert loss["qty"] == "0.2"
+    await client.placed("Sell", "0.2")
+    assert await children(client) == {}
+    gone = await client.shown(str(loss["orderId"]))
+    assert (gone["orderStatus"], gone["cancelType"]) == ("Deactivated", "CancelByTpSlTsClear")
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "gone"), [("59990", "60000", "TakeProfit"), ("70010", "70020", "StopLoss")]
+)
+async def test_when_one_closes_the_position_the_other_goes(
+    client: PaperClient, bid: str, ask: str, gone: str
+) -> None:
+    await client.placed("Buy", "0.5", takeProfit="70000", stopLoss="60000")
+    other = (await children(client))[gone]
+    await move_to(client, bid, ask)
+    assert (await client.position())["size"] == "0"
+    assert (await client.shown(str(other["orderId"])))["orderStatus"] == "Deactivated"
+
+
+async def test_a_short_position_is_protected_the_other_way_round(client: PaperClient) -> None:
+    await client.placed("Sell", "0.5", takeProfit="60000", stopLoss="70000")
+    found = await children(client)
+    assert (found["TakeProfit"]["triggerDirection"], found["StopLoss"]["triggerDirection"]) == (FALLS, RISES)
+    await move_to(client, "70000", "70020")
+    assert (await client.position())["size"] == "0"
+
+
+async def test_a_stop_loss_closes_even_what_resting_reduce_only_orders_hold(client: PaperClient) -> None:
+    await client.placed("Buy", "0.5", stopLoss="60000")
+    resting = await client.placed("Sell", "0.5", "80000", reduceOnly=True)
+    await move_to(client, "59990", "60000")
+    assert (await client.position())["size"] == "0"
+    assert (await client.shown(resting["orderId"]))["cancelType"] == "CancelByReduceOnly"
+
+
+async def test_a_reversal_takes_the_old_protection_away(client: PaperClient) -> None:
+    await client.placed("Buy", "0.5", stopLoss="60000")
+    await client.placed("Sell", "0.8")
+    assert await children(client) == {}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"takeProfit": "63000"},
+        {"stopLoss": "65000"},
+        {"takeProfit": "70000", "tpslMode": "Partial"},
+        {"takeProfit": "70000", "reduceOnly": True},
+        {"takeProfit": "70000", "tpLimitPrice": "70001"},
+        {"stopLoss": "60000", "slOrderType": "Limit"},
+    ],
+)
+async def test_a_protection_that_makes_no_sense_or_is_not_supported_is_refused(
+    client: PaperClient, wish: dict[str, object]
+) -> None:
+    assert (await client.order("Buy", "0.1", "64000", **wish))["retCode"] == 10001
