@@ -1,7 +1,7 @@
 """One answer out of many: our own partitions at once, the others' over HTTP (requirement Q02).
 
 1. a question about one symbol needs one partition, all others need every partition
-2. what is ours is answered from our tables; each other partition is asked of exactly one worker that says it has it
+2. what is ours is answered from our tables; for each other partition, one worker at a time that says it has it is asked
 3. a worker answers for the partitions that it really has, and names them
 4. what nobody answered for within the time-out is named in the reply: an answer is never silently incomplete
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import httpx
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 ASK_PATH = "/internal/ask"
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_CONNECTIONS = 64
+ROUNDS = 2
+"""What the workers say of each other is some seconds old after a rebalance: who else claims a partition is asked once
+more, within the same time-out."""
 
 _answers = msgspec.json.Decoder(Answer)
 
@@ -66,24 +69,46 @@ class Scatter:
     async def gather(self, question: Question) -> Gathered:
         """The answers of all workers that answer in time."""
         needed = self._needed(question)  # 1
-        own = answer(self._context, Ask(question=question, partitions=tuple(needed)))  # 2
-        shares = _shares(needed - set(own.partitions), self._context.peers(), self._context.settings.own_url)
-        if not self._context.settings.internal_key:
-            shares = {}
-        replies = await asyncio.gather(*(self._ask(url, question, share) for url, share in shares.items()))
-        answers = (own, *(reply for reply in replies if reply is not None))  # 3
-        missing = needed.difference(*(each.partitions for each in answers))  # 4
-        return Gathered(answers, tuple(sorted(missing)))
+        answers = [answer(self._context, Ask(question=question, partitions=tuple(needed)))]  # 2
+        missing = needed.difference(answers[0].partitions)
+        deadline_s = asyncio.get_running_loop().time() + self._context.settings.peer_timeout_s
+        asked: set[tuple[str, int]] = set()
+        for _ in range(ROUNDS):
+            shares = self._shares(missing, asked)
+            if not shares:
+                break
+            replies = await asyncio.gather(
+                *(self._ask(url, question, share, deadline_s) for url, share in shares.items())
+            )
+            answers += [reply for reply in replies if reply is not None]  # 3
+            missing = needed.difference(*(each.partitions for each in answers))
+        return Gathered(tuple(answers), tuple(sorted(missing)))  # 4
+
+    def _shares(self, missing: set[int], asked: set[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+        """Which worker to ask for which partitions: each of the first, by URL, that says it has it and was not asked
+        for it before. Notes what will be asked."""
+        settings = self._context.settings
+        if not settings.internal_key:
+            return {}
+        shares: dict[str, tuple[int, ...]] = {}
+        left = set(missing)
+        for url, partitions in sorted(self._context.peers().items()):
+            share = sorted(partition for partition in left & partitions if (url, partition) not in asked)
+            if share and url != settings.own_url:
+                shares[url] = tuple(share)
+                left.difference_update(share)
+                asked.update((url, partition) for partition in share)
+        return shares
 
     def _needed(self, question: Question) -> set[int]:
         symbol = question.symbol_asked
         return {self._context.partition_of(symbol)} if symbol else set(range(self._context.settings.partitions))
 
-    async def _ask(self, url: str, question: Question, partitions: tuple[int, ...]) -> Answer | None:
+    async def _ask(self, url: str, question: Question, partitions: tuple[int, ...], deadline_s: float) -> Answer | None:
         """The worker's answer, or None; why there is none is in the log and counted."""
         content = msgspec.json.encode(Ask(question=question, partitions=partitions))
         try:
-            async with asyncio.timeout(self._context.settings.peer_timeout_s):
+            async with asyncio.timeout_at(deadline_s):
                 reply = await self._post(url.rstrip("/") + ASK_PATH, content)
                 found: Answer = _answers.decode(reply)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
@@ -108,18 +133,6 @@ class Scatter:
                     raise ValueError(f"more than {MAX_ANSWER_BYTES} bytes")
                 chunks.append(chunk)
         return b"".join(chunks)
-
-
-def _shares(wanted: set[int], peers: Mapping[str, frozenset[int]], own_url: str) -> dict[str, tuple[int, ...]]:
-    """Which worker to ask for which partitions: each partition of the first, by URL, that says it has it."""
-    shares: dict[str, tuple[int, ...]] = {}
-    left = set(wanted)
-    for url in sorted(peers):
-        share = left & peers[url]
-        if share and url != own_url:
-            shares[url] = tuple(sorted(share))
-            left -= share
-    return shares
 
 
 def merged(answers: Iterable[Answer], limit: int, *, descending: bool) -> tuple[list[Item], str | None]:

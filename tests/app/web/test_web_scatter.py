@@ -130,6 +130,13 @@ async def test_orders_in_two_workers_during_a_change_of_hands_are_listed_once(pa
     assert len(await all_ids(left)) == 20
 
 
+async def test_a_partition_that_two_workers_claim_is_found_at_the_one_that_has_it(start_worker: Any) -> None:
+    workers = [await start_worker(held=held) for held in (LEFT, RIGHT, frozenset())]
+    first = workers[0]
+    first.peers = {worker.url: RIGHT for worker in workers[1:]}
+    assert (await first.get("/orders")).json()["missing_partitions"] == []
+
+
 async def test_workers_with_different_keys_do_not_talk(start_worker: Any) -> None:
     left = await start_worker(held=LEFT)
     right = await start_worker(held=RIGHT, settings={"internal_key": "another"})

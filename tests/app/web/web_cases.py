@@ -86,7 +86,7 @@ class Worker:
                     "partitions": PARTITIONS,
                     "internal_key": INTERNAL_KEY,
                     "venues": frozenset({"paper"}),
-                    "peer_timeout_s": 1.0,
+                    "peer_timeout_s": 5.0,
                     **self.settings,
                 }
             ),
