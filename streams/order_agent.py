@@ -122,6 +122,7 @@ class OrderAgent:
         if not update.client_order_id and self._orders.is_parked(
             record.partition, update.instrument.symbol, record.offset
         ):
+            self._uncount(record, update, rows)
             return []  # as the first time; its copy comes
         order = self._find(record.partition, update)
         if order is None:
@@ -160,10 +161,19 @@ class OrderAgent:
         return None
 
     def _park(self, record: Record, update: OrderReport | FillReport, rows: Receipt) -> None:
-        """Keep the update. If its record was applied before, and only its ledger row has outlived that, this goes."""
+        """Keep the update until it is known whose it is."""
+        self._uncount(record, update, rows)
         self._orders.park(record.partition, update.instrument.symbol, record.offset, record.value or b"", rows)
-        if isinstance(update, FillReport):
-            self._positions.discard_uncounted(record.partition, update, rows)
+
+    def _uncount(self, record: Record, update: Update, rows: Receipt) -> None:
+        """A crash may have left a fill's own rows without the order's or the position's that go with them. When its
+        record is parked this time, they must not say that it was counted."""
+        if not isinstance(update, FillReport):
+            return
+        counted = self._orders.fill(record.partition, update)
+        if counted is not None and counted.offset == record.offset:
+            self._orders.discard_fill(record.partition, update, rows)
+        self._positions.discard_uncounted(record.partition, update, rows)
 
     def _may_be_in_flight(self, partition: int, symbol: str) -> bool:
         """Whether an order of ours may be at the venue under an id we have not been told yet."""
@@ -249,9 +259,10 @@ class OrderAgent:
 
     def _apply_position(self, record: Record, fill: FillReport, order_id: str, rows: Receipt) -> list[Outgoing]:
         entry = self._positions.entry(record.partition, fill)
-        if entry is not None and entry.offset < record.offset:
-            return []  # the same execution, told again
-        self._positions.apply(record.partition, fill, order_id, record.offset, rows)
+        if entry is not None and entry.offset < record.offset and not order_id:
+            return []  # the same payment, told again; a trade told again is known by its order
+        if entry is None or entry.offset >= record.offset:
+            self._positions.apply(record.partition, fill, order_id, record.offset, rows)
         entry = self._positions.entry(record.partition, fill)
         if entry is None:  # pragma: no cover -- `apply` has just written it
             raise LookupError(fill.execution_id)

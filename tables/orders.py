@@ -87,6 +87,10 @@ class OrderTable:
         """Count a fill."""
         self.rows.put(partition, _fill_key(row.fill), _encoder.encode(row), receipt)
 
+    def discard_fill(self, partition: int, fill: FillReport, receipt: Receipt) -> None:
+        """The fill does not count: its order never contained it."""
+        self.rows.put(partition, _fill_key(fill), None, receipt)
+
     def fills_of(self, partition: int, order_id: str) -> Iterator[FillReport]:
         """The order's fills in the venue's execution order."""
         for _, key in self.rows.scan_index(partition, join(b"fo", order_id) + b"/"):
