@@ -22,7 +22,7 @@ from streams.submitting import Submitter
 from streams.topics import Topics
 from tables.orders import OrderTable
 from tables.receipt import Receipt
-from tables.signals import CommandRow, SignalTable
+from tables.signals import CommandRow, SignalState, SignalTable
 
 _NS = 1_000_000_000
 
@@ -114,9 +114,9 @@ class CommandAgent:
 
     async def _sync(self, turn: Turn, order: Order) -> str:
         """Ask for the order. One that a signal's turn works on is that turn's to resolve."""
-        if order.order_id in self._submitter.in_hand:
-            return "in_hand"
         partition = turn.record.partition
+        if order.order_id in self._submitter.in_hand or self._awaits_its_turn(partition, order):
+            return "in_hand"
         deadline_ns = self._clock.now_ns() + int(self._settings.sync_timeout_s * _NS)
         if order.in_doubt:
             finding = await turn.wait(self._reconciler.settle(partition, order.order_id, deadline_ns))
@@ -129,6 +129,14 @@ class CommandAgent:
             except VenueError as error:
                 return f"unanswered: {error}"
         return finding
+
+    def _awaits_its_turn(self, partition: int, order: Order) -> bool:
+        """Whether the order's signal has not come to its end: its record will come again and may send the order, so
+        nobody else may conclude meanwhile that it never was."""
+        if order.signal is None or not order.in_doubt:
+            return False
+        row = self._signals.get(partition, order.instrument.symbol, order.signal.signal_id)
+        return row is not None and row.attempt == order.signal.attempt and row.state is not SignalState.DONE
 
     def _summary(self, turn: Turn, command: Command, details: dict[str, str]) -> CommandRow:
         if command.action is Action.SYNC:
