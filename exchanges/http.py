@@ -77,6 +77,8 @@ class HttpCaller:
 
         Raises `NotAccepted` when no connection was opened and `Uncertain` when the venue may have seen the request.
         """
+        if self._client.is_closed:
+            raise NotAccepted("CLOSED", "the adapter has been closed")
         try:
             async with asyncio.timeout(self._timeouts.total_s):
                 response = await self._client.send(request)

@@ -163,14 +163,13 @@ class BybitRest:
 
     def _judge(self, call: CallKind, reply: Reply, retry_after_s: float) -> Mapping[str, Any]:
         """The result of a successful reply; raises for every other."""
-        excerpt = self._excerpt(reply.body)
         try:
             envelope = orjson.loads(reply.body)
             code, message, result = envelope["retCode"], envelope.get("retMsg"), envelope.get("result")
         except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
-            raise http_error(call, reply.status, excerpt, retry_after_s=retry_after_s) from None
+            raise self._unreadable(call, reply, retry_after_s) from None
         if reply.status != httpx.codes.OK or isinstance(code, bool) or not isinstance(code, int):
-            raise http_error(call, reply.status, excerpt, retry_after_s=retry_after_s)
+            raise self._unreadable(call, reply, retry_after_s)
         result = result if isinstance(result, dict) else {}
         if code == 0:
             return result
@@ -180,10 +179,11 @@ class BybitRest:
             raise error
         return result
 
-    def _excerpt(self, body: bytes) -> str:
-        """The beginning of a body, on one line and without anything private."""
-        text = " ".join(body[: 4 * _EXCERPT_CHARS].decode(errors="replace").split())
-        return self._credentials.redact(text)[:_EXCERPT_CHARS]
+    def _unreadable(self, call: CallKind, reply: Reply, retry_after_s: float) -> VenueError:
+        """What a reply without a readable envelope means. Its beginning is shown, on one line and redacted."""
+        text = " ".join(reply.body[: 4 * _EXCERPT_CHARS].decode(errors="replace").split())
+        excerpt = self._credentials.redact(text)[:_EXCERPT_CHARS]
+        return http_error(call, reply.status, excerpt, retry_after_s=retry_after_s)
 
     # -- rates -------------------------------------------------------------------------------------------------------
 

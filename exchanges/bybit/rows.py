@@ -25,10 +25,18 @@ class Row:
             raise InvalidInput("UNREADABLE_ROW", [f"a row must be an object, not {type(fields).__name__}"])
         self._fields: Mapping[str, Any] = fields
 
+    def raw(self, name: str) -> object:
+        """The field as it came; None when it is missing."""
+        return self._fields.get(name)
+
     def text(self, name: str) -> str:
-        """The field as text; empty when it is missing."""
+        """The field as text; empty when it is missing. Numbers are taken as they are written."""
         value = self._fields.get(name)
-        return "" if value is None else str(value)
+        if value is None:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise InvalidInput("UNREADABLE_ROW", [f"{name}: must be text, not {type(value).__name__}"])
+        return str(value)
 
     def need(self, name: str) -> str:
         """The field as text that must be there."""

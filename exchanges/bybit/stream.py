@@ -93,7 +93,7 @@ class BybitPrivateStream:
                             yield event
                     async for event in self._listen(socket):
                         yield event
-            except (OSError, TimeoutError, WebSocketException, StreamRefused, StreamSilent) as error:
+            except (OSError, WebSocketException, InvalidInput, StreamRefused, StreamSilent) as error:
                 reason = self._credentials.redact(f"{type(error).__name__}: {error}")
             finally:
                 self._socket = None
@@ -135,7 +135,7 @@ class BybitPrivateStream:
             while True:
                 raw = await socket.recv()
                 message = _parsed(raw)
-                if message is None or message.text("op") != operation:
+                if message is None or message.raw("op") != operation:
                     early.append(raw)
                 elif message.flag("success") or (message.flag("success") is None and message.text("retCode") == "0"):
                     return
@@ -179,15 +179,14 @@ class BybitPrivateStream:
         if message is None:
             self._bad("a message is not a JSON object")
             return []
-        topic = message.text("topic").partition(".")[0]
-        if not topic:
-            if message.flag("success") is False:
-                self._bad(f"the venue refused {message.text('op')}: {message.text('ret_msg')}")
-            return []
         try:
+            topic = message.text("topic").partition(".")[0]
+            if not topic:
+                self._notice_refusal(message)
+                return []
             rows, told_ms = message.rows("data"), message.whole("creationTime")
         except InvalidInput as error:
-            self._bad(f"{topic}: {error.sentence}")
+            self._bad(error.sentence)
             return []
         updates: list[Update] = []
         balances: list[Balance] = []
@@ -200,6 +199,11 @@ class BybitPrivateStream:
             except InvalidInput as error:
                 self._bad(f"{topic}: {error.sentence}")
         return [StreamEvent(updates=tuple(updates), balances=tuple(balances))] if updates or balances else []
+
+    def _notice_refusal(self, message: Row) -> None:
+        """Answers to pings and subscriptions need no attention unless they refuse."""
+        if message.flag("success") is False:
+            self._bad(f"the venue refused {message.text('op')}: {message.text('ret_msg')}")
 
     def _update(self, topic: str, row: Row, told_ms: int) -> Update | None:
         context = translate.Context(

@@ -229,6 +229,17 @@ async def test_a_refused_key_is_told_with_the_venues_words_and_tried_again() -> 
     assert "10003" in events[0].reason
 
 
+async def test_an_answer_that_makes_no_sense_is_no_connection() -> None:
+    async def babble(venue: Conversation) -> None:
+        await venue.hear("auth")
+        await venue.say({"op": "auth", "success": False, "retCode": [], "ret_msg": {"a": 1}})
+        await venue.stay()
+
+    async with OddStream(babble, welcome_and_stay) as venue, heard(stream_of(venue)) as until:
+        events = await until(connected)
+    assert [event.connected for event in events] == [False, True]
+
+
 async def test_a_refused_subscription_is_no_connection() -> None:
     async def refuse(venue: Conversation) -> None:
         await venue.hear("auth")
