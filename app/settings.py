@@ -173,6 +173,9 @@ class Settings(BaseSettings):
     )
     instruments_lifetime_s: _Seconds = Field(3_600.0, description="Rules of instruments are read again after this.")
 
+    # -- for tests of faults only --------------------------------------------------------------------------------
+    crash_at: str = Field("", description="Tests only: where this process kills itself, see app/crash_points.py.")
+
     # -- the sample producer of `run` ----------------------------------------------------------------------------
     sample_signals_per_s: Annotated[float, Field(ge=0, le=1_000)] = Field(
         1.0, description="Signals of the sample producer."

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from mode import Service
 
+from app.crash_points import CrashPoint
 from app.engine import Engine, EngineOptions, build_engine
 from app.settings import Settings
 from app.topics import topics_of
@@ -79,7 +80,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     orders = OrderTable(engine.table("orders", index=order_index))
     signals = SignalTable(engine.table("signals", index=signal_index))
     positions = PositionTable(engine.table("positions", index=position_index))
-    trading = BybitTrading(bybit_options(settings), hooks=call_hooks)
+    trading: Trading = BybitTrading(bybit_options(settings), hooks=call_hooks)
     broadcasts = Broadcasts(
         settings.bootstrap, (topics.controls, topics.balances, topics.marks, topics.instruments, topics.heartbeats)
     )
@@ -96,6 +97,9 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         ),
     )
     applied, gates, publisher = Applied(), SymbolGates(), UpdatePublisher(engine.log, topics)
+    if settings.crash_at:
+        crash = CrashPoint(settings.crash_at, settings.data_dir)
+        hooks, trading, publisher = crash.hooks(hooks or Hooks()), crash.trading(trading), crash.publisher(publisher)
     reconciler = Reconciler(
         trading=trading,
         publisher=publisher,

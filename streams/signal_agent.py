@@ -121,13 +121,17 @@ class SignalAgent:
         work = await self._take(turn)  # 1
         if work is None:
             return
+        self._hooks.on_step("taken")
         row = await self._know(turn, work)  # 2, 3
         if row is None or row.state is SignalState.DONE:
             return
+        self._hooks.on_step("planned")
         row = await self._cancel_first(turn, work, row)  # 4
         if row.state is SignalState.DONE:
             return
+        self._hooks.on_step("cancelled")
         maybe_sent = await self._write_intents(turn, work, row)  # 5
+        self._hooks.on_step("intended")
         await self._until_clear(turn, work, planned=True)
         for intent in row.standing_plan.intents:  # 6, 7
             await self._submitter.submit(
@@ -139,7 +143,9 @@ class SignalAgent:
             order = self._orders.get(turn.record.partition, intent.order_id)
             if order is not None:
                 self._facts.settled(order)
+        self._hooks.on_step("submitted")
         await self._finish(turn, row)  # 8
+        self._hooks.on_step("done")
 
     # -- 1 -------------------------------------------------------------------------------------------------------
 
