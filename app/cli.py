@@ -183,5 +183,59 @@ def send(
         raise typer.Exit(1)
 
 
+# -- asking --------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def orders(
+    symbol: Annotated[str, typer.Option(help="Only this symbol.")] = "",
+    status: Annotated[str, typer.Option(help="pending, partially_filled, filled, cancelled, rejected, failed.")] = "",
+    signal_id: Annotated[str, typer.Option("--signal", help="Only this signal's.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Orders, newest first."""
+    from app.asking import ORDER_COLUMNS, Asker, show
+
+    wanted = {"symbol": symbol.upper(), "status": status, "signal_id": signal_id}
+    filters = {name: value for name, value in wanted.items() if value}
+    rows = list(Asker(load_settings()).items("/orders", filters, limit))
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        show(f"{len(rows)} orders", ORDER_COLUMNS, rows)
+
+
+@app.command()
+def order(
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="Ours or the venue's.")], as_json: Json = False
+) -> None:
+    """One order with everything that explains it: signal, gates with figures, history, fills."""
+    from app.asking import FILL_COLUMNS, HISTORY_COLUMNS, ORDER_COLUMNS, VERDICT_COLUMNS, Asker, show
+
+    found = Asker(load_settings()).get(f"/orders/{order_id}")
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    show("order", ORDER_COLUMNS, [found["order"]])
+    for plan in (found["signal"] or {}).get("plans", []):
+        show(f"signal {found['signal']['signal_id']}, plan {plan['phase']}", VERDICT_COLUMNS, plan["verdicts"])
+    show("history", HISTORY_COLUMNS, found["history"])
+    show("fills", FILL_COLUMNS, found["fills"])
+
+
+@app.command()
+def positions(symbol: Annotated[str, typer.Option(help="Only this symbol.")] = "", as_json: Json = False) -> None:
+    """Positions, with unrealised profit at the newest mark price."""
+    from app.asking import POSITION_COLUMNS, Asker, show
+
+    filters = {"symbol": symbol.upper()} if symbol else {}
+    rows = list(Asker(load_settings()).items("/positions", filters, 100_000))
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        show(f"{len(rows)} positions", POSITION_COLUMNS, rows)
+
+
 if __name__ == "__main__":
     main()
