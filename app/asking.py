@@ -1,0 +1,134 @@
+"""Asking a worker's web views from the command line: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from app.settings import Settings, api_key
+from domain.errors import OrderManagerError
+
+Row = Mapping[str, Any]  # Any: JSON
+
+_PAGE = 500
+
+
+class NoAnswer(OrderManagerError):  # noqa: N818 -- the words name it well without a suffix
+    """The worker could not be reached, or refused the question."""
+
+
+class Asker:
+    """A client of the web views. Raises `NoAnswer` with what the worker said."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.web_url
+        self._http = httpx.Client(base_url=self._url, headers={"X-API-Key": api_key(settings)}, timeout=30.0)
+
+    def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:  # Any: JSON
+        """One answer."""
+        try:
+            reply = self._http.get(path, params=dict(parameters or {}))
+        except httpx.TransportError as error:
+            sentence = f"no worker answers at {self._url} ({type(error).__name__}): is one running?"
+            raise NoAnswer("NO_WORKER", sentence) from None
+        if reply.is_success:
+            return orjson.loads(reply.content)
+        raise NoAnswer(*_refusal(reply))
+
+    def items(self, path: str, parameters: Mapping[str, str], limit: int) -> Iterator[Row]:
+        """The rows of a list, page by page, up to `limit`."""
+        cursor: str | None = None
+        while limit > 0:
+            page_parameters = {**parameters, "limit": str(min(limit, _PAGE)), **({"cursor": cursor} if cursor else {})}
+            page = self.get(path, page_parameters)
+            yield from page["items"]
+            limit -= len(page["items"])
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
+
+def _refusal(reply: httpx.Response) -> tuple[str, str]:
+    try:
+        error = orjson.loads(reply.content)["error"]
+        return str(error["code"]), str(error["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "REFUSED", f"HTTP {reply.status_code}"
+
+
+def show(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> None:
+    """A table; `columns` are (heading, path of the value with dots)."""
+    table = Table(title=title, title_justify="left")
+    for heading, _ in columns:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(heading, _value(row, path)) for heading, path in columns))
+    Console().print(table)
+
+
+def _value(row: Any, path: str) -> Any:  # Any: JSON
+    for name in path.split("."):
+        if not isinstance(row, Mapping):
+            return None
+        row = row.get(name)
+    return row
+
+
+def _shown(heading: str, value: Any) -> str:  # Any: JSON
+    if value is None:
+        return ""
+    if heading in {"created", "time", "updated"} and isinstance(value, int):
+        return "" if not value else datetime.fromtimestamp(value / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    if isinstance(value, Mapping):
+        return " ".join(f"{figure} {name}" for name, figure in value.items())
+    return str(value)
+
+
+ORDER_COLUMNS = (
+    ("created", "times.created_ns"),
+    ("order", "order_id"),
+    ("symbol", "instrument.symbol"),
+    ("side", "side"),
+    ("type", "order_type"),
+    ("quantity", "quantity"),
+    ("price", "price"),
+    ("executed", "executed_quantity"),
+    ("average", "average_price"),
+    ("state", "state"),
+    ("reason", "reason"),
+)
+POSITION_COLUMNS = (
+    ("symbol", "instrument.symbol"),
+    ("side", "side"),
+    ("size", "size"),
+    ("average entry", "average_entry"),
+    ("realised", "realised"),
+    ("unrealised", "unrealised"),
+    ("fees", "fees"),
+    ("fills", "fills"),
+)
+HISTORY_COLUMNS = (
+    ("#", "sequence"),
+    ("time", "at_ns"),
+    ("event", "type"),
+    ("state", "state"),
+    ("executed", "executed_quantity"),
+    ("by", "origin"),
+    ("reason", "reason"),
+)
+VERDICT_COLUMNS = (("gate", "gate"), ("verdict", "outcome"), ("code", "code"), ("figures", "figures"))
+FILL_COLUMNS = (
+    ("time", "executed_ns"),
+    ("execution", "execution_id"),
+    ("quantity", "quantity"),
+    ("price", "price"),
+    ("fee", "fee"),
+    ("currency", "fee_currency"),
+    ("maker", "maker"),
+)
