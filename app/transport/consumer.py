@@ -145,7 +145,7 @@ class Consumer(driver.Consumer):
         low = (await self._thread.starts([tp]))[tp].low
         if low > expected:
             self._alert_cut(tp, expected, low)
-        await read_topics(self.wiring.bootstrap, {tp: max(low, expected)}, {tp: got}, count)
+        await read_topics(self.wiring.connection(), {tp: max(low, expected)}, {tp: got}, count)
         if found:
             self.wiring.stop(f"RECORDS_SKIPPED: {found} records of {tp.topic}-{tp.partition} from {expected} to {got}")
         self.log.info("no records in %s-%s from %s to %s", tp.topic, tp.partition, expected, got)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import OffsetCommitRequest
 from aiokafka.errors import RebalanceInProgressError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
@@ -15,6 +16,9 @@ from faust.transport.drivers import aiokafka as driver
 
 if TYPE_CHECKING:
     from faust.types import TP
+
+FETCH_MAX_WAIT_MS = 500
+"""How long the broker holds a fetch that finds nothing. A partition that is not in it waits for its answer."""
 
 LEASE_REQUESTS = (HeartbeatRequest, SyncGroupRequest)
 """What starts the coordinator's count of the session anew."""
@@ -37,6 +41,27 @@ class Start(NamedTuple):
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread with a lease from heartbeats, real pauses, and polls that can be woken."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 -- Faust's signature
+        conf = self.app.conf
+        return AIOKafkaConsumer(
+            **self.app.wiring.connection(),
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            partition_assignment_strategy=[self.app.assignor],
+            enable_auto_commit=False,
+            auto_offset_reset=conf.consumer_auto_offset_reset,
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
+        )
 
     async def on_start(self) -> None:
         """Start aiokafka's consumer and listen to its heartbeats."""

@@ -115,8 +115,8 @@ class AppendLog:
     ) -> None:
         """Append without waiting. Calls for one partition are in its order, whatever becomes of connections.
 
-        Raises `ValueError`, before anything is appended, for a record that the broker would refuse by its size, and
-        `RuntimeError` when the producer is not running.
+        Raises `ValueError`, before anything is appended, for a record that the broker would refuse by its size or
+        that is for a partition there isn't, and `RuntimeError` when the producer is not running.
         """
         size_bytes = _size_bytes(key, value, headers)
         if size_bytes > self._max_record_bytes:
@@ -146,6 +146,8 @@ class AppendLog:
         self, topic: str, key: bytes, value: bytes, headers: Headers = (), partition: int | None = None
     ) -> Source:
         """Append by key and wait for the broker's acknowledgement."""
+        if self._producer is None:
+            raise RuntimeError(f"LOG_CLOSED: cannot publish to {topic}, the producer is not running")
         if partition is None:
             partition = partition_of(key, len(await self._producer.client._wait_on_metadata(topic)))
         await self.room()
@@ -209,6 +211,11 @@ class AppendLog:
 
     def _open_batch(self, tp: TopicPartition) -> _Batch:
         accumulator = self._accumulator
+        known = self._producer.client.cluster.partitions_for_topic(tp.topic)
+        if known is None:
+            self._producer.client.add_topic(tp.topic)  # the sender looks for leaders of known topics only
+        elif tp.partition not in known:
+            raise ValueError(f"NO_SUCH_PARTITION: {tp.topic} has {len(known)} partitions, not {tp.partition}")
         if accumulator._exception is not None:
             self._stop(f"PRODUCER_FAILED: {accumulator._exception!r}")
         batch = _Batch(tp, accumulator._append_batch(accumulator.create_builder(), tp))

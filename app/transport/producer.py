@@ -39,6 +39,9 @@ class Producer(driver.Producer):
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
 
+    def _settings_auth(self) -> Mapping[str, Any]:
+        return self.wiring.security
+
     async def on_start(self) -> None:
         """Start, learn the topics, connect: the first append is as quick as the second."""
         await self._wait_for_broker()
@@ -51,7 +54,7 @@ class Producer(driver.Producer):
     async def _wait_for_broker(self) -> None:
         """A broker that isn't there yet is waited for; whatever starts us need not know the order."""
         while not self.should_stop:
-            client = AIOKafkaClient(bootstrap_servers=self.wiring.bootstrap)
+            client = AIOKafkaClient(**self.wiring.connection())
             try:
                 await client.bootstrap()
             except KafkaConnectionError as error:

@@ -174,7 +174,7 @@ class Recovery(FaustRecovery):
 
     async def _cluster(self) -> str:
         if self._cluster_id is None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self.wiring.bootstrap)
+            admin = AIOKafkaAdminClient(**self.wiring.connection())
             await admin.start()
             try:
                 self._cluster_id = str((await admin.describe_cluster())["cluster_id"])
@@ -187,7 +187,7 @@ class Recovery(FaustRecovery):
         if not ours:
             return {}
         began_s = time.monotonic()
-        bounds = await offsets_of(self.wiring.bootstrap, ours)
+        bounds = await offsets_of(self.wiring.connection(), ours)
         ends = {tp: end for tp, (_, end) in bounds.items()}
         starts: dict[TopicPartition, int] = {}
         to_compare: dict[TopicPartition, Position] = {}
@@ -205,7 +205,7 @@ class Recovery(FaustRecovery):
                 self.recovered_records += len(records)
                 tables[tp.topic].apply(tp.partition, _changelog_records(records), records[-1].offset + 1)
 
-        await read_topics(self.wiring.bootstrap, starts, ends, follow)
+        await read_topics(self.wiring.connection(), starts, ends, follow)
         if misfits:
             anew, cluster_id = sorted(misfits), await self._cluster()
             for tp in anew:
@@ -213,7 +213,7 @@ class Recovery(FaustRecovery):
                 tables[tp.topic].reset(tp.partition, cluster_id)
             misfits.clear()
             await read_topics(
-                self.wiring.bootstrap, {tp: bounds[tp][0] for tp in anew}, {tp: ends[tp] for tp in anew}, follow
+                self.wiring.connection(), {tp: bounds[tp][0] for tp in anew}, {tp: ends[tp] for tp in anew}, follow
             )
         self.recovered_s = time.monotonic() - began_s
         self.log.info("tables recovered: %s records in %.2f s", self.recovered_records, self.recovered_s)
@@ -257,7 +257,7 @@ class Recovery(FaustRecovery):
         def collect(_tp: TopicPartition, records: list[Any]) -> None:
             foreign.extend(_changelog_records(records))
 
-        await read_topics(self.wiring.bootstrap, {tp: start}, {tp: end}, collect)
+        await read_topics(self.wiring.connection(), {tp: start}, {tp: end}, collect)
         rewritten = rows.fill_hole(partition, foreign)
         self.wiring.alert(
             "FOREIGN_WRITE",
@@ -285,7 +285,7 @@ class Recovery(FaustRecovery):
         if not quiet:
             return
         generation = self.wiring.inbox.generation
-        bounds = await offsets_of(self.wiring.bootstrap, [tp for _, tp in quiet])
+        bounds = await offsets_of(self.wiring.connection(), [tp for _, tp in quiet])
         if not self.wiring.inbox.is_open or generation != self.wiring.inbox.generation:
             return
         for rows, tp in quiet:

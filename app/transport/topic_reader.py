@@ -14,13 +14,16 @@ FETCH_BYTES = 4 << 20
 MAX_RECORDS = 2_000
 """Of one read: applied in one go, so it bounds how long the loop stands still (about 10 ms)."""
 
+Connection = Mapping[str, Any]
+"""Arguments of an aiokafka client that say how to reach the brokers."""
+
 OnRecords = Callable[[TopicPartition, list[Any]], None]
 
 
 @asynccontextmanager
-async def _consumer(bootstrap: str):  # type: ignore[no-untyped-def]  # yields an untyped AIOKafkaConsumer
+async def _consumer(connection: Connection):  # type: ignore[no-untyped-def]  # yields an untyped AIOKafkaConsumer
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **connection,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -35,9 +38,9 @@ async def _consumer(bootstrap: str):  # type: ignore[no-untyped-def]  # yields a
         await consumer.stop()
 
 
-async def offsets_of(bootstrap: str, partitions: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+async def offsets_of(connection: Connection, partitions: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
     """(oldest offset, end offset) of each partition; the end is the offset of the record to come."""
-    async with _consumer(bootstrap) as consumer:
+    async with _consumer(connection) as consumer:
         consumer.assign(partitions)
         low = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
@@ -45,7 +48,7 @@ async def offsets_of(bootstrap: str, partitions: list[TopicPartition]) -> dict[T
 
 
 async def read_topics(
-    bootstrap: str, starts: Mapping[Any, int], ends: Mapping[Any, int], on_records: OnRecords
+    connection: Connection, starts: Mapping[Any, int], ends: Mapping[Any, int], on_records: OnRecords
 ) -> None:
     """Read each partition from its start to before its end, handing over records in offset order.
 
@@ -54,7 +57,7 @@ async def read_topics(
     open_ends = {TopicPartition(*tp): end for tp, end in ends.items() if starts[tp] < end}
     if not open_ends:
         return
-    async with _consumer(bootstrap) as consumer:
+    async with _consumer(connection) as consumer:
         consumer.assign(list(open_ends))
         for tp in open_ends:
             consumer.seek(tp, starts[tp])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,8 @@ class Wiring:
     inbox: GroupInbox
     log: AppendLog
     bootstrap: str
+    security: Mapping[str, Any]
+    """Further arguments of aiokafka's clients; of many types."""
     partitions: int
     drain_limit_s: float
     tombstones_kept_s: float
@@ -78,3 +80,7 @@ class Wiring:
     """Told of what an operator has to know: (code, sentence)."""
     stop: FailStop = fail_stop
     tables: list[Any] = field(default_factory=list)  # DurableRows; typed where they are used
+
+    def connection(self) -> dict[str, Any]:
+        """How every aiokafka client reaches the brokers."""
+        return {"bootstrap_servers": self.bootstrap, **self.security}
