@@ -212,20 +212,45 @@ def test_o01_a_late_fill_corrects_a_cancelled_order_and_somebody_hears_of_it():
     assert [alert.partition(":")[0] for alert in told.alerts] == ["ORDER_CORRECTED"]
 
 
-def test_o01_an_end_that_we_concluded_reopens_on_evidence_with_an_alert():
-    absence = Absence(
+def absence(conclusion: Result | None = Result.EXPIRED, *, closed_unknown: bool = False) -> Absence:
+    return Absence(
         instrument=order().instrument,
         account="main",
         origin=Origin.RECONCILE,
         received_ns=NOW,
         client_order_id="om1",
-        conclusion=Result.EXPIRED,
-        closed_unknown=False,
+        conclusion=conclusion,
+        closed_unknown=closed_unknown,
         passes=2,
         sentence="not found in two full passes",
     )
 
-    told = tell(order(), [outcome(Result.UNCERTAIN), absence, report()])
+
+def test_c02_an_order_that_the_venue_never_had_expires_unless_another_end_was_concluded():
+    doubt = outcome(Result.UNCERTAIN)
+
+    assert tell(order(), [doubt, absence(None)]).order.state is OrderState.EXPIRED
+    assert tell(order(), [doubt, absence(Result.NOT_ACCEPTED)]).order.state is OrderState.FAILED
+
+
+def test_o01_an_order_whose_history_is_out_of_reach_is_closed_unknown_and_somebody_hears_of_it():
+    told = tell(order(), [report(), absence(None, closed_unknown=True)])
+
+    assert told.order.state is OrderState.CLOSED_UNKNOWN
+    assert [alert.partition(":")[0] for alert in told.alerts] == ["ORDER_CLOSED_UNKNOWN"]
+
+
+def test_o07_an_order_whose_quantity_the_venue_does_not_state_is_neither_filled_nor_overfilled():
+    unstated = order(quantity=dec(0), local=LocalState.NONE, state=OrderState.ACKNOWLEDGED, external=True)
+
+    told = tell(unstated, [report(quantity=dec(0)), report(VenueState.LIVE, "0.5", quantity=dec(0))])
+
+    assert told.order.state is OrderState.PARTIALLY_FILLED
+    assert told.alerts == ()
+
+
+def test_o01_an_end_that_we_concluded_reopens_on_evidence_with_an_alert():
+    told = tell(order(), [outcome(Result.UNCERTAIN), absence(), report()])
 
     assert EventKind.EXPIRED in kinds(told)
     assert told.order.state is OrderState.ACKNOWLEDGED
@@ -307,6 +332,15 @@ def test_o08_times_are_those_of_the_first_sight():
     times = told.order.times
     assert (times.sent_ns, times.acknowledged_ns) == (NOW - 20, NOW - 10)
     assert (times.first_fill_ns, times.finished_ns, times.updated_ns) == (NOW, NOW + 3, NOW + 3)
+
+
+def test_o08_an_order_was_acknowledged_when_the_first_word_of_it_came():
+    late = tell(order(), [report(received_ns=NOW), outcome(Result.ACCEPTED, replied_ns=NOW + 5)])
+    early = tell(order(), [report(received_ns=NOW), outcome(Result.ACCEPTED, replied_ns=NOW - 5)])
+
+    assert late.order.times.acknowledged_ns == NOW
+    assert early.order.times.acknowledged_ns == NOW - 5
+    assert late.order.times.first_fill_ns == 0
 
 
 @pytest.mark.parametrize("state", list(OrderState))

@@ -159,6 +159,7 @@ def test_p06_funding_moves_money_and_no_quantity():
 
     assert (state.size, state.average_entry, state.realised) == (held.size, held.average_entry, held.realised)
     assert state.funding == dec("-0.7")
+    assert state.fills == 2
 
 
 def test_p06_an_execution_of_nothing_leaves_a_flat_position_flat():
