@@ -9,7 +9,7 @@ from typing import Any
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import Order, OrderType, PositionSide, Side, Sums, VenueState
 from domain.planning import plan_signal
-from domain.plans import Facts, OpenOrder, Plan, PlanSettings, Verdict
+from domain.plans import Decision, Facts, Intent, OpenOrder, Outcome, Plan, PlanSettings, Verdict
 from domain.signals import Signal, parse_signal
 from domain.updates import Call, CallOutcome, CancelRequested, FillReport, OrderReport, Origin, Result
 
@@ -222,3 +222,24 @@ def plan(
 def verdict(made: Plan, gate: str) -> Verdict:
     """One gate's word in a plan."""
     return next(found for found in made.verdicts if found.gate == gate)
+
+
+def settings(**changed: object) -> PlanSettings:
+    """The default settings, changed by name."""
+    return PlanSettings(**changed)  # type: ignore[arg-type]  # each test names the setting it is about
+
+
+def intent(made: Plan) -> Intent:
+    """The one order of a plan that executes."""
+    assert made.decision is Decision.EXECUTE, made.reason
+    (only,) = made.intents
+    return only
+
+
+def refusal(made: Plan) -> tuple[Decision, str]:
+    """What became of a signal that is not traded, and that nothing is done for it."""
+    assert made.intents == ()
+    assert made.cancels == ()
+    assert made.reason
+    assert made.verdicts[-1].outcome is Outcome.REJECT
+    return made.decision, made.code
