@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from decimal import Decimal
 
-from exchanges.paper.accounts import Account, AccountSettings
+from exchanges.paper.accounts import PROTECTING, Account, AccountSettings
 from exchanges.paper.admission import Amendment, NewOrder, Trigger, check_notional
 from exchanges.paper.admittance import protective_price, require_margin
 from exchanges.paper.conditionals import Conditionals, check_trigger
@@ -275,7 +275,12 @@ class PaperVenue:
         self.conclude(turn)
 
     def _amend_waiting(self, account: Account, market: SymbolMarket, order: Order, wish: Amendment) -> None:
-        """A conditional order: nothing is reserved for it, so only its trigger is checked."""
+        """A conditional order: nothing is reserved for it, so only its trigger is checked.
+
+        Take-profit and stop-loss are as large as their position: their quantity is not for the user to change.
+        """
+        if wish.qty is not None and order.stop_order_type in PROTECTING:
+            raise bad_parameter("Qty invalid")
         if wish.trigger_price is not None and order.trigger_by is not None:
             direction = TriggerDirection(order.trigger_direction)
             check_trigger(market, Trigger(wish.trigger_price, direction, order.trigger_by))

@@ -213,6 +213,15 @@ async def test_a_stop_loss_closes_even_what_resting_reduce_only_orders_hold(clie
     assert (await client.shown(resting["orderId"]))["cancelType"] == "CancelByReduceOnly"
 
 
+async def test_the_trigger_of_a_stop_loss_can_be_moved_but_not_its_quantity(client: PaperClient) -> None:
+    await client.placed("Buy", "0.5", stopLoss="60000")
+    order_id = (await children(client))["StopLoss"]["orderId"]
+    reply = await client.post("order/amend", symbol="BTCUSDT", orderId=order_id, qty="0.1")
+    assert reply["retCode"] == 10001
+    await client.post("order/amend", symbol="BTCUSDT", orderId=order_id, triggerPrice="61000")
+    assert (await client.position())["stopLoss"] == "61000"
+
+
 async def test_a_reversal_takes_the_old_protection_away(client: PaperClient) -> None:
     await client.placed("Buy", "0.5", stopLoss="60000")
     await client.placed("Sell", "0.8")

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from paper_client import Fields, Listener, PaperClient, rows_of
 
 from exchanges.paper import ApiKey, PaperOptions
-from exchanges.paper.accounts import Account
-from exchanges.paper.admission import Amendment, NewOrder
+from exchanges.paper.accounts import PROTECTING, Account
+from exchanges.paper.admission import Amendment, NewOrder, Protection, Trigger
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.ledger import Position
 from exchanges.paper.orders import Execution
 from exchanges.paper.refusals import Refusal
 from exchanges.paper.store import Selection, Store
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import OrderType, Side, TimeInForce
+from exchanges.paper.vocabulary import OrderType, Side, TimeInForce, TriggerBy, TriggerDirection
 
 
 def filled(*fills: tuple[Side, str, str]) -> Position:
@@ -218,43 +218,71 @@ def rational_ledger(executions: list[Execution]) -> tuple[Fraction, Decimal, Fra
     return size, Decimal(average.numerator) / Decimal(average.denominator), realised, fees
 
 
+KINDS = [
+    "create",
+    "create",
+    "create",
+    "create",
+    "conditional",
+    "cancel",
+    "amend",
+    "step",
+    "step",
+    "cancel_all",
+]
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["create", "create", "create", "create", "cancel", "amend", "step", "cancel_all"]),
+        st.sampled_from(KINDS),
         st.integers(0, 1),
         st.sampled_from(SYMBOLS),
         st.sampled_from(list(Side)),
         st.integers(1, 4000),
         st.integers(-40, 40),
         st.sampled_from([*TimeInForce, None]),
-        st.booleans(),
+        st.sampled_from(["", "", "reduce", "protect"]),
     ),
-    max_size=60,
+    max_size=40,
 )
+
+
+def a_trigger(price: Decimal, offset: int) -> Trigger:
+    return Trigger(price, TriggerDirection.RISE if offset > 0 else TriggerDirection.FALL, TriggerBy.MARK)
 
 
 def play(venue: PaperVenue, session: list[tuple[object, ...]]) -> None:
     """Run a random session; refusals are part of it."""
-    for kind, who, symbol, side, lots, offset, tif, reduce_only in session:
+    for kind, who, symbol, side, lots, offset, tif, manner in session:
         uid, instrument = who + 1, INSTRUMENTS[symbol]
         account = venue.accounts[uid]
-        price = venue.mark_price(symbol) + offset * instrument.tick * 20
+        near = instrument.tick * 20
+        price = venue.mark_price(symbol) + offset * near
         qty = lots * instrument.lot
         try:
             match kind:
-                case "create":
-                    order_type = OrderType.LIMIT if tif else OrderType.MARKET
-                    chosen = tif or TimeInForce.IOC
-                    limit = price if tif else None
+                case "create" | "conditional":
+                    far = near * 60 * side.sign
                     wish = NewOrder(
-                        instrument, side, order_type, qty, limit, chosen, "", 0, reduce_only, False
+                        instrument=instrument,
+                        side=side,
+                        order_type=OrderType.LIMIT if tif else OrderType.MARKET,
+                        qty=qty,
+                        price=price if tif else None,
+                        time_in_force=tif or TimeInForce.IOC,
+                        order_link_id="",
+                        position_idx=0,
+                        reduce_only=manner == "reduce",
+                        close_on_trigger=False,
+                        trigger=a_trigger(price, offset) if kind == "conditional" else None,
+                        protection=Protection(price + far, price - far)
+                        if manner == "protect"
+                        else Protection(),
                     )
                     venue.create(uid, wish)
                 case "cancel" if account.open_orders:
                     venue.cancel(list(account.open_orders.values())[lots % len(account.open_orders)])
                 case "amend" if account.open_orders:
                     order = list(account.open_orders.values())[lots % len(account.open_orders)]
-                    venue.amend(order, Amendment(qty, None if reduce_only else price))
+                    venue.amend(order, Amendment(qty, None if manner else price))
                 case "cancel_all":
                     venue.cancel_all(uid, [symbol])
                 case "step":
@@ -263,7 +291,7 @@ def play(venue: PaperVenue, session: list[tuple[object, ...]]) -> None:
             continue
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(session=steps)
 def test_wallets_and_positions_follow_from_the_executions_exactly(session: list[tuple[object, ...]]) -> None:
     venue, store = a_venue()
@@ -284,7 +312,7 @@ def test_wallets_and_positions_follow_from_the_executions_exactly(session: list[
     store.close()
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(session=steps)
 def test_orders_agree_with_their_executions_and_open_sums_with_the_open_orders(
     session: list[tuple[object, ...]],
@@ -311,14 +339,19 @@ def test_orders_agree_with_their_executions_and_open_sums_with_the_open_orders(
 def check_open_sums(account: Account, symbol: str) -> None:
     sums = account.sums(symbol, 0)
     mine = [order for order in account.open_orders.values() if order.symbol == symbol]
+    mine = [order for order in mine if not order.is_waiting]
     adding = [order for order in mine if not order.reduces]
     assert sums.buy_qty == sum(order.leaves_qty for order in adding if order.side is Side.BUY)
     assert sums.sell_value == sum(
         order.leaves_qty * order.price for order in adding if order.side is Side.SELL
     )
     assert account.open_count(symbol) == len(mine)
+    position = account.position(symbol, 0)
+    for kind in PROTECTING:
+        child = account.protecting(symbol, 0, kind)
+        assert child is None or child.qty == position.closable(child.side) > 0
     for side in Side:
-        assert sums.reducing_qty(side) <= account.position(symbol, 0).closable(side)
+        assert sums.reducing_qty(side) <= position.closable(side)
 
 
 async def test_over_the_wire_two_accounts_lose_only_fees_to_the_exchange(
