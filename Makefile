@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lock clean
+.PHONY: help setup run test lint lock env clean
 .DELETE_ON_ERROR:
 
 help:  ## show this
@@ -28,6 +28,9 @@ lock: setup  ## make the lock files again, with hashes, after a change of pyproj
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
 	@cd app/kafka && ../../$(BIN)/jgo --quiet --resolver python --repo-cache $(CURDIR)/.run/lock lock
+
+env: setup  ## write env.example again, after a change of the settings
+	@$(BIN)/python -m app.env_example
 
 clean:  ## remove the environment and all local state (not the cache of downloads)
 	rm -rf $(VENV) .run build ./*.egg-info

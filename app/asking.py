@@ -27,7 +27,7 @@ class Asker:
     """A client of the web views. Raises `NoAnswer` with what the worker said."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = settings.web_url
+        self._url = settings.own_url
         self._http = httpx.Client(base_url=self._url, headers={"X-API-Key": api_key(settings)}, timeout=30.0)
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:  # Any: JSON

