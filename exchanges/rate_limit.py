@@ -1,8 +1,9 @@
 """Token buckets that follow the venue's own count, with cancels ahead of everything else (requirement X07).
 
-A bucket is the venue's counter as we believe it to be: it fills at the agreed rate, and whenever a reply tells what
-the venue counts, the venue is right. Several workers may share one account: each then runs at its share of the rate,
-and the count in the replies, which is the account's, keeps them honest.
+Venues count calls in a rolling window, so a token that was taken comes back one window later and not before: a bucket
+that filled evenly would let a burst and its refill into the same window, twice what the venue allows. Whenever a
+reply tells what the venue counts, the venue is right. Several workers may share one account: each then has its share
+of the tokens, and the count in the replies, which is the account's, keeps them honest.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -29,16 +31,25 @@ class Priority(IntEnum):
     CREATE = 3
 
 
+MARGIN_S = 0.05
+"""A window is taken to be so much longer than the venue says: calls sent a window apart may arrive closer together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests per second, and at most `burst` of them at once."""
+    """At most `burst` calls in any stretch of `burst` ÷ `per_s` seconds: 10 and 10 is ten in any second."""
 
     per_s: float
-    burst: float
+    burst: int
 
     def __post_init__(self) -> None:
         if self.per_s <= 0 or self.burst < 1:
             raise ValueError(f"BAD_RATE: per_s={self.per_s} must be above 0 and burst={self.burst} at least 1")
+
+    @property
+    def window_s(self) -> float:
+        """How long a call counts."""
+        return self.burst / self.per_s
 
 
 @dataclass(order=True, slots=True)
@@ -51,12 +62,11 @@ class _Turn:
 class TokenBucket:
     """One counter of the venue. Waiters are served by priority, then in the order of arrival."""
 
-    def __init__(self, rate: Rate, clock: Clock, *, share: float = 1.0) -> None:
+    def __init__(self, rate: Rate, clock: Clock) -> None:
         self._clock = clock
-        self._share = share
         self._rate = rate
-        self._tokens = self._burst
-        self._filled_at_s = clock.monotonic_s()
+        self._share = 1.0
+        self._returns_at_s: deque[float] = deque()
         self._closed_until_s = 0.0
         self._numbers = itertools.count()
         self._waiting: list[_Turn] = []
@@ -67,37 +77,47 @@ class TokenBucket:
         return len(self._waiting)
 
     @property
-    def tokens(self) -> float:
+    def tokens(self) -> int:
         """Tokens there are now."""
-        self._fill()
-        return self._tokens
+        now_s = self._clock.monotonic_s()
+        while self._returns_at_s and self._returns_at_s[0] <= now_s:
+            self._returns_at_s.popleft()
+        return max(0, self._capacity - len(self._returns_at_s))
 
     @property
-    def _burst(self) -> float:
-        # A whole token must fit, else a small share of a small limit would never let anything through.
-        return max(1.0, self._rate.burst * self._share)
+    def _capacity(self) -> int:
+        return max(1, int(self._rate.burst * self._share))
+
+    @property
+    def _window_s(self) -> float:
+        """How long a token stays away; longer where the share is less than one token, so that it is still kept."""
+        return self._rate.window_s / min(1.0, self._rate.burst * self._share) + MARGIN_S
 
     async def take(self, priority: Priority) -> float:
         """Wait for a token; returns the seconds waited. A waiter that is cancelled takes nothing."""
-        started_s = self._clock.monotonic_s()
+        began_s = self._clock.monotonic_s()
+        waited = False
         turn = _Turn(priority, next(self._numbers))
         heapq.heappush(self._waiting, turn)
         try:
             while (delay_s := self._delay_s(turn)) != 0:
+                waited = True
                 await self._wait(turn, delay_s)
-            self._tokens -= 1
+            self._returns_at_s.append(self._clock.monotonic_s() + self._window_s)
         finally:
             self._leave(turn)
-        return self._clock.monotonic_s() - started_s
+        return self._clock.monotonic_s() - began_s if waited else 0.0
 
-    def follow(self, *, limit: float | None, left: float | None) -> None:
-        """Adopt what the venue counts: its `limit` per second, and the requests `left` now."""
-        self._fill()
-        if limit is not None and limit >= 1 and limit != self._rate.per_s:
+    def follow(self, *, limit: int | None, left: int | None) -> None:
+        """Adopt what the venue counts: its `limit` per second, and the calls `left` now. Calls that it counts and we
+        don't were made by others of the same account; when they leave the window is unknown, so it is a whole one.
+        A limit of 0 comes with replies that were not counted, such as those to a bad signature, and says nothing."""
+        if limit == 0:
+            return
+        if limit is not None:
             self._rate = Rate(per_s=limit, burst=limit)
-        if left is not None:
-            self._tokens = min(self._tokens, max(0.0, left))
-        self._tokens = min(self._tokens, self._burst)
+        if left is not None and (missing := self.tokens - left) > 0:
+            self._returns_at_s.extend([self._clock.monotonic_s() + self._window_s] * missing)
 
     def pause(self, seconds: float) -> None:
         """Let nothing through for so long: the venue said so."""
@@ -106,27 +126,18 @@ class TokenBucket:
 
     def set_share(self, share: float) -> None:
         """Use this part of the account's limit: 1 ÷ number of workers."""
-        self._fill()
         self._share = share
-        self._tokens = min(self._tokens, self._burst)
-
-    def _fill(self) -> None:
-        now_s = self._clock.monotonic_s()
-        gained = (now_s - self._filled_at_s) * self._rate.per_s * self._share
-        self._tokens = min(self._burst, self._tokens + gained)
-        self._filled_at_s = now_s
 
     def _delay_s(self, turn: _Turn) -> float | None:
         """Seconds until `turn` may go; 0 = now, None = others are ahead."""
         if self._waiting[0] is not turn:
             return None
-        closed_s = self._closed_until_s - self._clock.monotonic_s()
-        if closed_s > 0:
-            return closed_s
-        self._fill()
-        missing = 1 - self._tokens
-        # What rounding left missing is no reason to wait: at a billionth of a token the venue cannot tell.
-        return 0 if missing <= 1e-9 else missing / (self._rate.per_s * self._share)
+        now_s = self._clock.monotonic_s()
+        if self._closed_until_s > now_s:
+            return self._closed_until_s - now_s
+        if self.tokens:
+            return 0
+        return self._returns_at_s[len(self._returns_at_s) - self._capacity] - now_s
 
     async def _wait(self, turn: _Turn, delay_s: float | None) -> None:
         if delay_s is None:

@@ -12,12 +12,12 @@ STREAM_URL = "wss://stream.bybit.com/v5/private"
 
 _ORDER_RATE = Rate(per_s=10, burst=10)
 _QUERY_RATE = Rate(per_s=50, burst=50)
-_ADDRESS_RATE = Rate(per_s=80, burst=80)
+_ADDRESS_RATE = Rate(per_s=80, burst=400)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Requests per second and account, by group of endpoints, until the venue's headers say otherwise.
+    """Calls by account and group of endpoints, until the venue's headers say otherwise.
 
     `address` is the limit of one network address over all calls: 600 per 5 s on the venue, of which we use two
     thirds, since breaking it bans the address for ten minutes. Source: Bybit v5, "Rate Limit".

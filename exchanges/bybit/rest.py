@@ -194,8 +194,8 @@ class BybitRest:
         if bucket is not None:
             # Categories have limits of their own: with several in one bucket the settings stay, and only the count
             # of what is left is followed.
-            one_category = len(self._options.categories) == 1
-            self._limiter.bucket(bucket).follow(limit=limit if one_category else None, left=left)
+            several = len(self._options.categories) > 1
+            self._limiter.bucket(bucket).follow(limit=None if limit and several else limit, left=left)
         reset_ms = _header_number(reply, "X-Bapi-Limit-Reset-Timestamp")
         if reset_ms is not None:
             wait_s = (reset_ms - self._server_time.now_ms()) / 1000
@@ -211,7 +211,7 @@ class BybitRest:
             self._limiter.bucket(bucket or ADDRESS).pause(error.retry_after_s)
 
 
-def _header_number(reply: Reply, name: str) -> float | None:
+def _header_number(reply: Reply, name: str) -> int | None:
     """A header that should be a count or a time; None when it is missing or is neither."""
     text = reply.headers.get(name, "")
-    return float(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None

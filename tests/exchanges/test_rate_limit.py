@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from random import Random
 
 import pytest
 from virtual_clock import VirtualClock, settle
 
-from exchanges.rate_limit import Priority, Rate, RateLimiter, TokenBucket
+from exchanges.rate_limit import MARGIN_S, Priority, Rate, RateLimiter, TokenBucket
 
 CREATE, CANCEL = Priority.CREATE, Priority.CANCEL
 
@@ -33,31 +34,41 @@ def done(tasks: list[asyncio.Future[float]]) -> int:
     return sum(task.done() for task in tasks)
 
 
-async def test_a_burst_passes_at_once_and_the_rest_at_the_rate(clock: VirtualClock) -> None:
-    bucket = TokenBucket(Rate(per_s=10, burst=3), clock)
-    async with waiting(*(bucket.take(CREATE) for _ in range(6))) as calls:
-        assert done(calls) == 3
-        await clock.advance(0.1)
-        assert done(calls) == 4
-        await clock.advance(0.19)
-        assert done(calls) == 5
-        await clock.advance(0.011)
-        assert done(calls) == 6
-
-
-async def test_in_any_second_no_more_than_burst_and_rate_pass(clock: VirtualClock) -> None:
+async def test_a_burst_passes_at_once_and_the_next_when_it_has_left_the_window(clock: VirtualClock) -> None:
     bucket = TokenBucket(Rate(per_s=10, burst=10), clock)
-    async with waiting(*(bucket.take(CREATE) for _ in range(100))) as calls:
-        for second in range(1, 6):
-            await clock.advance(1)
-            assert done(calls) == 10 + 10 * second
+    async with waiting(*(bucket.take(CREATE) for _ in range(25))) as calls:
+        assert done(calls) == 10
+        await clock.advance(1.0)
+        assert done(calls) == 10
+        await clock.advance(MARGIN_S)
+        assert done(calls) == 20
+        await clock.advance(1.0 + MARGIN_S)
+        assert done(calls) == 25
+
+
+async def test_no_window_ever_holds_more_calls_than_the_rate(clock: VirtualClock) -> None:
+    bucket = TokenBucket(Rate(per_s=10, burst=10), clock)
+    served_at_s: list[float] = []
+    random = Random(7)  # noqa: S311 -- repeatable by intent
+
+    async def call() -> float:
+        waited_s = await bucket.take(random.choice(list(Priority)))
+        served_at_s.append(clock.monotonic_s())
+        return waited_s
+
+    async with waiting(*(call() for _ in range(5))):
+        for _ in range(60):
+            async with waiting(*(call() for _ in range(random.randrange(6)))):
+                await clock.advance(random.random() / 2)
+    for begin_s in served_at_s:
+        assert sum(begin_s <= at_s < begin_s + 1.0 for at_s in served_at_s) <= 10
 
 
 async def test_a_waiter_learns_how_long_it_waited(clock: VirtualClock) -> None:
     bucket = TokenBucket(Rate(per_s=2, burst=1), clock)
     async with waiting(bucket.take(CREATE), bucket.take(CREATE)) as calls:
         await clock.advance(5)
-        assert [await call for call in calls] == [0.0, 0.5]
+        assert [await call for call in calls] == [0.0, 0.5 + MARGIN_S]
 
 
 async def test_cancels_are_served_before_creates_that_came_earlier(clock: VirtualClock) -> None:
@@ -72,7 +83,7 @@ async def test_cancels_are_served_before_creates_that_came_earlier(clock: Virtua
 
     creates = [call(f"create {number}", CREATE) for number in range(3)]
     async with waiting(*creates, call("cancel", CANCEL), call("amend", Priority.AMEND)):
-        await clock.advance(5)
+        await clock.advance(6)
     assert served == ["cancel", "amend", "create 0", "create 1", "create 2"]
 
 
@@ -82,9 +93,9 @@ async def test_a_cancel_that_comes_while_a_create_waits_for_its_token_takes_that
     async with waiting(bucket.take(CREATE)) as creates:
         await clock.advance(0.9)
         async with waiting(bucket.take(CANCEL)) as cancels:
-            await clock.advance(0.1)
+            await clock.advance(0.2)
             assert (done(cancels), done(creates)) == (1, 0)
-            await clock.advance(1)
+            await clock.advance(1.1)
             assert done(creates) == 1
 
 
@@ -98,7 +109,7 @@ async def test_equals_are_served_in_the_order_of_arrival(clock: VirtualClock) ->
         return waited_s
 
     async with waiting(*(call(number) for number in range(20))):
-        await clock.advance(3)
+        await clock.advance(4)
     assert served == list(range(20))
 
 
@@ -107,7 +118,7 @@ async def test_a_waiter_that_gives_up_takes_no_token_and_holds_up_nobody(clock: 
     await bucket.take(CREATE)
     async with waiting(bucket.take(CREATE), bucket.take(CREATE)) as calls:
         calls[0].cancel()
-        await clock.advance(1)
+        await clock.advance(1.1)
         assert calls[1].done()
         assert not calls[1].cancelled()
     assert bucket.waiting == 0
@@ -134,10 +145,17 @@ async def test_the_venues_limit_is_adopted(clock: VirtualClock) -> None:
     assert bucket.tokens == 20
 
 
-async def test_a_limit_of_nothing_is_not_believed(clock: VirtualClock) -> None:
+async def test_a_limit_of_nothing_says_nothing(clock: VirtualClock) -> None:
     bucket = TokenBucket(Rate(per_s=10, burst=10), clock)
-    bucket.follow(limit=0, left=5)
-    await clock.advance(10)
+    bucket.follow(limit=0, left=0)
+    assert bucket.tokens == 10
+
+
+async def test_calls_that_others_of_the_account_made_leave_after_a_window(clock: VirtualClock) -> None:
+    bucket = TokenBucket(Rate(per_s=10, burst=10), clock)
+    bucket.follow(limit=10, left=4)
+    assert bucket.tokens == 4
+    await clock.advance(1 + MARGIN_S)
     assert bucket.tokens == 10
 
 
@@ -177,15 +195,17 @@ async def test_workers_that_share_an_account_keep_its_limit_together(clock: Virt
         bucket.set_share(1 / 3)
     async with waiting(*(bucket.take(CREATE) for bucket in buckets for _ in range(50))) as calls:
         assert done(calls) == 12
-        await clock.advance(2)
+        await clock.advance(2 * (1 + MARGIN_S))
         assert done(calls) == 12 + 24
 
 
-async def test_a_share_smaller_than_one_token_still_lets_calls_through(clock: VirtualClock) -> None:
+async def test_a_share_smaller_than_one_token_is_one_token_less_often(clock: VirtualClock) -> None:
     bucket = TokenBucket(Rate(per_s=1, burst=1), clock)
     bucket.set_share(1 / 4)
     async with waiting(*(bucket.take(CREATE) for _ in range(3))) as calls:
-        await clock.advance(8)
+        await clock.advance(3.9)
+        assert done(calls) == 1
+        await clock.advance(4.3)
         assert done(calls) == 3
 
 
@@ -198,9 +218,9 @@ async def test_a_call_counts_in_each_of_its_buckets(clock: VirtualClock) -> None
     )
     async with waiting(*(limiter.acquire(("create", "address"), CREATE) for _ in range(3))) as calls:
         assert done(calls) == 2
-        await clock.advance(0.5)
+        await clock.advance(1.1)
         assert done(calls) == 3
-    assert waits == [("create", 0.5)]
+    assert waits == [("create", 1 + MARGIN_S)]
 
 
 async def test_in_a_shared_bucket_cancels_pass_before_queued_creates(clock: VirtualClock) -> None:
@@ -208,7 +228,7 @@ async def test_in_a_shared_bucket_cancels_pass_before_queued_creates(clock: Virt
     await limiter.acquire(("address",), Priority.READ)
     creates = [limiter.acquire(("create", "address"), CREATE) for _ in range(5)]
     async with waiting(*creates, limiter.acquire(("cancel", "address"), CANCEL)) as calls:
-        await clock.advance(1)
+        await clock.advance(1.1)
         assert [call.done() for call in calls] == [False] * 5 + [True]
 
 
@@ -222,7 +242,7 @@ async def test_a_ban_silences_every_bucket(clock: VirtualClock) -> None:
         assert done(calls) == 2
 
 
-@pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (-1, 1), (10, 0.5)])
-def test_a_rate_that_could_never_let_anything_through_is_refused(per_s: float, burst: float) -> None:
+@pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (-1, 1), (10, 0)])
+def test_a_rate_that_could_never_let_anything_through_is_refused(per_s: float, burst: int) -> None:
     with pytest.raises(ValueError, match="BAD_RATE"):
         Rate(per_s, burst)

@@ -80,8 +80,8 @@ async def test_j07_an_update_that_cannot_be_published_ends_the_gateway(trade: De
         await buy_at_a_gateway(trade, topic)
 
 
-async def buy_at_a_gateway(trade: Desk, topic: Topic, shown: Shown | None = None) -> None:
-    async with trade.gateway(topic, shown=shown) as gateway:
+async def buy_at_a_gateway(trade: Desk, topic: Topic) -> None:
+    async with trade.gateway(topic) as gateway:
         await until(lambda: gateway.health().connected)
         await trade.buy()
         await until(topic.fills)
@@ -299,16 +299,28 @@ async def test_balances_that_cannot_be_read_are_a_reason_until_they_can(trade: D
         await until(lambda: gateway.health().reasons == () and shown.balances)
 
 
-async def test_a_board_that_cannot_be_written_ends_the_gateway(trade: Desk) -> None:
-    class Broken(Shown):
-        def boards(self) -> Boards:
-            async def refuse(*_told: object) -> None:
-                raise ConnectionAbortedError("no broker")
+class Refusing(Shown):
+    """Boards that cannot be written."""
 
-            return Boards(refuse, refuse, refuse)
+    refused = False
+
+    def boards(self) -> Boards:
+        async def refuse(*_told: object) -> None:
+            self.refused = True
+            raise ConnectionAbortedError("no broker")
+
+        return Boards(refuse, refuse, refuse)
+
+
+async def test_a_board_that_cannot_be_written_ends_the_gateway(trade: Desk) -> None:
+    shown = Refusing()
+
+    async def run() -> None:
+        async with trade.gateway(Topic(), shown=shown):
+            await until(lambda: shown.refused)
 
     with pytest.raises(ConnectionAbortedError, match="no broker"):
-        await buy_at_a_gateway(trade, Topic(), Broken())
+        await run()
 
 
 async def test_health_starts_with_its_reasons(trade: Desk) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from bybit_rows import context, execution_row, order_row
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
@@ -18,6 +18,8 @@ from exchanges.bybit.rows import Row
 from exchanges.bybit.stream import BybitPrivateStream
 from exchanges.bybit.translate import fill_report, order_report
 
+# How fast a busy machine draws examples says nothing about the code.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
@@ -27,6 +29,7 @@ order_fields = st.sampled_from(sorted(order_row()._fields))
 execution_fields = st.sampled_from(sorted(execution_row()._fields))
 
 
+@patient
 @given(changes=st.dictionaries(order_fields, values | figures, max_size=4))
 def test_an_order_row_is_read_or_refused_and_what_is_read_survives_the_topic(changes: dict[str, Any]) -> None:
     with contextlib.suppress(InvalidInput):
@@ -35,6 +38,7 @@ def test_an_order_row_is_read_or_refused_and_what_is_read_survives_the_topic(cha
             assert decode_update(encode_update(report)) == report
 
 
+@patient
 @given(changes=st.dictionaries(execution_fields, values | figures, max_size=4))
 def test_an_execution_row_is_read_or_refused(changes: dict[str, Any]) -> None:
     with contextlib.suppress(InvalidInput):
@@ -42,6 +46,7 @@ def test_an_execution_row_is_read_or_refused(changes: dict[str, Any]) -> None:
         assert fill.quantity.is_finite()
 
 
+@patient
 @given(fields=st.dictionaries(st.sampled_from(["coin", "symbol", "size", "side", "bid1Price", "ask1Price"]), values))
 def test_account_and_market_rows_are_read_or_refused(fields: dict[str, Any]) -> None:
     row = Row(fields)
@@ -69,6 +74,7 @@ messages = st.fixed_dictionaries(
 )
 
 
+@patient
 @given(message=st.one_of(messages.map(orjson.dumps), st.binary(), st.text(), values.map(orjson.dumps)))
 def test_no_message_hurts_the_stream(message: bytes | str) -> None:
     assert isinstance(STREAM._read(message), list)
