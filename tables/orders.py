@@ -17,7 +17,7 @@ import msgspec
 
 from domain.events import Transition
 from domain.instruments import Instrument
-from domain.orders import Order
+from domain.orders import Order, OrderState
 from domain.updates import FillReport
 from tables.keys import join
 from tables.receipt import Receipt
@@ -142,7 +142,7 @@ def order_index(key: bytes, value: bytes) -> list[bytes]:
 
     a/<symbol>/…      not ended, or with fills missing         v/<venue's id>/<venue>/<category>/<account>/
     c/…               all        y/<symbol>/…   by symbol      t/<status>/…      z/<symbol>/<status>/…
-    g/<signal id>/…   by signal  fo/<order id>/…  fills of an order
+    g/<signal id>/…   by signal  fo/<order id>/…  fills of an order          u/…  uncertain
     """
     if key.startswith(b"f/"):
         row = _fill.decode(value)
@@ -165,6 +165,8 @@ def order_index(key: bytes, value: bytes) -> list[bytes]:
         entries.append(join(b"v", order.venue_order_id, venue.venue, venue.category, order.account) + b"/")
     if not order.state.terminal or order.missing_fills:
         entries.append(join(b"a", symbol) + b"/" + moment)
+    if order.state is OrderState.UNCERTAIN:
+        entries.append(b"u/" + moment)
     return entries
 
 

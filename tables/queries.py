@@ -30,8 +30,8 @@ from tables.signals import CommandRow, SignalRow, SignalTable, decode_signal
 
 T = TypeVar("T")
 
-MAX_SCANNED = 2_000
-"""Rows looked at for one page: about 20 ms of work."""
+MAX_SCANNED = 1_000
+"""Rows looked at for one page: about 15 ms, in which nothing else of the worker runs."""
 
 _BEYOND_ROW_KEYS = b"\xff"
 """Greater than any row key: those are UTF-8."""
@@ -264,6 +264,19 @@ def _page(
 
 def _place_of(entry: _Entry) -> bytes:
     return entry[0]
+
+
+# -- counts ----------------------------------------------------------------------------------------------------------
+
+
+def count_open_orders(rows: Rows, partitions: Iterable[int]) -> int:
+    """Orders that have not ended, or whose single fills are not all known. Reads the index only."""
+    return sum(1 for partition in partitions for _ in rows.scan_index(partition, b"a/"))
+
+
+def count_uncertain_orders(rows: Rows, partitions: Iterable[int]) -> int:
+    """Orders that may be at their venue without our knowing. Reads the index only."""
+    return sum(1 for partition in partitions for _ in rows.scan_index(partition, b"u/"))
 
 
 # -- single ones -----------------------------------------------------------------------------------------------------

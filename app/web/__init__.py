@@ -14,7 +14,7 @@ from app.web.context import CONTEXT, ApiKey, Check, Control, Mark, Scope, WebCon
 from app.web.controls import ControlsView
 from app.web.guard import guard
 from app.web.internal import AskView
-from app.web.orders import HistoryView, OrdersView, OrderView
+from app.web.orders import ExplainView, HistoryView, OrdersView, OrderView
 from app.web.positions import PositionsView, SymbolPositionsView
 from app.web.probes import LiveView, MetricsView, ReadyView, readiness
 from app.web.scatter import Scatter
@@ -37,6 +37,7 @@ __all__ = [
 VIEWS: tuple[type[ApiView], ...] = (
     OrdersView,
     OrderView,
+    ExplainView,
     HistoryView,
     PositionsView,
     SymbolPositionsView,

@@ -61,6 +61,12 @@ class OrderView(ApiView):
         return json_reply(only_one(gathered, order_id))
 
 
+class ExplainView(OrderView):
+    """`GET /orders/{id}/explain`: the same; its `story` goes from the signal over the gates to the last step."""
+
+    path = "/orders/{order_id}/explain"
+
+
 class HistoryView(ApiView):
     """`GET /orders/{id}/history`: the order's transitions, oldest first, above the sequence `after`."""
 

@@ -40,6 +40,8 @@ from tables.queries import (
     PositionFilter,
     SignalFilter,
     command_by_id,
+    count_open_orders,
+    count_uncertain_orders,
     fills_page,
     history_page,
     orders_by_id,
@@ -211,6 +213,13 @@ async def test_a_page_looks_at_no_more_rows_than_it_gives_where_an_index_answers
     store_orders(orders, *(filled(number) for number in range(60)), order(100), order(101))
     page = orders_page(orders, ALL, OrderFilter(symbol="BTCUSDT", status="pending"), limit=10)
     assert (ids(page), page.scanned) == (["om101", "om100"], 2)
+
+
+async def test_open_and_uncertain_orders_are_counted(orders: Rows) -> None:
+    doubtful = [order(number, symbol=SYMBOLS[number], state=OrderState.UNCERTAIN) for number in range(3)]
+    store_orders(orders, *doubtful, order(7), filled(8))
+    store_orders(orders, order(0, state=OrderState.REJECTED))
+    assert (count_open_orders(orders, ALL), count_uncertain_orders(orders, ALL)) == (3, 2)
 
 
 async def test_an_order_is_found_by_our_id_and_by_the_venues(orders: Rows) -> None:

@@ -210,6 +210,10 @@ async def test_an_orders_story_goes_from_the_signal_over_the_gates_to_the_last_s
     assert steps[-1]["sentence"] == "acknowledged → filled"
 
 
+async def test_an_order_is_explained_under_a_path_of_its_own_too(story: Worker) -> None:
+    assert (await story.get("/orders/om1/explain")).json() == (await story.get("/orders/om1")).json()
+
+
 async def test_history_is_paged(story: Worker) -> None:
     first = (await story.get("/orders/v1/history", limit=2)).json()
     rest = (await story.get("/orders/v1/history", limit=2, after=first["next_after"])).json()
