@@ -39,7 +39,7 @@ class VenueOrder:
     reason: str = ""
     price: Decimal | None = None
     quantity: Decimal = ZERO
-    cumulative: Sums = Sums()
+    cumulative: Sums = field(default_factory=Sums)
     fills: list[FillReport] = field(default_factory=list)
     shown: list[OrderReport] = field(default_factory=list)
     accepted: bool = True
@@ -59,7 +59,11 @@ class Books:
     """Every order the venue ever took, by its own ids. Survives everything."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: SimulatedClock, chance: random.Random, weather: Weather,
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: SimulatedClock,
+        chance: random.Random,
+        weather: Weather,
         effects: Effects,
     ) -> None:
         self._loop = loop

@@ -13,6 +13,7 @@ from simulation.effects import Effects, Life
 from simulation.virtual_time import SimulatedClock
 from streams.ports import Headers
 from streams.record import Source
+from streams.topics import Topics
 from tables.receipt import Receipt
 
 TopicPartition = tuple[str, int]
@@ -84,18 +85,21 @@ class StagedLog:
     """The `Log` port of one process: what is appended is staged, reaches the broker later, is acknowledged later
     still; in order within a partition, in no order between partitions."""
 
-    def __init__(self, broker: Broker, life: Life, effects: Effects, chance: random.Random, slow: float) -> None:
+    def __init__(
+        self, broker: Broker, life: Life, effects: Effects, chance: random.Random, slow: float, topics: Topics
+    ) -> None:
         self._broker = broker
         self._life = life
         self._effects = effects
         self._chance = chance
         self._slow = slow
+        self._events = topics.order_events
         self._staged: dict[TopicPartition, deque[_Staged]] = defaultdict(deque)
         self._busy: set[TopicPartition] = set()
         self._idle: list[asyncio.Future[None]] = []
         self.acknowledged: dict[TopicPartition, int] = defaultdict(int)
         """Per partition the end of what this process knows to be durable."""
-        self.on_foreign: Callable[[str, int], None] | None = None
+        self.before_event: Callable[[int, Headers], None] = lambda _partition, _headers: None
 
     def append(
         self,
@@ -109,6 +113,8 @@ class StagedLog:
     ) -> None:
         """Stage a record."""
         self._effects.happens(self._life, f"stage {topic}-{partition} {_shown(key)}")
+        if topic == self._events:
+            self.before_event(partition, headers)
         receipt.expect()
         at = (topic, partition)
         self._staged[at].append(_Staged(key, value, headers, receipt, on_ack))

@@ -13,10 +13,6 @@ class Crashed(BaseException):
     """The process ended here. No handler may catch it: a dead process handles nothing."""
 
 
-class Violation(AssertionError):
-    """Something that must never happen has happened."""
-
-
 class Life:
     """Whether a process is alive. Everything that a process does asks here first."""
 

@@ -1,4 +1,4 @@
-"""The venue's private stream and the gateway that appends it to `order-updates`: late, repeated, out of order, gappy."""
+"""The venue's private stream and the gateway that appends it to `order-updates`: late, repeated, reordered, gappy."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class Gateway:
         missed, self._missed = sorted(self._missed), set()
         for venue_id in missed:
             order = self._books.orders[venue_id]
-            for update in (*order.shown[-1:], *order.fills):
+            told: list[OrderReport | FillReport] = [*order.shown[-1:], *order.fills]
+            for update in told:
                 self.under_way += 1
                 self._append(update)
         payments, self._missed_funding = self._missed_funding, []

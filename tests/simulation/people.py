@@ -40,7 +40,9 @@ class People:
     async def send(self) -> None:
         """Everything there is to send, in the time there is."""
         weather, chance = self._around.weather, self._chance
-        deeds = [self._signal] * weather.signals + [self._command] * weather.commands + [self._by_hand] * weather.by_hand
+        deeds = (
+            [self._signal] * weather.signals + [self._command] * weather.commands + [self._by_hand] * weather.by_hand
+        )
         moments = sorted((chance.uniform(0, weather.busy_s), number) for number in range(len(deeds)))
         for moment_s, number in moments:
             await asyncio.sleep(max(0.0, moment_s - self._around.loop.time()))

@@ -1,4 +1,4 @@
-"""What must hold when the faults have stopped and everything is quiet: our tables, topics and the venue's books agree."""
+"""What must hold when the faults have stopped and all is quiet: our tables, topics and the venue's books agree."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from domain.money import ZERO
 from domain.orders import TRANSITIONS, Order, OrderState, PositionSide, Sums, VenueState
 from domain.positions import PositionState, after_fill, fill_key
 from domain.signals import Signal, parse_signal
+from domain.updates import Absence, Call, CallOutcome, Result, decode_update
 from simulation.books import ACCOUNT, VenueOrder
 from simulation.worker import CATEGORY, INSTANCE, VENUE, Worker
 from streams.origin import Origin, origin_of
@@ -46,6 +47,7 @@ def findings(worker: Worker, symbols: list[str]) -> list[str]:
         *_position_events(worker),
         *_tables_are_their_changelogs(worker),
         *_nothing_parked(worker),
+        *_conclusions_against_books(worker),
     ]
 
 
@@ -204,9 +206,7 @@ def _order_events(worker: Worker) -> Iterator[str]:
         known = events[event.order_id]
         if event.sequence in known:
             if _content(known[event.sequence]) != _content(event):
-                yield (
-                    f"event {event.event_id} was told as {_content(known[event.sequence])} and as {_content(event)}"
-                )
+                yield (f"event {event.event_id} was told as {_content(known[event.sequence])} and as {_content(event)}")
         elif event.sequence != len(known) + 1:
             yield f"order {event.order_id}: event {event.sequence} was told after {len(known)} others"
             known[event.sequence] = event
@@ -265,6 +265,36 @@ def _nothing_parked(worker: Worker) -> Iterator[str]:
     for partition in range(worker.around.broker.partitions):
         for key, _ in worker.rows["orders"].scan(partition, b"p/"):
             yield f"update {key.decode()} is parked for ever"
+
+
+_NEVER_ARRIVED = frozenset({Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED})
+
+
+def _conclusions_against_books(worker: Worker) -> Iterator[str]:
+    """Nobody concluded that an order never arrived which the venue has, nor said accepted of one it never had."""
+    books = worker.around.books
+    for source, stored in worker.around.broker.all(worker.around.topics.order_updates):
+        update = decode_update(stored.value)
+        taken = update.client_order_id in books.by_client_id
+        if isinstance(update, Absence) and taken:
+            yield f"{source} concludes that {update.client_order_id} is absent: the venue took it"
+        if isinstance(update, CallOutcome) and update.call is Call.CREATE:
+            if taken and update.result in _NEVER_ARRIVED:
+                yield f"{source} says {update.result} of {update.client_order_id} ({update.code}): the venue took it"
+            if not taken and update.result is Result.ACCEPTED:
+                yield f"{source} says accepted of {update.client_order_id}: the venue never had it"
+            if update.result in _NEVER_ARRIVED and _said_executed(worker, source.partition, update.client_order_id):
+                yield f"{source} says {update.result} of {update.client_order_id}: its signal says executed"
+
+
+def _said_executed(worker: Worker, partition: int, order_id: str) -> bool:
+    """Whether the signal's end was written without a look at what came of its order."""
+    order = worker.orders.get(partition, order_id)
+    if order is None or order.signal is None:
+        return False
+    row = worker.signals.get(partition, order.instrument.symbol, order.signal.signal_id)
+    same = row is not None and row.attempt == order.signal.attempt
+    return same and row is not None and row.result is SignalResult.EXECUTED
 
 
 def unsettled(worker: Worker) -> list[str]:

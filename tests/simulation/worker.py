@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 from domain.plans import PlanSettings
-from exchanges.venue import NewOrder
 from simulation.books import ACCOUNT, Books
 from simulation.broker import Broker, StagedLog, TopicPartition
 from simulation.calls import Road, SimulatedTrading
@@ -19,6 +18,7 @@ from simulation.inbox import SimulatedInbox
 from simulation.market import SimulatedMarket
 from simulation.rows import SimulatedRows
 from simulation.virtual_time import SimulatedClock, VirtualLoop
+from simulation.watch import Watch
 from simulation.weather import Weather
 from streams.applied import Applied
 from streams.cancelling import Canceller, CancelSettings
@@ -30,7 +30,7 @@ from streams.reconciling import Reconciler, ReconcileSettings
 from streams.record import Record
 from streams.recovery import Recovery, RecoverySettings
 from streams.signal_agent import SignalAgent, SignalSettings
-from streams.submitting import Submitter, SubmitSettings
+from streams.submitting import SubmitSettings, Submitter
 from streams.symbol_gates import SymbolGates
 from streams.timers import Timers, TimerSettings
 from streams.topics import Topics
@@ -67,7 +67,7 @@ class Worker:
         self.life = Life(name)
         self.around = around
         effects, broker, weather = around.effects, around.broker, around.weather
-        self.log = StagedLog(broker, self.life, effects, around.chance, weather.slow_broker)
+        self.log = StagedLog(broker, self.life, effects, around.chance, weather.slow_broker, around.topics)
         self.inbox = SimulatedInbox(self.life, effects)
         self.clock = SimulatedClock(around.loop, weather.skew_s)
         self.rows = {
@@ -79,7 +79,10 @@ class Worker:
         self.signals = SignalTable(self.rows["signals"])
         self.positions = PositionTable(self.rows["positions"])
         self.trading = SimulatedTrading(around.books, around.road, self.clock, self.life, effects)
-        self.trading.before_create = self._check_create
+        watch = Watch(self, INSTANCE)
+        self.trading.before_create = watch.before_create
+        self.trading.before_cancel = watch.before_cancel
+        self.log.before_event = watch.before_event
         self.applied = Applied()
         self.gates = SymbolGates()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -319,24 +322,3 @@ class Worker:
             if offset > self.around.broker.committed.get(at, 0):
                 self.around.effects.happens(self.life, f"commit {at[0]}-{at[1]} at {offset}")
                 self.around.broker.committed[at] = offset
-
-    # -- what must hold at every moment --------------------------------------------------------------------------
-
-    def _check_create(self, order: NewOrder) -> None:
-        """No call for an intent that the broker has not acknowledged; none while another order is in doubt."""
-        effects, broker, symbol = self.around.effects, self.around.broker, order.instrument.symbol
-        partition = broker.partition_of(symbol.encode())
-        at = (self.rows["orders"].changelog, partition)
-        durable = broker.logs[at][: self.log.acknowledged[at]]
-        key = b"o/" + order.client_order_id.encode()
-        if not any(stored.key == key for stored in durable):
-            effects.violate(f"{order.client_order_id} is sent although its intent is not durable")
-        others = [
-            other.order_id
-            for other in self.orders.open_orders(partition, symbol)
-            if other.in_doubt and other.order_id != order.client_order_id
-        ]
-        if others:
-            effects.violate(f"{order.client_order_id} is sent while {others} are in doubt")
-        if not self.gates.is_open(partition, symbol):
-            effects.violate(f"{order.client_order_id} is sent before the venue was asked for {symbol}")

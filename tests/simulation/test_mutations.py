@@ -1,0 +1,206 @@
+"""The simulation against handlers that do their steps in a wrong order: each mistake must be found within seconds.
+
+A simulation that finds nothing proves nothing unless it would find something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from simulation.weather import Weather, drawn
+from simulation.worker import Worker
+from simulation.world import Mutate, simulate
+from streams.ports import Turn
+from streams.reconciling import Finding
+from tables.receipt import Receipt
+from tables.signals import SignalTable
+
+SEEDS = range(1000, 1200)
+
+
+def found_by(mutate: Mutate) -> str:
+    """The first violation that some seed finds; empty if none does."""
+    for seed in SEEDS:
+        run = simulate(seed, rough(seed), mutate)
+        if run.violations:
+            return run.violations[0]
+    return ""
+
+
+def rough(seed: int) -> Weather:
+    """The seed's weather, with crashes and slowness in every run."""
+    return replace(
+        drawn(seed),
+        crashes=5,
+        effects_between_crashes=60,
+        down_s=15.0,
+        slow_delivery=0.3,
+        by_hand=3,
+        receive_window_s=1.0,
+        history_lag_s=0.0 if seed % 2 else 2.0,
+    )
+
+
+def intents_not_awaited(worker: Worker) -> None:
+    """The venue is called while the intents' rows are still on their way to the broker."""
+    agent = worker.signal_agent
+    write_intents = agent._write_intents
+
+    class Impatient:
+        def __init__(self, turn: Turn) -> None:
+            self.record = turn.record
+
+        async def wait(self, awaitable: Coroutine[Any, Any, object]) -> None:
+            awaitable.close()
+
+    async def write_and_go(turn: Turn, *arguments: Any) -> frozenset[str]:
+        return await write_intents(Impatient(turn), *arguments)  # type: ignore[arg-type]
+
+    agent._write_intents = write_and_go  # type: ignore[method-assign, assignment]
+
+
+def plans_not_awaited(worker: Worker) -> None:
+    """The plan's row is on its way while the plan is executed."""
+    agent = worker.signal_agent
+
+    async def write_and_go(turn: Turn, row: Any) -> None:
+        worker.signals.put(turn.record.partition, row, Receipt())
+
+    agent._write = write_and_go  # type: ignore[method-assign]
+
+
+def updates_finished_at_once(worker: Worker) -> None:
+    """An update's record counts as finished before its rows and events are durable."""
+    outbox = worker.order_agent._outbox
+    submit = outbox.submit
+
+    def finish_first(partition: int, rows: Receipt, records: list[Any], done: Callable[[], None]) -> None:
+        done()
+        submit(partition, rows, records, lambda: None)
+
+    outbox.submit = finish_first  # type: ignore[method-assign]
+
+
+def events_before_rows(worker: Worker) -> None:
+    """Events go out without waiting for the rows they tell of."""
+    outbox = worker.order_agent._outbox
+    submit = outbox.submit
+
+    def told_first(partition: int, rows: Receipt, records: list[Any], done: Callable[[], None]) -> None:
+        submit(partition, Receipt(), records, lambda: rows.then(done))
+
+    outbox.submit = told_first  # type: ignore[method-assign]
+
+
+def venue_not_asked_on_redelivery(worker: Worker) -> None:
+    """An intent that a former turn may have sent is sent without a look."""
+    submitter = worker.submitter
+    submit = submitter._submit
+
+    async def never_sent(turn: Turn, order_id: str, expires_at_ns: int, maybe_sent: bool) -> None:
+        await submit(turn, order_id, expires_at_ns, False)
+
+    submitter._submit = never_sent  # type: ignore[method-assign]
+
+
+def one_silence_is_absence(worker: Worker) -> None:
+    """The first answer without the order is taken for its absence."""
+    reconciler = worker.reconciler
+
+    async def settle(partition: int, order_id: str, deadline_ns: int) -> Finding:
+        order = worker.orders.get(partition, order_id)
+        if order is None or not order.in_doubt:
+            return Finding.FOUND
+        try:
+            return await reconciler.ask(order)
+        except VenueError:
+            return Finding.UNANSWERED
+
+    reconciler.settle = settle  # type: ignore[method-assign]
+
+
+def gates_always_open(worker: Worker) -> None:
+    """Symbols trade before the venue was asked for their unfinished orders."""
+    worker.signal_agent._gates = OpenGates()  # type: ignore[assignment]
+
+
+class OpenGates:
+    """Never shut."""
+
+    def is_open(self, partition: int, symbol: str) -> bool:
+        return True
+
+
+def fills_counted_again(worker: Worker) -> None:
+    """An execution that is told twice counts twice."""
+    worker.orders.fill = lambda *_arguments: None  # type: ignore[method-assign]
+
+
+def outcome_not_applied(worker: Worker) -> None:
+    """A turn ends when its outcome is in the log, without waiting until the order's row knows it."""
+    submitter = worker.submitter
+    publish = submitter._publish
+
+    async def forgetful(order: Any, result: Any, *arguments: Any, **named: Any) -> Any:
+        at = await publish(order, result, *arguments, **named)
+        return at._replace(offset=-1)
+
+    submitter._publish = forgetful  # type: ignore[method-assign]
+
+
+def redelivered_signals_planned_again(worker: Worker) -> None:
+    """A signal that comes again is planned again instead of executing its stored plan."""
+    worker.signal_agent._signals = Forgetful(worker.signals.rows)
+
+
+class Forgetful(SignalTable):
+    """Writes signals and never finds them."""
+
+    def get(self, partition: int, symbol: str, signal_id: str) -> None:
+        """Nothing."""
+
+
+def parked_updates_dropped_on_release(worker: Worker) -> None:
+    """A parked update's row is deleted when its copy is sent, not when the copy is applied."""
+    agent = worker.order_agent
+    release = agent._release_parked
+
+    def hasty(record: Any, symbol: str) -> Any:
+        for _, key, _ in worker.orders.parked(record.partition, symbol):
+            copies = release(record, symbol)
+            worker.orders.unpark(record.partition, key, Receipt())
+            return copies
+        return []
+
+    agent._release_parked = hasty  # type: ignore[method-assign]
+
+
+def commands_conclude_over_signals(worker: Worker) -> None:
+    """A command concludes absence while the order's own signal may still send it."""
+    worker.command_agent._awaits_its_turn = lambda *_arguments: False  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    "mutate",
+    [
+        intents_not_awaited,
+        plans_not_awaited,
+        updates_finished_at_once,
+        events_before_rows,
+        venue_not_asked_on_redelivery,
+        one_silence_is_absence,
+        gates_always_open,
+        fills_counted_again,
+        redelivered_signals_planned_again,
+        outcome_not_applied,
+        parked_updates_dropped_on_release,
+        commands_conclude_over_signals,
+    ],
+    ids=lambda mutate: mutate.__name__,
+)
+def test_a_wrong_order_of_steps_is_found(mutate: Mutate) -> None:
+    assert found_by(mutate), f"no seed of {SEEDS} finds it"

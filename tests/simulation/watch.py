@@ -1,0 +1,76 @@
+"""What must hold at every moment: looked at when a call is about to leave and when an event is staged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from domain.ids import is_ours
+from exchanges.venue import NewOrder, OrderRef
+from streams.ports import Headers
+
+if TYPE_CHECKING:
+    from simulation.worker import Worker
+
+
+class Watch:
+    """Looks over a process's shoulder, and knows what of its order rows the broker has acknowledged to it."""
+
+    def __init__(self, worker: Worker, instance: str) -> None:
+        self._worker = worker
+        self._instance = instance
+        self._followed: dict[int, int] = defaultdict(int)
+        self._durable: dict[int, set[bytes]] = defaultdict(set)
+
+    def before_create(self, order: NewOrder) -> None:
+        """No call for an intent that is not durable, none while another order of the symbol is in doubt, none before
+        the venue was asked for the symbol's orders."""
+        worker, symbol, order_id = self._worker, order.instrument.symbol, order.client_order_id
+        partition = worker.log.partition_of(symbol.encode())
+        if b"o/" + order_id.encode() not in self._durable_keys(partition):
+            self._violate(f"{order_id} is sent although its intent is not durable")
+        in_doubt = [
+            other.order_id
+            for other in worker.orders.open_orders(partition, symbol)
+            if other.in_doubt and other.order_id != order_id
+        ]
+        if in_doubt:
+            self._violate(f"{order_id} is sent while {in_doubt} are in doubt")
+        if not worker.gates.is_open(partition, symbol):
+            self._violate(f"{order_id} is sent before the venue was asked for {symbol}")
+
+    def before_cancel(self, ref: OrderRef) -> None:
+        """Others' orders are cancelled only when a command names them; ours only after the wish is on record."""
+        worker = self._worker
+        partition = worker.log.partition_of(ref.instrument.symbol.encode())
+        if is_ours(self._instance, ref.client_order_id):
+            row = worker.orders.get(partition, ref.client_order_id)
+            if row is not None and not row.pending and not row.state.terminal:
+                self._violate(f"{ref.client_order_id} is cancelled at the venue before the wish is on record")
+            return
+        commands = worker.around.broker.logs[worker.around.topics.order_commands, partition]
+        row = worker.orders.by_venue_id(partition, ref.instrument, "main", ref.venue_order_id)
+        name = b"-" if row is None else row.order_id.encode()
+        if not any(name in (stored.value or b"") for stored in commands):
+            self._violate(f"{ref.venue_order_id} is somebody else's, and no command names it")
+
+    def before_event(self, partition: int, headers: Headers) -> None:
+        """An order's event goes out when the step it tells of is durable."""
+        named = dict(headers)
+        if named.get("schema") != b"order-event/1":
+            return
+        order_id, _, sequence = named["event-id"].decode().rpartition("-")
+        key = f"h/{order_id}/{int(sequence):010d}".encode()
+        if key not in self._durable_keys(partition):
+            self._violate(f"event {order_id}-{sequence} goes out before its row is durable")
+
+    def _durable_keys(self, partition: int) -> set[bytes]:
+        at = (self._worker.rows["orders"].changelog, partition)
+        keys, log = self._durable[partition], self._worker.around.broker.logs[at]
+        while self._followed[partition] < self._worker.log.acknowledged[at]:
+            keys.add(log[self._followed[partition]].key or b"")
+            self._followed[partition] += 1
+        return keys
+
+    def _violate(self, sentence: str) -> None:
+        self._worker.around.effects.violate(sentence)
