@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import sqlite3
 from collections.abc import Callable
+from typing import TypeVar
 
 from exchanges.paper.options import PaperOptions
-from exchanges.paper.refusals import books_broken
+from exchanges.paper.refusals import Refusal, books_broken
 from exchanges.paper.store import Store
 from exchanges.paper.turn import StreamMessage
 from exchanges.paper.venue import PaperVenue
+
+Deed = TypeVar("Deed")
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,21 @@ class Books:
         if self.failure is not None:
             raise books_broken()
 
+    def perform(self, deed: Callable[[], Deed]) -> Deed:
+        """Do something to the venue. Raises `Refusal`: 10016 once the books are broken, else the deed's own.
+
+        An error that is none of the venue's answers leaves the venue half changed: the books count as broken then.
+        """
+        self.check()
+        try:
+            return deed()
+        except Refusal:
+            raise
+        except Exception as error:
+            self.failure = f"VENUE_FAILED: {type(error).__name__}: {error}"
+            log.critical("an operation failed half-way, nothing is acknowledged any more", exc_info=True)
+            raise books_broken() from error
+
     async def committed(self) -> None:
         """Wait until all that was done so far is in the books. Raises `Refusal` 10016 if that failed."""
         loop = asyncio.get_running_loop()
@@ -67,7 +84,7 @@ class Books:
             return
         try:
             self.store.flush()
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, what is not written is not acknowledged
             self.failure = f"BOOKS_NOT_WRITTEN: {error}"
             log.critical("the books could not be written, nothing is acknowledged any more: %s", error)
 

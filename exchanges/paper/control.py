@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 from typing import Final, Self
 
 import orjson
@@ -23,11 +24,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exchanges.paper.books import Books
-from exchanges.paper.exact import exactly, plain
+from exchanges.paper.exact import displayed, exactly, plain
 from exchanges.paper.faults import FaultKind, FaultRule, Faults
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.market import SymbolMarket
 from exchanges.paper.private_stream import PrivateStream
+from exchanges.paper.refusals import Refusal
 from exchanges.paper.rest import RestInterface
 from exchanges.paper.rows import execution_stream_row, order_row
 from exchanges.paper.store import Selection
@@ -125,6 +127,8 @@ class ControlInterface:
         except ValidationError as error:
             details = error.errors(include_url=False, include_context=False)
             return _json({"error": "BAD_REQUEST", "details": details}, status=400)
+        except Refusal as refusal:
+            return _json({"error": str(refusal)}, status=503)
         except (ValueError, KeyError) as error:
             return _json({"error": f"BAD_REQUEST: {error}"}, status=400)
 
@@ -202,7 +206,7 @@ class ControlInterface:
                 "realised_pnl": plain(wallet.realised_pnl),
                 "fees": plain(wallet.fees),
                 "balance": plain(wallet.balance),
-                "available": plain(account.available(self._books.venue.mark_price)),
+                "available": plain(displayed(account.available(self._books.venue.mark_price))),
             }
         return shown
 
@@ -222,10 +226,10 @@ class ControlInterface:
             self._freeze(wish.frozen)
         symbols = [wish.symbol] if wish.symbol else list(INSTRUMENTS)
         for symbol in symbols:
-            self._apply(symbol, wish)
+            self._books.perform(partial(self._apply, symbol, wish))
         for step in range(wish.steps):
             for symbol in symbols:
-                self._books.venue.step(symbol)
+                self._books.perform(partial(self._books.venue.step, symbol))
             if step % STEPS_AT_ONCE == 0:
                 await self._books.committed()
         await self._books.committed()

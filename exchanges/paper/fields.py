@@ -13,6 +13,7 @@ from exchanges.paper.refusals import bad_parameter
 Fields = Mapping[str, object]
 Choice = TypeVar("Choice", bound=StrEnum)
 
+MAX_WHOLE: Final = 10**15  # beyond any time in milliseconds that makes sense
 _DECIMAL: Final = re.compile(r"\d{1,20}(\.\d{1,20})?")
 
 
@@ -56,9 +57,12 @@ def whole(fields: Fields, name: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise bad_parameter(f"params error: {name} invalid")
     try:
-        return int(value)
+        given = int(value)
     except ValueError as error:
         raise bad_parameter(f"params error: {name} invalid") from error
+    if abs(given) > MAX_WHOLE:
+        raise bad_parameter(f"params error: {name} invalid")
+    return given
 
 
 def choice(kind: type[Choice], fields: Fields, name: str, default: Choice | None = None) -> Choice:

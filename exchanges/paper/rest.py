@@ -98,7 +98,9 @@ class RestInterface:
             return web.Response(status=404, text="404 page not found")
         counters = self.counters.setdefault(endpoint.name, Counter())
         counters["arrived"] += 1
-        payload = query.encode() if request.method == "GET" else await request.read()
+        payload = (
+            query.encode("utf-8", "surrogateescape") if request.method == "GET" else await request.read()
+        )
         verdict = RateVerdict(0, 0, self._now_ms(), allowed=True)
         try:
             call, verdict = self._admit(request, endpoint, payload)
@@ -109,8 +111,7 @@ class RestInterface:
             for rule in rules:
                 if rule.kind in _BEFORE:
                     return await self._strike_before(request, rule, verdict)
-            self._books.check()
-            answer = endpoint.serve(self._books.venue, call.uid, call.fields)
+            answer = self._books.perform(lambda: endpoint.serve(self._books.venue, call.uid, call.fields))
             await self._books.committed()
             counters["accepted"] += 1
             return await self._answer(request, self._envelope(0, "OK", answer), verdict, rules)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from functools import partial
 from typing import Final, Self
 
 from aiohttp import web
@@ -34,7 +35,8 @@ NS_PER_MS: Final = 1_000_000
 class PaperExchange:
     """A paper exchange. `start` opens the port and gives it in `port`; `stop` closes everything in about a second.
 
-    Raises `OSError` from `start` if the port is taken, `sqlite3.Error` if the books cannot be opened.
+    Raises `OSError` from `start` if the port is taken or another exchange has the books (`BooksInUseError`), and
+    `sqlite3.Error` if they cannot be opened.
     """
 
     def __init__(self, options: PaperOptions | None = None) -> None:
@@ -169,11 +171,10 @@ class PaperExchange:
         while True:
             for symbol in INSTRUMENTS:
                 await asyncio.sleep(pause_s)
-                if self._frozen:
-                    continue
-                self.books.venue.step(symbol)
-                with contextlib.suppress(Refusal):  # broken books are told to every caller
-                    await self.books.committed()
+                if not self._frozen:
+                    with contextlib.suppress(Refusal):  # broken books: the log and every caller are told
+                        self.books.perform(partial(self.books.venue.step, symbol))
+                        await self.books.committed()
 
     async def _run_public(self) -> None:
         while True:

@@ -6,12 +6,13 @@ before the acknowledgement: the books survive a `kill -9` of the process (a powe
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar
 
 import msgspec
 
@@ -49,6 +50,10 @@ Body = TypeVar("Body")
 _TABLES: Final = ("orders", "executions", "positions", "wallets", "settings", "markets", "meta")
 
 
+class BooksInUseError(OSError):
+    """Two exchanges with one set of books would undo each other's work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which rows of an account to read, newest first; None or "" leaves a condition out. Times in nanoseconds."""
@@ -70,8 +75,7 @@ class Store:
     """The books. Writing is collected in memory until `flush`; every question flushes first, so it sees all."""
 
     def __init__(self, path: Path | None) -> None:
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = None if path is None else _exclusive(path)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -189,6 +193,8 @@ class Store:
     def close(self) -> None:
         """Close the file. What was not flushed is not written."""
         self._db.close()
+        if self._lock is not None:
+            self._lock.close()
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -266,6 +272,19 @@ class Store:
         decode = msgspec.json.Decoder(kind).decode
         for (body,) in self._db.execute(sql, tuple(values)).fetchall():
             yield decode(body)
+
+
+def _exclusive(path: Path) -> IO[bytes]:
+    """A lock next to the books, held while the file that is given back is open; it goes with the process, however that
+    ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f"{path.name}.lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise BooksInUseError(f"BOOKS_IN_USE: another paper exchange works with {path}") from error
+    return lock
 
 
 def _conditions(wanted: Selection, seq_column: str, time_column: str) -> tuple[list[str], list[object]]:

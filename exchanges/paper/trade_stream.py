@@ -154,10 +154,9 @@ class TradeStream:
         served.rules = self._faults.for_call(endpoint.name, symbol if isinstance(symbol, str) else "", uid)
         counters["faulted"] += bool(served.rules)
         self._refuse_before(served)
-        self._books.check()
         if any(rule.kind in _UNDONE for rule in served.rules):
             return
-        served.answer = endpoint.serve(self._books.venue, uid, fields)
+        served.answer = self._books.perform(lambda: endpoint.serve(self._books.venue, uid, fields))
         counters["accepted"] += 1
         for rule in served.rules:
             if rule.kind is FaultKind.ERROR_CODE_AFTER:

@@ -95,6 +95,14 @@ async def test_order_id_goes_before_link_id(client: PaperClient) -> None:
     assert reply["result"]["orderLinkId"] == "one"
 
 
+@pytest.mark.parametrize("odd", ["9" * 40, "1e3", "-", "\ud83d", "%00"])
+@pytest.mark.parametrize("name", ["startTime", "limit", "cursor", "orderId", "symbol"])
+async def test_odd_parameters_are_answered(client: PaperClient, name: str, odd: str) -> None:
+    odd = odd.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    reply = await client.get("execution/list", **{name: odd})
+    assert reply["retCode"] in {0, 10001}
+
+
 @pytest.mark.parametrize("endpoint", ["order/realtime", "position/list"])
 async def test_a_question_without_any_symbol_is_refused(client: PaperClient, endpoint: str) -> None:
     assert (await client.get(endpoint))["retCode"] == 10001
@@ -305,6 +313,25 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, http: aioht
     books.close()
     assert set(acknowledged) <= kept
     assert len(kept) <= len(acknowledged) + 1
+
+
+async def test_two_exchanges_cannot_share_their_books(on_disk: PaperOptions) -> None:
+    async with PaperExchange(on_disk):
+        with pytest.raises(OSError, match="BOOKS_IN_USE"):
+            await PaperExchange(on_disk).start()
+
+
+async def test_an_operation_that_fails_half_way_breaks_the_books(
+    client: PaperClient, exchange: PaperExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_order: object) -> None:
+        raise ZeroDivisionError("by the test")
+
+    monkeypatch.setattr(exchange.books.store, "put_order", fail)
+    assert (await client.order("Buy", "0.1", "64000"))["retCode"] == 10016
+    monkeypatch.undo()
+    assert (await client.order("Buy", "0.1", "64000"))["retCode"] == 10016
+    assert (await client.ask("health"))["reason"].startswith("VENUE_FAILED: ZeroDivisionError")
 
 
 async def test_a_port_that_is_taken_is_an_error_at_once(exchange: PaperExchange) -> None:
