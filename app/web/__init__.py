@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +12,7 @@ from faust.web.base import BlueprintManager
 
 from app.web.auth import key_hash
 from app.web.commands import CommandsView, CommandView
+from app.web.connections import Connections
 from app.web.context import CONTEXT, ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings
 from app.web.controls import ControlsView
 from app.web.guard import guard
@@ -60,6 +63,7 @@ def register_views(app: Any, context: WebContext) -> None:  # Any: Faust's App c
     application: web.Application = app.web.web_app
     guard(application, context)
     application.cleanup_ctx.append(_scatter)
+    application.cleanup_ctx.append(lambda _application: _watched(app.web._runner))
     for view in VIEWS:
         view.view_name, view.view_path = view.__name__, view.path
         app.web.add_view(view)
@@ -70,3 +74,12 @@ async def _scatter(application: web.Application) -> AsyncIterator[None]:
     scatter = application[SCATTER] = Scatter(application[CONTEXT])
     yield
     await scatter.close()
+
+
+async def _watched(runner: web.AppRunner) -> AsyncIterator[None]:
+    """The bounds on connections hold as long as the server lives."""
+    watching = asyncio.create_task(Connections().watch(runner))
+    yield
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -25,6 +26,7 @@ T = TypeVar("T")
 MAX_LIMIT = 500
 DEFAULT_LIMIT = 50
 MAX_TEXT = 128
+BODY_TIMEOUT_S = 10.0
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,39}")
@@ -155,7 +157,11 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
     """The JSON body as a `kind`, strictly. Raises `ApiError` (400, 413, 415)."""
     if request.content_type != "application/json":
         raise ApiError(415, "NOT_JSON", f"content type {request.content_type!r:.80}: application/json is understood")
-    body = await _bounded(request)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _bounded(request)
+    except TimeoutError:
+        raise ApiError(408, "BODY_TOO_SLOW", f"the body took longer than {BODY_TIMEOUT_S:g} s") from None
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

@@ -55,7 +55,7 @@ class Worker:
         """Serve on a free port."""
         register_views(self.app, self._context())
         self.app.web.init_server()
-        self.runner = web.AppRunner(self.app.web.web_app, access_log=None)
+        self.runner = self.app.web._runner  # the one that Faust will start
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", 0)
         await site.start()
