@@ -128,9 +128,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Work until `stop`. Raises what ended it otherwise: an update that could not be published, say."""
-        stored_ns = await self._read_complete_until()
-        look_back_ns = self._clock.now_ns() - round(self._options.look_back_s * NS)
-        self._position.start_at(look_back_ns if stored_ns is None else stored_ns)
+        self._position.start_at(await self._where_to_start_ns())
         try:
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(self._listen(), name="gateway-stream")
@@ -177,6 +175,15 @@ class Gateway:
             in_flight=len(self._in_flight),
             reasons=tuple(reasons),
         )
+
+    async def _where_to_start_ns(self) -> int:
+        """Where the last gateway left off; a look back when there was none, or when its clock was ahead of ours, for
+        then its figure says nothing about our time."""
+        now_ns = self._clock.now_ns()
+        stored_ns = await self._read_complete_until()
+        if stored_ns is None or stored_ns > now_ns:
+            return now_ns - round(self._options.look_back_s * NS)
+        return stored_ns
 
     # -- updates -----------------------------------------------------------------------------------------------------
 

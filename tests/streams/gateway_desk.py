@@ -23,7 +23,7 @@ from exchanges.paper import PaperExchange, PaperOptions
 from exchanges.paper import options as paper
 from exchanges.rate_limit import Rate
 from exchanges.venue import Balance, NewOrder, OrderRef
-from streams.gateway import Boards, Gateway, GatewayOptions
+from streams.gateway import Boards, Gateway, GatewayOptions, UpdatePublisher
 
 D = Decimal
 BTC = Instrument("bybit", "linear", "BTCUSDT")
@@ -123,16 +123,17 @@ class Desk:
     @asynccontextmanager
     async def gateway(
         self,
-        topic: Topic,
+        topic: UpdatePublisher,
         *,
         shown: Shown | None = None,
         complete_until_ns: int | None = None,
+        read_complete_until: Callable[[], Awaitable[int | None]] | None = None,
         **options: Any,
     ) -> AsyncIterator[Gateway]:
         """A gateway that runs. What ended it is raised when the block ends."""
         trading = BybitTrading(self.options)
 
-        async def stored() -> int | None:
+        async def given() -> int | None:
             return complete_until_ns
 
         values = {name: getattr(PROMPT, name) for name in PROMPT.__dataclass_fields__} | options
@@ -142,7 +143,7 @@ class Desk:
             topic,
             (shown or Shown()).boards(),
             SystemClock(),
-            complete_until=stored,
+            complete_until=read_complete_until or given,
             options=GatewayOptions(**values),
         )
         running = asyncio.ensure_future(gateway.run())

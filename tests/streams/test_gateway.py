@@ -139,6 +139,14 @@ async def test_j07_a_later_start_asks_only_from_where_the_last_gateway_was_compl
     assert {update.venue_order_id for update in topic.updates} == {old.venue_order_id, new.venue_order_id}
 
 
+async def test_j07_a_figure_from_the_future_is_not_believed(trade: Desk) -> None:
+    order = await trade.buy()
+    topic = Topic()
+    async with trade.gateway(topic, complete_until_ns=time.time_ns() + 3600 * NS) as gateway:
+        await until(lambda: gateway.health().gap_filled)
+    assert {update.venue_order_id for update in topic.updates} == {order.venue_order_id}
+
+
 async def test_j07_what_happens_while_the_stream_is_down_is_fetched_when_it_is_back(trade: Desk) -> None:
     topic = Topic()
     async with trade.gateway(topic, poll_s=3600) as gateway:
