@@ -4,8 +4,13 @@ A position is the fold of its fills in the venue's execution order. `Position` i
 ledger (kept by `tables.positions`) holds every fill with the state after it, so that a late fill is put in its
 place and only what follows it is folded again (requirements P01, O04).
 
-Average price is rounded once, when a fill adds to the position (`domain.money.divide`, 18 places); everything else
-is exact. Realised profit is gross: fees and funding are booked beside it.
+Money is conserved to the last digit. A position carries what it cost; closing a part takes that part's share of the
+cost, rounded once (`domain.money.divide`, 18 places), closing all takes what is left. So at every moment
+
+    realised = sold value - bought value + cost of what is held (minus it, when short)
+
+exactly, and a position that is flat has realised what was paid and received. The average entry is shown, not used:
+cost over size when a fill adds, unchanged when one closes. Realised profit is gross: fees and funding stand beside it.
 """
 
 from __future__ import annotations
@@ -21,9 +26,11 @@ from domain.updates import FillKind, FillReport
 
 
 class PositionState(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures after a fill. `size` is signed: above zero long, below short."""
+    """Figures after a fill. `size` is signed: above zero long, below short. `cost` is the value at which what is held
+    was opened, never below zero."""
 
     size: Decimal = ZERO
+    cost: Decimal = ZERO
     average_entry: Decimal = ZERO
     realised: Decimal = ZERO
     fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
@@ -36,7 +43,7 @@ class PositionState(msgspec.Struct, frozen=True, kw_only=True):
 
     def unrealised(self, mark: Decimal) -> Decimal:
         """Profit if the position were closed at `mark`."""
-        return (mark - self.average_entry) * self.size
+        return mark * self.size - (self.cost if self.size > 0 else -self.cost)
 
 
 class FillKey(msgspec.Struct, frozen=True, order=True):
@@ -82,11 +89,12 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
         return msgspec.structs.replace(state, funding=state.funding - fill.fee, fills=state.fills + 1)
     if fill.fee:
         fees[fill.fee_currency] = fees.get(fill.fee_currency, ZERO) + fill.fee
-    size, average_entry, realised = _traded(state, fill.side.sign * fill.quantity, fill.price)
+    size, cost, average_entry, realised = _traded(state, fill.side.sign * fill.quantity, fill.price)
     value = fill.price * fill.quantity
     buys = fill.side.sign > 0
     return PositionState(
         size=size,
+        cost=cost,
         average_entry=average_entry,
         realised=realised,
         fees=fees,
@@ -99,21 +107,19 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
     )
 
 
-def _traded(state: PositionState, change: Decimal, price: Decimal) -> tuple[Decimal, Decimal, Decimal]:
-    """(size, average entry, realised) after trading `change` (signed) at `price`."""
-    if change == 0:
-        return state.size, state.average_entry, state.realised
-    held = state.size
-    size = held + change
+def _traded(state: PositionState, change: Decimal, price: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """(size, cost, average entry, realised) after trading `change` (signed) at `price`."""
+    held, size = state.size, state.size + change
+    if change == 0:  # a settlement may say nothing but its fee
+        return size, state.cost, state.average_entry, state.realised
     if held == 0 or (held > 0) == (change > 0):
-        average = divide(state.average_entry * abs(held) + price * abs(change), abs(size))
-        return size, average, state.realised
+        cost = state.cost + abs(change) * price
+        return size, cost, divide(cost, abs(size)), state.realised
     closed = min(abs(held), abs(change))
-    gain = (price - state.average_entry) * (closed if held > 0 else -closed)
+    share = state.cost if closed == abs(held) else divide(state.cost * closed, abs(held))
+    realised = state.realised + (closed * price - share if held > 0 else share - closed * price)
     if size == 0:
-        average = ZERO
-    elif (size > 0) == (held > 0):
-        average = state.average_entry
-    else:  # through zero: what is left was opened by this fill
-        average = price
-    return size, average, state.realised + gain
+        return size, ZERO, ZERO, realised
+    if (size > 0) == (held > 0):
+        return size, state.cost - share, state.average_entry, realised
+    return size, abs(size) * price, price, realised  # through zero: what is left was opened by this fill

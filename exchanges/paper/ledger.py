@@ -1,9 +1,10 @@
 """Positions and wallets: the exchange's own account of who holds what, at which average, with which result.
 
-The average-price method. Adding to a position moves the average, rounded to 18 places (half to even); closing realises
-(fill price - average) * closed quantity * sign of the position and leaves the average as it is. A fill that goes
-through zero closes all there is, then opens the rest at the fill's price. Fees are booked apart and never touch the
-average. Except for the rounding of the average, every figure is exact.
+The average-cost method, without losing a digit. Adding to a position adds to its cost; closing a part takes the
+part's share of the cost, rounded to 18 places (half to even), closing all takes all that is left: what a position
+realised over its life is exactly what its sales brought less what its purchases cost. The average is shown, not
+calculated with: it moves when a fill adds and stays when one closes. A fill that goes through zero closes all there
+is, then opens the rest at the fill's price. Fees are booked apart.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Position(msgspec.Struct, kw_only=True):
     symbol: str
     position_idx: int
     size: Decimal = ZERO
+    cost: Decimal = ZERO
     avg_price: Decimal = ZERO
     realised_pnl: Decimal = ZERO
     fees: Decimal = ZERO
@@ -67,30 +69,35 @@ class Position(msgspec.Struct, kw_only=True):
         return max(held, ZERO)
 
     def unrealised(self, mark_price: Decimal) -> Decimal:
-        """(mark - average) * signed size, in USDT."""
-        return (mark_price - self.avg_price) * self.size
+        """What closing at the mark would realise, in USDT."""
+        return mark_price * self.size - (self.cost if self.size > 0 else -self.cost)
 
     @exactly
     def apply(self, side: Side, price: Decimal, qty: Decimal, fee: Decimal) -> Closing:
         """Book one fill and say what it closed."""
         closed = min(self.closable(side), qty)
-        pnl = (price - self.avg_price) * closed * -side.sign if closed else ZERO
+        share = self._share(closed)
+        pnl = (share - price * closed) * side.sign if closed else ZERO
         if not self.size:
             self.opened_pnl = self.opened_fees = ZERO
-        self._resize(side, price, qty, closed)
+        self._resize(side, price, qty, closed, share)
         self.realised_pnl += pnl
         self.fees += fee
         self.opened_pnl += pnl
         self.opened_fees += fee
         return Closing(closed, pnl)
 
-    def _resize(self, side: Side, price: Decimal, qty: Decimal, closed: Decimal) -> None:
+    def _share(self, closed: Decimal) -> Decimal:
+        """The part of the cost that belongs to `closed`."""
+        held = abs(self.size)
+        return self.cost if closed == held else average(self.cost * closed, held)
+
+    def _resize(self, side: Side, price: Decimal, qty: Decimal, closed: Decimal, share: Decimal) -> None:
         opened = qty - closed
-        self.size += closed * side.sign
+        self.size += qty * side.sign
+        self.cost += opened * price - share
         if opened:
-            held = abs(self.size)
-            self.avg_price = average(self.avg_price * held + price * opened, held + opened) if held else price
-            self.size += opened * side.sign
+            self.avg_price = average(self.cost, abs(self.size))
         elif not self.size:
             self.avg_price = ZERO
 

@@ -197,25 +197,28 @@ def a_venue() -> tuple[PaperVenue, Store]:
 
 
 def rational_ledger(executions: list[Execution]) -> tuple[Fraction, Decimal, Fraction, Fraction]:
-    """(size, average, realised, fees), worked out in fractions; only the average is rounded, to 18 places."""
-    size = realised = fees = Fraction(0)
-    average = Fraction(0)
+    """(size, average, realised, fees), worked out in fractions; a share of the cost is rounded to 18 places, and so is
+    the average that is shown."""
+    size = realised = fees = cost = average = Fraction(0)
     for execution in executions:
         sign = 1 if execution.side == "Buy" else -1
         price, qty = Fraction(execution.price), Fraction(execution.qty)
         fees += Fraction(execution.fee)
         if size * sign < 0:
             closed = min(abs(size), qty)
-            realised += (price - average) * closed * -sign
-            size += closed * sign
-            qty -= closed
+            share = cost if closed == abs(size) else rounded(cost * closed / abs(size))
+            realised += (price * closed - share) * -sign
+            size, cost, qty = size + closed * sign, cost - share, qty - closed
             if size == 0:
                 average = Fraction(0)
         if qty:
-            exact = (average * abs(size) + price * qty) / (abs(size) + qty)
-            average = Fraction(round(exact * 10**18), 10**18)  # round() on a Fraction is half to even
-            size += qty * sign
+            size, cost = size + qty * sign, cost + price * qty
+            average = rounded(cost / abs(size))
     return size, Decimal(average.numerator) / Decimal(average.denominator), realised, fees
+
+
+def rounded(value: Fraction) -> Fraction:
+    return Fraction(round(value * 10**18), 10**18)  # round() on a Fraction is half to even
 
 
 KINDS = [
