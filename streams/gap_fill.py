@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Protocol
 
 from domain.errors import RateLimited, VenueError
-from domain.updates import Update
+from domain.updates import FillReport, OrderReport, Update
 from exchanges.venue import Trading
 from streams.ports import Clock
 
@@ -123,6 +123,7 @@ class GapFill:
         self._when_durable = when_durable
         self._wanted = asyncio.Event()
         self._last_pass_ns = 0
+        self._published: set[Hashable] = set()
         self.trouble = ""
 
     def wanted(self) -> None:
@@ -150,6 +151,7 @@ class GapFill:
         began_ns = self._clock.now_ns()
         await self._pass_until_it_succeeds()
         self._when_durable(lambda: self._position.settled(connection, began_ns))
+        self._published.clear()
 
     async def _disturbed(self) -> bool:
         """Wait for the venue's history to settle; True if another gap came first."""
@@ -187,6 +189,8 @@ class GapFill:
     async def _one_pass(self) -> int:
         """Publish everything since the position, category by category; returns how many updates.
 
+        What an earlier pass over the same gap has published is left out: a stream that stays down for an hour must
+        not have that hour published every few seconds.
         What is open is asked for first, so that an order which ends meanwhile is in a later list. Executions are
         published first, so that an order's end finds its fills.
         """
@@ -199,6 +203,20 @@ class GapFill:
             executions = await self._trading.executions(category, since_ns=since_ns)
             updates: list[Update] = [*executions, *closed_orders, *open_orders]
             for update in updates:
-                await self._publish(update)
-                count += 1
+                if (said := _said(update)) not in self._published:
+                    await self._publish(update)
+                    self._published.add(said)
+                    count += 1
         return count
+
+
+def _said(update: Update) -> Hashable:
+    """What an update says, whenever and however it came."""
+    match update:
+        case FillReport():
+            return update.execution_id
+        case OrderReport():
+            terms = (update.raw_status, update.price, update.quantity, update.cumulative.quantity)
+            return (update.venue_order_id, update.updated_ns, *terms)
+        case _:
+            return update.received_ns

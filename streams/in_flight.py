@@ -34,10 +34,15 @@ class InFlight:
         """Wait for room, hand over, and return. Hand-overs never overlap, so their order is the order of calls.
         `on_ack` is told when this and everything sent before is durable."""
         await self._places.acquire()
-        async with self._handing_over:
-            self._unacknowledged += 1
-            self._empty.clear()
-            self._sent.put_nowait((await hand_over(), on_ack))
+        try:
+            async with self._handing_over:
+                acknowledgement = await hand_over()
+        except BaseException:
+            self._places.release()
+            raise
+        self._unacknowledged += 1
+        self._empty.clear()
+        self._sent.put_nowait((acknowledgement, on_ack))
 
     def after_all(self, callback: Callable[[], None]) -> None:
         """Tell when everything sent so far is durable."""

@@ -15,8 +15,8 @@ from exchanges.bybit import vocabulary as words
 from exchanges.bybit.rows import Row
 from exchanges.venue import Balance, VenuePosition
 
-NO_BOUND = Decimal(10) ** 18
-"""Stands for "no upper bound" where the venue gives none, as spot does for prices."""
+NO_BOUND = Decimal(10) ** 17
+"""Stands for "no upper bound" where the venue gives none, as spot does for prices: still a figure that we may read."""
 
 
 def balances(wallet: Row, *, account: str, at_ns: int) -> list[Balance]:

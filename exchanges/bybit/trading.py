@@ -194,8 +194,10 @@ class BybitTrading:
     # -- the account -------------------------------------------------------------------------------------------------
 
     async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
-        """Open positions; with a symbol: that one's, open or not."""
-        found = []
+        """Open positions; with a symbol: that one's, open or not. Spot has balances instead."""
+        found: list[VenuePosition] = []
+        if category == "spot":
+            return found
         for scope in self._scopes(category, symbol):
             async for answered in self._pages("/v5/position/list", {**scope, "limit": "200"}):
                 found += _read(

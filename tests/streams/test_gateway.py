@@ -203,6 +203,20 @@ async def test_j07_while_the_stream_stays_down_rest_stands_in(trade: Desk) -> No
         assert (health.connected, health.gap_filled, health.ready) == (False, False, False)
 
 
+async def test_j07_what_rest_has_told_of_a_gap_is_not_published_again_and_again(trade: Desk) -> None:
+    topic = Topic()
+    orders = [await trade.buy() for _ in range(3)] + [await trade.buy(price=REST_PRICE)]
+    await trade.control("faults", kind="disconnect", refuse_ms=60_000)
+    async with trade.gateway(topic, poll_s=0.05) as gateway:
+        await until(lambda: len(topic.updates) >= 7)
+        last = await trade.buy()  # seen by a later pass over the same gap
+        await until(lambda: topic.fills()[-1].venue_order_id == last.venue_order_id)
+        await until(lambda: topic.orders()[-1].venue_order_id == last.venue_order_id)
+        assert not gateway.health().connected
+    assert len(topic.updates) == 7 + 2
+    assert {update.venue_order_id for update in topic.updates} == {ref.venue_order_id for ref in [*orders, last]}
+
+
 # -- how far it is complete --------------------------------------------------------------------------------------------
 
 

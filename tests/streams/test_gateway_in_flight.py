@@ -89,3 +89,15 @@ async def test_the_first_failure_is_raised() -> None:
 
 async def test_nothing_in_flight_is_drained_at_once() -> None:
     await asyncio.wait_for(InFlight(1).drained(), timeout=1)
+
+
+async def test_a_hand_over_that_fails_leaves_no_trace() -> None:
+    in_flight, broker = InFlight(1), Broker()
+
+    async def refuse() -> Awaitable[object]:
+        raise ConnectionAbortedError("refused")
+
+    with pytest.raises(ConnectionAbortedError):
+        await in_flight.send(refuse)
+    await asyncio.wait_for(in_flight.drained(), timeout=1)
+    await asyncio.wait_for(in_flight.send(broker.hand_over(0)), timeout=1)

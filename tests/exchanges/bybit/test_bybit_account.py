@@ -8,6 +8,7 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.instruments import Instrument, Quote
+from domain.money import parse_amount
 from domain.orders import PositionSide
 from exchanges.bybit import account
 from exchanges.bybit.rows import Row
@@ -122,6 +123,10 @@ def test_the_grid_of_a_spot_pair_has_names_of_its_own() -> None:
     assert (rules.max_quantity, rules.max_market_quantity) == (D(83), D("41.5"))
     assert (rules.min_price, rules.max_price) == (D("0.01"), account.NO_BOUND)
     assert rules.settle_currency == "USDT"
+
+
+def test_the_figure_for_no_bound_can_be_read_by_ourselves() -> None:
+    assert parse_amount("max_price", str(account.NO_BOUND)) == account.NO_BOUND
 
 
 def test_a_grid_without_a_lot_is_not_guessed() -> None:

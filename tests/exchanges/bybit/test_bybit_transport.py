@@ -318,3 +318,9 @@ async def test_executions_are_asked_for_in_weeks(adapter: MakeAdapter) -> None:
     assert all(end - begin <= week_ms for begin, end in spans)
     assert all(after[0] <= before[1] for before, after in pairwise(spans))
     assert spans[-1][1] >= time.time() * 1000
+
+
+async def test_spot_has_no_positions_and_is_not_asked_for_them(adapter: MakeAdapter) -> None:
+    async with OddVenue(odd_venue.silence) as venue:
+        assert await adapter(venue.url, categories=("spot",)).positions("spot") == []
+        assert venue.received == []
