@@ -3,8 +3,9 @@
 The venue's read endpoints are eventually consistent: an accepted order may be missing from each of them for a while.
 So an answer is evidence, silence is not. Absence is a finding with conditions:
 
-    1. not before the latest moment at which a request of ours can have been accepted: it was sent, or the partition
-       became ours, plus the venue's receive window, clock error and history lag
+    1. not before the latest moment at which a request of ours can have been accepted: its outcome was written, or the
+       partition became ours, plus the venue's receive window, clock error and history lag. (`times.sent_ns` is the
+       first of several sendings, so it says nothing of the last.)
     2. two full passes over all endpoints, a history lag apart, both without the order
     3. the order is younger than the time for which the venue keeps orders without fills in its history
 """
@@ -114,7 +115,8 @@ class Reconciler:
     def conclusive_from_ns(self, partition: int, order: Order) -> int:
         """From when an answer without the order says something: condition 1."""
         traits = self._trading.traits
-        sent_by_ns = max(order.times.sent_ns, order.times.created_ns, self._gates.since_ns(partition))
+        times = order.times
+        sent_by_ns = max(times.sent_ns, times.created_ns, times.updated_ns, self._gates.since_ns(partition))
         wait_s = traits.receive_window_s + self._settings.clock_error_s + traits.history_lag_s
         return sent_by_ns + int(wait_s * _NS)
 
