@@ -9,8 +9,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from domain.errors import VenueError
+from domain.orders import Order
 from simulation.weather import Weather, drawn
 from simulation.worker import Worker
 from simulation.world import Mutate, simulate
@@ -32,9 +35,11 @@ def found_by(mutate: Mutate) -> str:
 
 
 def rough(seed: int) -> Weather:
-    """The seed's weather, with crashes and slowness in every run."""
+    """The seed's weather, with crashes, slowness and lost requests in every run."""
     return replace(
         drawn(seed),
+        lost_request=0.3,
+        late_request=0.3,
         crashes=5,
         effects_between_crashes=60,
         down_s=15.0,
@@ -179,6 +184,17 @@ def parked_updates_dropped_on_release(worker: Worker) -> None:
     agent._release_parked = hasty  # type: ignore[method-assign]
 
 
+def silence_counts_from_the_first_sending(worker: Worker) -> None:
+    """Absence is concluded by the time of the first request, although a later one may still be on its way."""
+    reconciler, settled = worker.reconciler, worker.reconciler.conclusive_from_ns
+
+    def from_first(partition: int, order: Order) -> int:
+        times = msgspec.structs.replace(order.times, updated_ns=0)
+        return settled(partition, msgspec.structs.replace(order, times=times))
+
+    reconciler.conclusive_from_ns = from_first  # type: ignore[method-assign]
+
+
 def commands_conclude_over_signals(worker: Worker) -> None:
     """A command concludes absence while the order's own signal may still send it."""
     worker.command_agent._awaits_its_turn = lambda *_arguments: False  # type: ignore[method-assign]
@@ -199,6 +215,7 @@ def commands_conclude_over_signals(worker: Worker) -> None:
         outcome_not_applied,
         parked_updates_dropped_on_release,
         commands_conclude_over_signals,
+        silence_counts_from_the_first_sending,
     ],
     ids=lambda mutate: mutate.__name__,
 )

@@ -38,6 +38,25 @@ class Watch:
             self._violate(f"{order_id} is sent while {in_doubt} are in doubt")
         if not worker.gates.is_open(partition, symbol):
             self._violate(f"{order_id} is sent before the venue was asked for {symbol}")
+        if symbol in worker.around.market.halted:
+            self._violate(f"{order_id} is sent although {symbol} is halted")
+        self._check_signal(partition, symbol, order_id)
+
+    def _check_signal(self, partition: int, symbol: str, order_id: str) -> None:
+        """Signals of a symbol are sent in the order of the log, none past its age."""
+        worker = self._worker
+        order = worker.orders.get(partition, order_id)
+        if order is None or order.signal is None:
+            self._violate(f"{order_id} is sent without a row or a signal")
+            return
+        age_s = (worker.clock.now_ns() - order.signal.at_ns) / 1_000_000_000
+        if age_s > worker.around.weather.signal_max_age_s:
+            self._violate(f"{order_id} is sent when its signal is {age_s:.3f} s old")
+        row = worker.signals.get(partition, symbol, order.signal.signal_id)
+        offset = -1 if row is None else row.last_offset
+        if offset < worker.around.sent_up_to.get(symbol, -1):
+            self._violate(f"{order_id} of the signal at {offset} is sent after that of a later one")
+        worker.around.sent_up_to[symbol] = offset
 
     def before_cancel(self, ref: OrderRef) -> None:
         """Others' orders are cancelled only when a command names them; ours only after the wish is on record."""

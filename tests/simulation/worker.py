@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -58,6 +58,8 @@ class Surroundings:
     effects: Effects
     weather: Weather
     chance: random.Random
+    sent_up_to: dict[str, int] = field(default_factory=dict)
+    """Per symbol the offset of the last signal that was sent, whichever process did it."""
 
 
 class Worker:
