@@ -9,6 +9,8 @@
 | GET /paper/market | each symbol's step, mid price, best prices and overrides; `symbol` narrows it down |
 | POST /paper/market | moves the market: see `MarketWish` |
 | POST /paper/faults | adds a rule (`FaultRule`); GET lists them, DELETE removes one (`id`) or all |
+| POST /paper/funding | settles funding: `FundingWish` |
+| POST /paper/liquidation | takes a position over: `LiquidationWish` |
 | POST /paper/reset | `{"books": true, "faults": true, "stats": true, "seed": n}`: forget what is named |
 """
 
@@ -87,6 +89,26 @@ class ResetWish(BaseModel):
     seed: int | None = None
 
 
+class FundingWish(BaseModel):
+    """Funding of one contract, for one account or all: `rate` of the position's value, paid by who is long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    symbol: str
+    rate: Decimal = Field(ge=-1, le=1)
+    uid: int | None = None
+
+
+class LiquidationWish(BaseModel):
+    """The position that the exchange takes over at the mark price."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uid: int
+    symbol: str
+    position_idx: int = Field(0, ge=0, le=2)
+
+
 class ControlInterface:
     """All of /paper/."""
 
@@ -115,6 +137,8 @@ class ControlInterface:
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._remove_faults,
             ("POST", "reset"): self._reset,
+            ("POST", "funding"): self._fund,
+            ("POST", "liquidation"): self._liquidate,
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -222,6 +246,7 @@ class ControlInterface:
         wish = MarketWish.model_validate_json(await request.read())
         if wish.symbol is not None and wish.symbol not in INSTRUMENTS:
             raise ValueError(f"unknown symbol {wish.symbol}")
+        _check_quotes(wish)
         if wish.frozen is not None:
             self._freeze(wish.frozen)
         symbols = [wish.symbol] if wish.symbol else list(INSTRUMENTS)
@@ -272,6 +297,25 @@ class ControlInterface:
         wanted = request.query.get("id")
         return {"removed": self._faults.remove(int(wanted) if wanted is not None else None)}
 
+    def _must_know(self, symbol: str, uids: list[int]) -> None:
+        if symbol not in INSTRUMENTS or not set(uids) <= set(self._books.venue.accounts):
+            raise ValueError(f"unknown symbol {symbol} or account in {uids}")
+
+    async def _fund(self, request: web.Request) -> Row:
+        wish = FundingWish.model_validate_json(await request.read())
+        uids = list(self._books.venue.accounts) if wish.uid is None else [wish.uid]
+        self._must_know(wish.symbol, uids)
+        self._books.perform(partial(self._books.venue.fund, wish.symbol, wish.rate, uids))
+        await self._books.committed()
+        return {"funded": uids}
+
+    async def _liquidate(self, request: web.Request) -> Row:
+        wish = LiquidationWish.model_validate_json(await request.read())
+        self._must_know(wish.symbol, [wish.uid])
+        self._books.perform(partial(self._books.venue.liquidate, wish.uid, wish.symbol, wish.position_idx))
+        await self._books.committed()
+        return {"liquidated": wish.uid}
+
     async def _reset(self, request: web.Request) -> Row:
         wish = ResetWish.model_validate_json(await request.read() or b"{}")
         if wish.faults:
@@ -281,6 +325,18 @@ class ControlInterface:
         if wish.books:
             self._books.reset(wish.seed)
         return {"reset": True}
+
+
+def _check_quotes(wish: MarketWish) -> None:
+    """Pinned quotes belong to one symbol, and lie on its tick and lot."""
+    quotes = (wish.bids or []) + (wish.asks or [])
+    if wish.bids is None and wish.asks is None:
+        return
+    if wish.symbol is None:
+        raise ValueError("quotes need a symbol")
+    instrument = INSTRUMENTS[wish.symbol]
+    if any(price % instrument.tick or qty % instrument.lot for price, qty in quotes):
+        raise ValueError(f"quotes of {wish.symbol} need tick {instrument.tick} and lot {instrument.lot}")
 
 
 @exactly

@@ -68,6 +68,12 @@ class Position(msgspec.Struct, kw_only=True):
         held = -self.size * side.sign
         return max(held, ZERO)
 
+    @exactly
+    def charge(self, fee: Decimal) -> None:
+        """Book a fee that no fill caused, such as funding; negative if it is received."""
+        self.fees += fee
+        self.opened_fees += fee
+
     def unrealised(self, mark_price: Decimal) -> Decimal:
         """What closing at the mark would realise, in USDT."""
         return mark_price * self.size - (self.cost if self.size > 0 else -self.cost)

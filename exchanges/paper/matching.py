@@ -12,7 +12,17 @@ from exchanges.paper.options import PaperOptions
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.store import Store
 from exchanges.paper.turn import Turn
-from exchanges.paper.vocabulary import CancelType, RejectReason, Side, Status, TimeInForce
+from exchanges.paper.vocabulary import (
+    CancelType,
+    CreateType,
+    ExecType,
+    RejectReason,
+    Side,
+    Status,
+    TimeInForce,
+)
+
+BUSTS = {CreateType.BY_LIQUIDATION: ExecType.BUST_TRADE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +45,9 @@ class MatchingEngine:
             self.end(turn, order, RejectReason.NOT_ENOUGH_QTY)
             return
         for match in market.sweep(order.side, order.price, leaves):
-            self._fill(turn, market, order, match, is_maker=False)
+            self.fill(turn, market, order, match, is_maker=False)
             if match.maker is not None:
-                self._fill(turn, market, match.maker, match, is_maker=True)
+                self.fill(turn, market, match.maker, match, is_maker=True)
             self._print_trade(turn, market, match, order.side)
         if not order.leaves_qty:
             return
@@ -49,7 +59,7 @@ class MatchingEngine:
         market.changed = True
         self.accounts[order.uid].rest(order)
 
-    def _fill(self, turn: Turn, market: SymbolMarket, order: Order, match: Match, *, is_maker: bool) -> None:
+    def fill(self, turn: Turn, market: SymbolMarket, order: Order, match: Match, *, is_maker: bool) -> None:
         """Book one fill of `order`: its sums, the position, the wallet, the execution."""
         account = self.accounts[order.uid]
         rate = self.options.maker_fee_rate if is_maker else self.options.taker_fee_rate
@@ -100,6 +110,7 @@ class MatchingEngine:
                 seq=seq,
                 create_type=order.create_type,
                 stop_order_type=order.stop_order_type,
+                exec_type=BUSTS.get(order.create_type, ExecType.TRADE),
             )
         )
         self._trim_reducing(turn, account, order.symbol, order.position_idx)
@@ -163,7 +174,7 @@ class MatchingEngine:
         """Fill the resting orders that the market maker's quotes have moved through."""
         for match in market.crossed():
             if match.maker is not None:
-                self._fill(turn, market, match.maker, match, is_maker=True)
+                self.fill(turn, market, match.maker, match, is_maker=True)
                 self._print_trade(turn, market, match, match.maker.side.opposite)
 
     def let_crowd_take(self, turn: Turn, market: SymbolMarket) -> None:
@@ -177,5 +188,5 @@ class MatchingEngine:
             return
         for match in market.sweep(side, best, qty):
             if match.maker is not None:
-                self._fill(turn, market, match.maker, match, is_maker=True)
+                self.fill(turn, market, match.maker, match, is_maker=True)
             self._print_trade(turn, market, match, side)

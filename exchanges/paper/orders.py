@@ -10,6 +10,7 @@ from exchanges.paper.exact import ZERO
 from exchanges.paper.vocabulary import (
     CancelType,
     CreateType,
+    ExecType,
     OrderType,
     RejectReason,
     Side,
@@ -80,7 +81,8 @@ class Order(msgspec.Struct, kw_only=True):
 
 class Execution(msgspec.Struct, kw_only=True, frozen=True):
     """One fill of one order. `closed_size` is the part that closed a position, `pnl` what that realised, without
-    the fee; `leaves_qty` is what the order had left after it. `seq` is unique and grows with time."""
+    the fee; `leaves_qty` is what the order had left after it. Funding is an execution without an order: its fee is what
+    is paid (negative: received). `seq` is unique and grows with time."""
 
     exec_id: str
     order_id: str
@@ -106,3 +108,4 @@ class Execution(msgspec.Struct, kw_only=True, frozen=True):
     seq: int
     create_type: CreateType = CreateType.BY_USER
     stop_order_type: StopOrderType = StopOrderType.NONE
+    exec_type: ExecType = ExecType.TRADE

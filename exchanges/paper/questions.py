@@ -65,8 +65,6 @@ def history(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 def executions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     category_of(fields)
     limit = page_limit(fields, default=50, maximum=100)
-    if text(fields, "execType") not in {"", "Trade"}:
-        return {"category": Category.LINEAR, "list": [], "nextPageCursor": ""}
     found = venue.store.executions(_selection(venue, uid, fields, limit + 1, closed_only=False))
     cursor = cursor_text(found[limit - 1].seq) if len(found) > limit else ""
     rows = [execution_row(execution) for execution in found[:limit]]
@@ -91,6 +89,7 @@ def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, close
         order_id=text(fields, "orderId"),
         order_link_id="" if text(fields, "orderId") else text(fields, "orderLinkId"),
         status=text(fields, "orderStatus") if closed_only else "",
+        exec_type="" if closed_only else text(fields, "execType"),
         from_ns=None if start is None else start * NS_PER_MS,
         until_ns=None if end is None else end * NS_PER_MS + NS_PER_MS - 1,
         below_seq=place_in_cursor(fields),

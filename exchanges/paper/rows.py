@@ -15,7 +15,7 @@ from exchanges.paper.exact import ZERO, average, displayed, plain
 from exchanges.paper.ledger import Position
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.turn import Row, StreamMessage, Turn
-from exchanges.paper.vocabulary import Category, StopOrderType
+from exchanges.paper.vocabulary import Category, ExecType, StopOrderType
 
 NS_PER_MS: Final = 1_000_000
 SETTLE_COIN: Final = "USDT"
@@ -39,7 +39,7 @@ _ORDER_STREAM: Final[Row] = {
     "tpLimitPrice": "0", "slLimitPrice": "0",
 }  # fmt: skip
 _EXECUTION_SAME: Final[Row] = {
-    "execType": "Trade", "tradeIv": "", "markIv": "",
+    "tradeIv": "", "markIv": "",
     "indexPrice": "", "underlyingPrice": "", "blockTradeId": "", "extraFees": "",
 }  # fmt: skip
 _POSITION_SAME: Final[Row] = {
@@ -128,7 +128,8 @@ def execution_row(execution: Execution) -> Row:
         "orderPrice": plain(execution.order_price),
         "orderQty": plain(execution.order_qty),
         "leavesQty": plain(execution.leaves_qty),
-        "orderType": execution.order_type,
+        "orderType": "UNKNOWN" if execution.exec_type is ExecType.FUNDING else execution.order_type,
+        "execType": execution.exec_type,
         "execFee": plain(execution.fee),
         "execId": execution.exec_id,
         "execPrice": plain(execution.price),
@@ -276,6 +277,13 @@ def stream_messages(
             messages.append(StreamMessage(order.uid, "execution", order.symbol, event_id, at_ms, rows))
         row = order_stream_row(order)
         messages.append(StreamMessage(order.uid, "order", order.symbol, event_id, at_ms, [row]))
+    for execution in turn.executions:
+        if execution.order_id not in turn.orders:
+            event_id = f"{execution.uid}_{execution.symbol}_{execution.seq}"
+            row = execution_stream_row(execution)
+            messages.append(
+                StreamMessage(execution.uid, "execution", execution.symbol, event_id, at_ms, [row])
+            )
     for position in turn.positions.values():
         uid, symbol = position.uid, position.symbol
         row = position_stream_row(position, accounts[uid], mark_price)

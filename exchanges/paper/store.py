@@ -62,6 +62,7 @@ class Selection:
     symbols: Sequence[str] | None = None
     order_id: str = ""
     order_link_id: str = ""
+    exec_type: str = ""
     status: str = ""
     from_ns: int | None = None
     until_ns: int | None = None
@@ -253,6 +254,9 @@ class Store:
     def executions(self, wanted: Selection) -> list[Execution]:
         """Fills, newest first."""
         where, values = _conditions(wanted, "seq", "executed_at_ns")
+        if wanted.exec_type:
+            where.append("json_extract(body, '$.exec_type') = ?")
+            values.append(wanted.exec_type)
         return list(self._select("executions", where, values, "seq", wanted.limit, Execution))
 
     def _select(

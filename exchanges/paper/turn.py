@@ -39,8 +39,11 @@ class Turn:
 
     def touch(self, order: Order, position: Position) -> None:
         self.orders[order.order_id] = order
+        self.touch_position(position)
+
+    def touch_position(self, position: Position) -> None:
         self.positions[position.uid, position.symbol, position.position_idx] = position
-        self.uids[order.uid] = None
+        self.uids[position.uid] = None
 
     def executions_of(self) -> Mapping[str, list[Execution]]:
         """The executions by order id."""

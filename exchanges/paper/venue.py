@@ -15,6 +15,7 @@ from exchanges.paper.admittance import protective_price, require_margin
 from exchanges.paper.conditionals import Conditionals, check_trigger
 from exchanges.paper.exact import ZERO, exactly
 from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.interventions import Interventions
 from exchanges.paper.ledger import Wallet
 from exchanges.paper.market import SymbolMarket
 from exchanges.paper.matching import MatchingEngine
@@ -62,6 +63,7 @@ class PaperVenue:
         self._numbering = Numbering(store.salt(options.id_salt), store.last_seq())
         self._engine = MatchingEngine(options, store, self._numbering, self.accounts, self.markets)
         self._conditionals = Conditionals(self._engine, self.mark_price)
+        self._interventions = Interventions(self._engine)
         self._load()
 
     # -- books ---------------------------------------------------------------------------------------------------
@@ -328,6 +330,22 @@ class PaperVenue:
         self._engine.fill_crossed(turn, market)
         self._conditionals.settle(turn, market)
         self.store.put_market(market.state)
+        self.conclude(turn)
+
+    @exactly
+    def fund(self, symbol: str, rate: Decimal, uids: Collection[int]) -> None:
+        """Settle funding of one contract for these accounts, at a rate per the position's value."""
+        turn, market = self.turn(), self.markets[symbol]
+        for uid in uids:
+            self._interventions.fund(turn, market, self.accounts[uid], rate)
+        self.conclude(turn)
+
+    @exactly
+    def liquidate(self, uid: int, symbol: str, position_idx: int) -> None:
+        """Take a position over at the mark price, its open orders cancelled."""
+        turn, account = self.turn(), self.accounts[uid]
+        position = account.position(symbol, position_idx)
+        self._interventions.liquidate(turn, self.markets[symbol], account, position)
         self.conclude(turn)
 
     def known_order(self, uid: int, order_id: str, order_link_id: str) -> Order | None:

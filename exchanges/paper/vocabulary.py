@@ -56,6 +56,7 @@ class CancelType(StrEnum):
     BY_USER = "CancelByUser"
     BY_REDUCE_ONLY = "CancelByReduceOnly"
     BY_TPSL_CLEAR = "CancelByTpSlTsClear"
+    BEFORE_LIQUIDATION = "CancelAllBeforeLiq"
 
 
 class RejectReason(StrEnum):
@@ -97,6 +98,15 @@ class CreateType(StrEnum):
     BY_STOP_ORDER = "CreateByStopOrder"
     BY_TAKE_PROFIT = "CreateByTakeProfit"
     BY_STOP_LOSS = "CreateByStopLoss"
+    BY_LIQUIDATION = "CreateByLiq"
+
+
+class ExecType(StrEnum):
+    """`execType`: what kind of event an execution is."""
+
+    TRADE = "Trade"
+    FUNDING = "Funding"
+    BUST_TRADE = "BustTrade"
 
 
 class Category(StrEnum):

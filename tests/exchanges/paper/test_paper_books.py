@@ -189,6 +189,9 @@ async def test_health_says_so_when_the_books_cannot_be_written(
         ("market", {"symbol": "BTCUSDT", "asks": [["2", "1"], ["1", "1"]]}),
         ("market", {"symbol": "BTCUSDT", "asks": [["2", "0"]]}),
         ("market", {"mids": "1"}),
+        ("market", {"bids": [["1", "1"]]}),
+        ("market", {"symbol": "BTCUSDT", "bids": [["1.05", "1"]]}),
+        ("market", {"symbol": "BTCUSDT", "asks": [["1", "0.0001"]]}),
         ("reset", {"book": False}),
     ],
 )

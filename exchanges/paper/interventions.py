@@ -1,0 +1,114 @@
+"""What the exchange does to positions of its own accord: funding, and liquidation.
+
+Neither happens by itself here. The control interface orders them, so that tests can see how a client takes executions
+that none of its orders caused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from exchanges.paper.accounts import Account
+from exchanges.paper.exact import ZERO
+from exchanges.paper.ledger import Position
+from exchanges.paper.market import Match, SymbolMarket
+from exchanges.paper.matching import MatchingEngine
+from exchanges.paper.orders import Execution, Order
+from exchanges.paper.turn import Turn
+from exchanges.paper.vocabulary import (
+    CancelType,
+    CreateType,
+    ExecType,
+    OrderType,
+    RejectReason,
+    Side,
+    TimeInForce,
+)
+
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Interventions:
+    """Acts of the exchange, collected in the caller's turn."""
+
+    engine: MatchingEngine
+
+    def fund(self, turn: Turn, market: SymbolMarket, account: Account, rate: Decimal) -> None:
+        """Settle funding at the mark price: with a rate above zero who is long pays and who is short receives."""
+        for position in account.held():
+            if position.symbol == market.instrument.symbol:
+                self._fund(turn, market, account, position, rate)
+
+    def _fund(
+        self, turn: Turn, market: SymbolMarket, account: Account, position: Position, rate: Decimal
+    ) -> None:
+        side = Side.BUY if position.size > 0 else Side.SELL
+        own_rate = rate * side.sign
+        size, value = abs(position.size), abs(position.size) * market.mark_price
+        fee = value * own_rate
+        position.charge(fee)
+        account.wallet.book(ZERO, fee)
+        seq = self.engine.numbering.next_seq()
+        position.seq, position.updated_at_ns = seq, turn.at_ns
+        turn.touch_position(position)
+        turn.executions.append(
+            Execution(
+                exec_id=self.engine.numbering.new_id("execution", seq),
+                order_id=f"{turn.at_ns // NS_PER_S}-{position.symbol}-{account.uid}-{side}",
+                order_link_id="",
+                uid=account.uid,
+                symbol=position.symbol,
+                side=side,
+                position_idx=position.position_idx,
+                order_type=OrderType.MARKET,
+                order_price=ZERO,
+                order_qty=ZERO,
+                leaves_qty=ZERO,
+                price=market.mark_price,
+                qty=size,
+                value=value,
+                fee=fee,
+                fee_rate=own_rate,
+                is_maker=False,
+                closed_size=ZERO,
+                pnl=ZERO,
+                mark_price=market.mark_price,
+                executed_at_ns=turn.at_ns,
+                seq=seq,
+                exec_type=ExecType.FUNDING,
+            )
+        )
+
+    def liquidate(self, turn: Turn, market: SymbolMarket, account: Account, position: Position) -> None:
+        """Cancel what rests for the position, then take it over at the mark price, by an order of the exchange."""
+        mine = (position.symbol, position.position_idx)
+        for open_order in tuple(account.open_orders.values()):
+            if (open_order.symbol, open_order.position_idx) == mine:
+                self.engine.cancel(turn, open_order, RejectReason.NO_ERROR, CancelType.BEFORE_LIQUIDATION)
+        if not position.size:
+            return
+        seq = self.engine.numbering.next_seq()
+        order = Order(
+            order_id=self.engine.numbering.new_id("order", seq),
+            uid=account.uid,
+            symbol=position.symbol,
+            order_link_id="",
+            side=Side.SELL if position.size > 0 else Side.BUY,
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.IOC,
+            price=market.mark_price,
+            qty=abs(position.size),
+            position_idx=position.position_idx,
+            reduce_only=True,
+            close_on_trigger=True,
+            reduces=True,
+            placed_seq=seq,
+            seq=seq,
+            created_at_ns=turn.at_ns,
+            updated_at_ns=turn.at_ns,
+            last_price_on_created=market.last_price,
+            create_type=CreateType.BY_LIQUIDATION,
+        )
+        self.engine.fill(turn, market, order, Match(market.mark_price, order.qty, None), is_maker=False)
