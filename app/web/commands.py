@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import uuid
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -18,10 +21,14 @@ from app.web.replies import json_reply
 from app.web.scatter import Gathered
 from app.web.view import ApiView, acknowledged, nothing_found
 from domain.commands import Action, Command
+from domain.ids import trace_id
+
+log = logging.getLogger(__name__)
 
 MAX_REASON = 500
 MAX_WAIT_S = 10
 _LOOK_EVERY_S = 0.1
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
 
@@ -57,17 +64,25 @@ class CommandsView(ApiView):
         body = await read_body(request, CommandBody)
         order_id, symbol = await self._target(request, body)
         context, key = self.context(request), caller(request)
+        command_id = check_id("command_id", body.command_id) if body.command_id else f"web-{uuid.uuid4().hex}"
         command = Command(
-            command_id=check_id("command_id", body.command_id) if body.command_id else f"web-{uuid.uuid4().hex}",
+            command_id=command_id,
             action=body.action,
             symbol=symbol,
             order_id=order_id,
             reason=_printable("reason", body.reason),
             requested_by=f"web:{key.name}",
             at_ns=context.now_ns(),
+            trace_id=_trace_of(request) or trace_id(f"command {command_id}"),
         )
         await acknowledged(request, context.publish_command(command), f"command {command.command_id}")
-        where = f"{self.path}/{command.command_id}"
+        log.info(
+            "command accepted: %s of %s",
+            command.action,
+            order_id or symbol,
+            extra={"command_id": command.command_id, "requested_by": key.name, "trace_id": command.trace_id},
+        )
+        where = f"{self.path}/{command.command_id}?symbol={quote(symbol)}"
         accepted = {"command_id": command.command_id, "symbol": symbol, "order_id": order_id, "result_at": where}
         return json_reply(accepted, status=202, headers={"Location": where})
 
@@ -84,14 +99,16 @@ class CommandsView(ApiView):
 
 
 class CommandView(ApiView):
-    """`GET /commands/{id}`: the result. `wait_s` (0 to 10) waits for it. A command is listed when it is done."""
+    """`GET /commands/{id}`: the result, listed when the command is done. `wait_s` (0 to 10) waits for it; `symbol`, if
+    given, spares asking every worker."""
 
     path = "/commands/{command_id}"
 
     async def get(self, request: web.Request, command_id: str) -> web.Response:
         """What came of the command."""
-        wait_s = Parameters(request, ("wait_s",)).whole("wait_s", default=0, low=0, high=MAX_WAIT_S)
-        question = OneCommand(command_id=check_id("command_id", command_id))
+        parameters = Parameters(request, ("wait_s", "symbol"))
+        wait_s = parameters.whole("wait_s", default=0, low=0, high=MAX_WAIT_S)
+        question = OneCommand(command_id=check_id("command_id", command_id), symbol=parameters.symbol())
         gathered = await self._until_found(request, question, wait_s)
         if not gathered.items:
             raise nothing_found(gathered, lambda: _not_done(command_id))
@@ -110,6 +127,12 @@ class CommandView(ApiView):
 def _not_done(command_id: str) -> ApiError:
     error = not_found("command", command_id)
     return ApiError(error.status, error.code, f"{error.message} is done: unknown, or still at work", error.details)
+
+
+def _trace_of(request: web.Request) -> str:
+    """The trace that the request belongs to by its W3C `traceparent` header; empty if it has none (requirement S12)."""
+    found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    return found["trace"] if found and int(found["trace"], 16) else ""
 
 
 def _printable(name: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from app.web.parameters import Parameters, read_body
 from app.web.replies import json_reply
 from app.web.view import ApiView, acknowledged
 from domain.plans import TradingState
+
+log = logging.getLogger(__name__)
 
 EVERYWHERE = "all"
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,39}")
@@ -53,6 +56,9 @@ class ControlsView(ApiView):
             at_ns=context.now_ns(),
         )
         await acknowledged(request, context.set_control(control), f"{control.state} for {control.scope}")
+        log.warning(
+            "trading is %s for %s: %s", control.state, control.scope, control.reason, extra={"set_by": control.set_by}
+        )
         return json_reply(control)
 
 

@@ -97,9 +97,14 @@ class OneSignal(_Question, frozen=True, kw_only=True, tag="signal"):
 
 
 class OneCommand(_Question, frozen=True, kw_only=True, tag="command"):
-    """A command that was carried out."""
+    """A command that was carried out. `symbol`, where it is known, spares all partitions but one."""
 
     command_id: str
+    symbol: str = ""
+
+    @property
+    def symbol_asked(self) -> str:
+        return self.symbol
 
 
 Question = Orders | Signals | Positions | OneOrder | History | OneSignal | OneCommand

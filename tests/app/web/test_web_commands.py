@@ -25,7 +25,25 @@ async def test_a_cancel_of_a_symbol_is_published_and_accepted(worker: Worker) ->
     assert (command.reason, command.requested_by) == ("too risky", "web:desk")
     assert command.at_ns > NOW
     assert reply.json()["command_id"] == command.command_id
-    assert reply.headers["Location"] == f"/commands/{command.command_id}"
+    assert reply.headers["Location"] == f"/commands/{command.command_id}?symbol=BTCUSDT"
+    assert len(command.trace_id) == 32
+
+
+async def test_a_command_belongs_to_the_trace_of_its_request(worker: Worker) -> None:
+    headers = {**TRADE, "traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
+    await worker.post("/commands", {"action": "sync", "symbol": "BTCUSDT"}, headers)
+    await worker.post("/commands", {"action": "sync", "symbol": "BTCUSDT"}, {**TRADE, "traceparent": "00-x-y-z"})
+    ours, made = (command.trace_id for command in worker.commands)
+    assert ours == "ab" * 16
+    assert len(made) == 32
+
+
+async def test_the_result_of_a_command_about_one_symbol_is_asked_of_its_worker_only(start_worker: Any) -> None:
+    worker = await start_worker(held=frozenset({partition_of("BTCUSDT")}))
+    finish(worker, "c1")
+    assert (await worker.get("/commands/c2", symbol="BTCUSDT")).status_code == 404
+    assert (await worker.get("/commands/c2")).status_code == 503
+    assert (await worker.get("/commands/c1", symbol="BTCUSDT")).json()["ok"] is True
 
 
 async def test_a_command_keeps_the_id_it_was_given(worker: Worker) -> None:
