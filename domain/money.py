@@ -17,10 +17,12 @@ PRECISION = 120
 PLACES = 18
 """Decimal places kept by a division, rounded half to even: average prices and derived quantities."""
 
+QUANTUM = Decimal(1).scaleb(-PLACES)
+"""The last of these places."""
+
 ZERO = Decimal(0)
 _MAX_DIGITS = 18
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_QUANTUM = Decimal(1).scaleb(-PLACES)
 
 
 def install_context() -> None:
@@ -83,7 +85,7 @@ def _without_trailing_zeros(number: Decimal) -> Decimal | None:
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Quotient to 18 places, half to even: the only rounding that is not a venue's grid. Without trailing zeros."""
-    quotient = (numerator / denominator).quantize(_QUANTUM, rounding=ROUND_HALF_EVEN).normalize()
+    quotient = (numerator / denominator).quantize(QUANTUM, rounding=ROUND_HALF_EVEN).normalize()
     return quotient if quotient.as_tuple().exponent <= 0 else quotient.quantize(Decimal(1))  # type: ignore[operator]  # finite: the exponent is a number
 
 

@@ -30,9 +30,9 @@ def balances(wallet: Row, *, account: str, at_ns: int) -> list[Balance]:
 
 
 def _balance(coin: Row, account: str, at_ns: int) -> Balance:
-    total = coin.amount("walletBalance")
-    held = coin.amount("locked") + coin.amount("totalOrderIM") + coin.amount("totalPositionIM")
-    losses = min(ZERO, coin.amount("unrealisedPnl"))
+    total = coin.calculated("walletBalance")
+    held = coin.calculated("locked") + coin.calculated("totalOrderIM") + coin.calculated("totalPositionIM")
+    losses = min(ZERO, coin.calculated("unrealisedPnl"))
     return Balance(
         account=account,
         currency=coin.need("coin"),
@@ -53,9 +53,9 @@ def position(row: Row, *, venue: str, category: str) -> VenuePosition:
         instrument=Instrument(venue, row.text("category") or category, row.need("symbol").upper()),
         side=words.POSITION_SIDE_OF.get(row.whole("positionIdx"), PositionSide.NET),
         size=size * sign,
-        average_entry=row.amount("avgPrice") or row.amount("entryPrice"),
-        mark=row.amount("markPrice"),
-        unrealised=row.amount("unrealisedPnl"),
+        average_entry=row.calculated("avgPrice") or row.calculated("entryPrice"),
+        mark=row.calculated("markPrice"),
+        unrealised=row.calculated("unrealisedPnl"),
         updated_ns=row.time_ns("updatedTime"),
     )
 
@@ -93,4 +93,4 @@ def quote(row: Row, *, at_ns: int) -> Quote | None:
     bid, ask, last = row.amount("bid1Price"), row.amount("ask1Price"), row.amount("lastPrice")
     if not bid or not ask:
         return None
-    return Quote(bid=bid, ask=ask, last=last or (bid + ask) / 2, mark=row.amount("markPrice") or last, at_ns=at_ns)
+    return Quote(bid=bid, ask=ask, last=last or (bid + ask) / 2, mark=row.calculated("markPrice") or last, at_ns=at_ns)

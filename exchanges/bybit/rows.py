@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from domain.errors import InvalidInput
-from domain.money import ZERO, parse_amount, plain
+from domain.money import PLACES, QUANTUM, ZERO, floor_to, parse_amount, plain
 
 MS = 1_000_000
 """Nanoseconds in a millisecond."""
@@ -57,6 +57,15 @@ class Row:
     def time_ns(self, name: str) -> int:
         """A time in milliseconds, as nanoseconds; 0 when missing."""
         return self.whole(name) * MS
+
+    def calculated(self, name: str) -> Decimal:
+        """A figure that the venue worked out (a balance, a margin, a profit): cut to the places we keep, downwards.
+        It may have any number of digits behind the point; nothing that is traded does."""
+        text = self.text(name)
+        whole, point, places = text.partition(".")
+        if point and places.isdecimal() and len(places) > PLACES:
+            return floor_to(Decimal(text), QUANTUM)
+        return exact(name, whole + point + places)
 
     def whole(self, name: str) -> int:
         """A whole number; 0 when missing."""

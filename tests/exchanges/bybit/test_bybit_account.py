@@ -152,3 +152,12 @@ def test_a_spot_quote_has_no_mark_of_its_own() -> None:
 
 def test_there_is_no_quote_while_a_side_of_the_book_is_empty() -> None:
     assert account.quote(Row({"bid1Price": "", "ask1Price": "2500.5", "lastPrice": "2500.2"}), at_ns=AT_NS) is None
+
+
+def test_a_balance_with_more_places_than_we_keep_is_cut_downwards():
+    row = Row({"coin": [{"coin": "USDT", "walletBalance": "1001110.714936442014040953255", "unrealisedPnl": "-0.1"}]})
+
+    (balance,) = account.balances(row, account="main", at_ns=1)
+
+    assert balance.total == D("1001110.714936442014040953")
+    assert balance.available == D("1001110.614936442014040953")
