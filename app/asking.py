@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from app.settings import Settings, api_key
 from domain.errors import OrderManagerError
+from domain.money import plain
 
 Row = Mapping[str, Any]  # Any: JSON
 
@@ -66,10 +68,18 @@ def show(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Row]) ->
     """A table; `columns` are (heading, path of the value with dots)."""
     table = Table(title=title, title_justify="left")
     for heading, _ in columns:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=heading not in _LONG, overflow="fold")
     for row in rows:
         table.add_row(*(_shown(heading, _value(row, path)) for heading, path in columns))
-    Console().print(table)
+    console = Console()
+    # Into a file or a pipe the table is as wide as it needs to be: nobody folds it there.
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
+
+
+_TIMES = {"created", "time", "updated"}
+_LONG = {"reason", "figures", "sentence"}
+_WIDE = 220
+_PLACES = Decimal("0.00000001")
 
 
 def _value(row: Any, path: str) -> Any:  # Any: JSON
@@ -83,11 +93,19 @@ def _value(row: Any, path: str) -> Any:  # Any: JSON
 def _shown(heading: str, value: Any) -> str:  # Any: JSON
     if value is None:
         return ""
-    if heading in {"created", "time", "updated"} and isinstance(value, int):
+    if heading in _TIMES and isinstance(value, int):
         return "" if not value else datetime.fromtimestamp(value / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     if isinstance(value, Mapping):
-        return " ".join(f"{figure} {name}" for name, figure in value.items())
-    return str(value)
+        return " ".join(f"{short(str(figure))} {name}" for name, figure in value.items())
+    return short(str(value))
+
+
+def short(text: str) -> str:
+    """Figures with at most eight places, for people; programs get every digit with `--json`."""
+    whole, point, places = text.partition(".")
+    if point and len(places) > 8 and places.isdecimal() and whole.removeprefix("-").isdecimal():
+        return plain(Decimal(text).quantize(_PLACES))
+    return text
 
 
 ORDER_COLUMNS = (

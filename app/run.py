@@ -16,6 +16,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from app.asking import short
 from app.local_set import LocalSet
 from app.sample_producer import SampleProducer
 from app.settings import Settings, api_key
@@ -83,9 +84,9 @@ class Board:
             table.add_column(name, no_wrap=True)
         for symbol, event in sorted(self._positions.items()):
             state = event["state"]
-            fees = " ".join(f"{fee} {currency}" for currency, fee in state["fees"].items())
-            row = (state["size"], state["average_entry"][:16], state["realised"][:16], fees[:24], str(state["fills"]))
-            table.add_row(symbol, *row)
+            fees = " ".join(f"{short(fee)} {currency}" for currency, fee in state["fees"].items())
+            average, realised = short(state["average_entry"]), short(state["realised"])
+            table.add_row(symbol, state["size"], average, realised, fees, str(state["fills"]))
         return table
 
 
