@@ -62,9 +62,11 @@ class _Turn:
 class TokenBucket:
     """One counter of the venue. Waiters are served by priority, then in the order of arrival."""
 
-    def __init__(self, rate: Rate, clock: Clock) -> None:
+    def __init__(self, ceiling: Rate, clock: Clock) -> None:
+        """`ceiling` is what the user allows: the venue's limit counts where it is lower, never where it is higher."""
         self._clock = clock
-        self._rate = rate
+        self._ceiling = ceiling
+        self._rate = ceiling
         self._share = 1.0
         self._returns_at_s: deque[float] = deque()
         self._closed_until_s = 0.0
@@ -115,7 +117,8 @@ class TokenBucket:
         if limit == 0:
             return
         if limit is not None:
-            self._rate = Rate(per_s=limit, burst=limit)
+            lower = limit < self._ceiling.per_s
+            self._rate = Rate(per_s=limit, burst=limit) if lower else self._ceiling
         if left is not None and (missing := self.tokens - left) > 0:
             self._returns_at_s.extend([self._clock.monotonic_s() + self._window_s] * missing)
 

@@ -17,7 +17,7 @@ _ADDRESS_RATE = Rate(per_s=80, burst=400)
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Calls by account and group of endpoints, until the venue's headers say otherwise.
+    """The most calls that we make, by account and group of endpoints; fewer where the venue's headers say so.
 
     `address` is the limit of one network address over all calls: 600 per 5 s on the venue, of which we use two
     thirds, since breaking it bans the address for ten minutes. Source: Bybit v5, "Rate Limit".

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 import orjson
@@ -42,7 +41,7 @@ _EXCERPT_CHARS = 160
 class Answered:
     """A successful reply. `asked_ns` is our clock when the request left: what it tells was true then or later."""
 
-    result: Mapping[str, Any]
+    result: Mapping[str, object]
     asked_ns: int
 
 
@@ -161,7 +160,7 @@ class BybitRest:
             raise
         return Answered(result, asked_ns)
 
-    def _judge(self, call: CallKind, reply: Reply, retry_after_s: float) -> Mapping[str, Any]:
+    def _judge(self, call: CallKind, reply: Reply, retry_after_s: float) -> Mapping[str, object]:
         """The result of a successful reply; raises for every other."""
         try:
             envelope = orjson.loads(reply.body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import orjson
 
@@ -23,7 +22,7 @@ class Row:
     def __init__(self, fields: object) -> None:
         if not isinstance(fields, Mapping):
             raise InvalidInput("UNREADABLE_ROW", [f"a row must be an object, not {type(fields).__name__}"])
-        self._fields: Mapping[str, Any] = fields
+        self._fields: Mapping[str, object] = fields
 
     def raw(self, name: str) -> object:
         """The field as it came; None when it is missing."""

@@ -138,11 +138,19 @@ async def test_a_late_reply_with_a_higher_count_gives_nothing_back(clock: Virtua
     assert bucket.tokens == 2
 
 
-async def test_the_venues_limit_is_adopted(clock: VirtualClock) -> None:
+async def test_a_lower_limit_of_the_venue_is_adopted_and_given_up_with_it(clock: VirtualClock) -> None:
     bucket = TokenBucket(Rate(per_s=10, burst=10), clock)
+    bucket.follow(limit=4, left=4)
+    assert bucket.tokens == 4
+    bucket.follow(limit=10, left=10)
+    await clock.advance(2)
+    assert bucket.tokens == 10
+
+
+async def test_a_higher_limit_of_the_venue_does_not_lift_what_the_user_allows(clock: VirtualClock) -> None:
+    bucket = TokenBucket(Rate(per_s=2, burst=2), clock)
     bucket.follow(limit=20, left=20)
-    await clock.advance(10)
-    assert bucket.tokens == 20
+    assert bucket.tokens == 2
 
 
 async def test_a_limit_of_nothing_says_nothing(clock: VirtualClock) -> None:
