@@ -10,11 +10,11 @@ class Numbering:
 
     def __init__(self, salt: str, last_seq: int) -> None:
         self._salt = salt
-        self._last_seq = last_seq
+        self.last_seq = last_seq
 
     def next_seq(self) -> int:
-        self._last_seq += 1
-        return self._last_seq
+        self.last_seq += 1
+        return self.last_seq
 
     def new_id(self, kind: str, seq: int) -> str:
         """An id in the shape of a UUID for the thing of this kind that has number `seq`."""

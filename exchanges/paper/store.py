@@ -47,6 +47,12 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 """
 Body = TypeVar("Body")
 
+# An upsert by order id only: a link id that is already another order's must fail, not replace it.
+_PUT_ORDER: Final = """
+INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, is_open = excluded.is_open,
+  is_filled = excluded.is_filled, seq = excluded.seq, updated_at_ns = excluded.updated_at_ns, body = excluded.body
+"""
 _TABLES: Final = ("orders", "executions", "positions", "wallets", "settings", "markets", "meta")
 
 
@@ -90,6 +96,7 @@ class Store:
         self._wallets: dict[int, Wallet] = {}
         self._settings: dict[int, AccountSettings] = {}
         self._markets: dict[str, MarketState] = {}
+        self._last_seq = 0
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -121,6 +128,10 @@ class Store:
     def put_settings(self, settings: AccountSettings) -> None:
         self._settings[settings.uid] = settings
 
+    def put_seq(self, seq: int) -> None:
+        """The highest number given out; written along with whatever else is."""
+        self._last_seq = seq
+
     def put_market(self, state: MarketState) -> None:
         self._markets[state.symbol] = state
 
@@ -143,7 +154,7 @@ class Store:
     def _write(self) -> None:
         write = self._db.executemany
         write(
-            "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+            _PUT_ORDER,
             map(self._order, self._orders.values()),
         )
         write("INSERT INTO executions VALUES (?,?,?,?,?,?,?,?)", map(self._execution, self._executions))
@@ -163,6 +174,8 @@ class Store:
             "INSERT OR REPLACE INTO markets VALUES (?,?)",
             ((m.symbol, self._body(m)) for m in self._markets.values()),
         )
+
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('last_seq', ?)", (str(self._last_seq),))
 
     def _order(self, order: Order) -> tuple[object, ...]:
         return (
@@ -209,9 +222,13 @@ class Store:
         return salt
 
     def last_seq(self) -> int:
-        """The highest sequence number in the books."""
-        sql = "SELECT MAX((SELECT IFNULL(MAX(seq), 0) FROM orders), (SELECT IFNULL(MAX(seq), 0) FROM executions))"
-        return int(self._db.execute(sql).fetchone()[0])
+        """The highest sequence number that these books know of."""
+        kept = self._db.execute("SELECT value FROM meta WHERE name = 'last_seq'").fetchone()
+        used = self._db.execute(
+            "SELECT MAX((SELECT IFNULL(MAX(seq), 0) FROM orders), (SELECT IFNULL(MAX(seq), 0) FROM executions))"
+        ).fetchone()
+        self._last_seq = max(int(kept[0]) if kept else 0, int(used[0]))
+        return self._last_seq
 
     def knows_link(self, uid: int, order_link_id: str) -> bool:
         """True if the account has ever used this link id."""

@@ -110,6 +110,7 @@ class PaperVenue:
             self.store.put_position(position)
         for uid in turn.uids:
             self.store.put_wallet(self.accounts[uid].wallet)
+        self.store.put_seq(self._numbering.last_seq)
         self.outbox.extend(stream_messages(turn, self.accounts, self.mark_price))
 
     # -- create --------------------------------------------------------------------------------------------------

@@ -339,6 +339,24 @@ def test_orders_agree_with_their_executions_and_open_sums_with_the_open_orders(
     store.close()
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(session=steps)
+def test_books_that_are_opened_again_are_the_same(session: list[tuple[object, ...]]) -> None:
+    venue, store = a_venue()
+    play(venue, session)
+    again = PaperVenue(venue.options, store, venue.clock)
+    for uid, account in venue.accounts.items():
+        reopened = again.accounts[uid]
+        assert reopened.wallet == account.wallet
+        assert set(reopened.open_orders) == set(account.open_orders)
+        assert reopened.total_order_margin() == account.total_order_margin()
+        for symbol in SYMBOLS:
+            assert reopened.position(symbol, 0) == account.position(symbol, 0)
+            check_open_sums(reopened, symbol)
+            assert again.mark_price(symbol) == venue.mark_price(symbol)
+    store.close()
+
+
 def check_open_sums(account: Account, symbol: str) -> None:
     sums = account.sums(symbol, 0)
     mine = [order for order in account.open_orders.values() if order.symbol == symbol]
