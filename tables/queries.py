@@ -20,7 +20,7 @@ import msgspec
 
 from domain.events import Transition
 from domain.orders import Order, OrderState, Side
-from domain.positions import Position
+from domain.positions import LedgerEntry, Position
 from domain.updates import FillReport
 from tables.keys import join
 from tables.orders import OrderTable, decode_order
@@ -29,6 +29,8 @@ from tables.rows import Rows, index_cursor
 from tables.signals import CommandRow, SignalRow, SignalTable, decode_signal
 
 T = TypeVar("T")
+
+_entry = msgspec.json.Decoder(LedgerEntry)
 
 MAX_SCANNED = 1_000
 """Rows looked at for one page: about 15 ms, in which nothing else of the worker runs."""
@@ -172,6 +174,45 @@ def positions_page(
 
     streams = [stream(partition) for partition in partitions]
     return _page(rows, streams, decode_position, wanted.accepts, limit, max_scanned, False)
+
+
+def ledger_page(
+    rows: Rows,
+    partition: int,
+    symbol: str,
+    *,
+    limit: int,
+    after: bytes | None = None,
+    descending: bool = True,
+    max_scanned: int = MAX_SCANNED,
+) -> Page[LedgerEntry]:
+    """The fills of a symbol's positions, each with the state after it, in the venue's order of execution."""
+    positions = {
+        key.removeprefix(b"p/"): decode_position(value)
+        for key, value in rows.scan(partition, b"p/")
+        if key.split(b"/")[3:4] == [symbol.encode()]
+    }
+    applied = {(each.instrument, each.account, each.side): each.applied_offset for each in positions.values()}
+    streams = [_ledger(rows, partition, where, after, descending) for where in positions]
+
+    def counts(entry: LedgerEntry) -> bool:
+        fill = entry.fill
+        return entry.offset <= applied.get((fill.instrument, fill.account, fill.position_side), -1)
+
+    return _page(rows, streams, _entry.decode, counts, limit, max_scanned, descending)
+
+
+def _ledger(rows: Rows, partition: int, where: bytes, after: bytes | None, descending: bool) -> Iterator[_Entry]:
+    """The ledger of one position. A fill's place is its moment, its execution id and, as two accounts that trade with
+    each other may share these, its position: so a page takes up at the moment and passes over what was given."""
+    prefix = b"l/" + where + b"/"
+    start = None
+    if after is not None:
+        start = prefix + after.partition(b"/")[0] + (b"0" if descending else b"")  # "0" comes right after "/"
+    for key, _ in rows.scan(partition, prefix, after=start, reverse=descending):
+        place = key[len(prefix) :] + b"\0" + where
+        if after is None or (place < after if descending else place > after):
+            yield place, partition, key
 
 
 _Entry = tuple[bytes, int, bytes]

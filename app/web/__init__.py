@@ -18,7 +18,7 @@ from app.web.controls import ControlsView
 from app.web.guard import guard
 from app.web.internal import AskView
 from app.web.orders import ExplainView, HistoryView, OrdersView, OrderView
-from app.web.positions import PositionsView, SymbolPositionsView
+from app.web.positions import PositionHistoryView, PositionsView, SymbolPositionsView
 from app.web.probes import LiveView, MetricsView, ReadyView, readiness
 from app.web.scatter import Scatter
 from app.web.signals import SignalsView, SignalView
@@ -44,6 +44,7 @@ VIEWS: tuple[type[ApiView], ...] = (
     HistoryView,
     PositionsView,
     SymbolPositionsView,
+    PositionHistoryView,
     SignalsView,
     SignalView,
     CommandsView,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from app.web.parameters import Parameters, check_symbol
-from app.web.questions import Positions
+from app.web.questions import Ledger, Positions
 from app.web.view import ApiView, list_reply
 from tables.queries import PositionFilter
 
@@ -32,6 +32,23 @@ class SymbolPositionsView(ApiView):
     async def get(self, request: web.Request, symbol: str) -> web.Response:
         """A page of positions."""
         return await _reply(request, Parameters(request, _PARAMETERS), check_symbol("symbol", symbol))
+
+
+class PositionHistoryView(ApiView):
+    """`GET /positions/{symbol}/history`: every fill with the position after it, in the venue's order of execution,
+    newest first unless `order=asc`."""
+
+    path = "/positions/{symbol}/history"
+
+    async def get(self, request: web.Request, symbol: str) -> web.Response:
+        """A page of fills."""
+        parameters = Parameters(request, ("order", "limit", "cursor"))
+        listing = Ledger(
+            symbol=check_symbol("symbol", symbol),
+            limit=parameters.limit(),
+            descending=parameters.choice("order", ("asc", "desc")) != "asc",
+        )
+        return await list_reply(request, parameters.going_on(listing))
 
 
 async def _reply(request: web.Request, parameters: Parameters, symbol: str) -> web.Response:

@@ -11,6 +11,7 @@ from app.web.context import WebContext
 from app.web.rendering import (
     Json,
     fill_json,
+    ledger_json,
     order_json,
     plans_json,
     position_json,
@@ -75,6 +76,16 @@ class Positions(_Listing, frozen=True, kw_only=True, tag="positions"):
         return self.wanted.symbol
 
 
+class Ledger(_Listing, frozen=True, kw_only=True, tag="ledger"):
+    """A page of the fills of a symbol's positions."""
+
+    symbol: str
+
+    @property
+    def symbol_asked(self) -> str:
+        return self.symbol
+
+
 class OneOrder(_Question, frozen=True, kw_only=True, tag="order"):
     """An order by our id or the venue's; with all that explains it, if `detail`."""
 
@@ -107,7 +118,8 @@ class OneCommand(_Question, frozen=True, kw_only=True, tag="command"):
         return self.symbol
 
 
-Question = Orders | Signals | Positions | OneOrder | History | OneSignal | OneCommand
+Listing = Orders | Signals | Positions | Ledger
+Question = Listing | OneOrder | History | OneSignal | OneCommand
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +154,7 @@ def answer(context: WebContext, ask: Ask) -> Answer:
     ours = context.orders.partitions() & context.signals.partitions() & context.positions.partitions()
     partitions = tuple(sorted(ours & set(ask.partitions)))
     match ask.question:
-        case Orders() | Signals() | Positions() as listing:
+        case Orders() | Signals() | Positions() | Ledger() as listing:
             return _list(context, partitions, listing)
         case OneOrder(any_id=any_id, detail=detail):
             found = queries.orders_by_id(context.orders, partitions, any_id)
@@ -158,7 +170,7 @@ def answer(context: WebContext, ask: Ask) -> Answer:
     return Answer(partitions=partitions, items=tuple(_item("", body) for body in bodies))
 
 
-def _list(context: WebContext, partitions: tuple[int, ...], listing: Orders | Signals | Positions) -> Answer:
+def _list(context: WebContext, partitions: tuple[int, ...], listing: Listing) -> Answer:
     after = None if listing.after is None else listing.after.encode()
     bound, limit = context.settings.max_scanned, listing.limit
     match listing:
@@ -183,6 +195,20 @@ def _list(context: WebContext, partitions: tuple[int, ...], listing: Orders | Si
                 context.positions, partitions, wanted_positions, limit=limit, after=after, max_scanned=bound
             )
             return _page(partitions, positions, lambda row: position_json(row, context.mark(row.instrument)))
+        case Ledger(symbol=symbol, descending=descending):
+            partition = context.partition_of(symbol)
+            if partition not in partitions:
+                return Answer(partitions=partitions)
+            ledger = queries.ledger_page(
+                context.positions,
+                partition,
+                symbol,
+                limit=limit,
+                after=after,
+                descending=descending,
+                max_scanned=bound,
+            )
+            return _page(partitions, ledger, ledger_json)
 
 
 def _page(partitions: tuple[int, ...], page: queries.Page[T], render: Callable[[T], Json]) -> Answer:

@@ -8,7 +8,7 @@ from app.web.context import Mark
 from domain.events import Transition
 from domain.orders import Order, Sums
 from domain.plans import Plan
-from domain.positions import Position
+from domain.positions import LedgerEntry, Position
 from domain.updates import FillReport
 from streams.schemas import latencies
 from tables.signals import SignalRow
@@ -124,6 +124,25 @@ def position_json(position: Position, mark: Mark | None) -> Json:
         "last_fill_ns": position.last.executed_ns if position.last else None,
         "updated_ns": position.updated_ns,
         "version": position.version,
+    }
+
+
+def ledger_json(entry: LedgerEntry) -> Json:
+    """One fill of a position, and the position after it."""
+    fill, after = entry.fill, entry.after
+    return {
+        "instrument": fill.instrument,
+        "account": fill.account,
+        "position_side": fill.position_side,
+        "order_id": entry.order_id,
+        **fill_json(fill),
+        "after": {
+            "size": after.size,
+            "average_entry": after.average_entry,
+            "realised": after.realised,
+            "fees": after.fees,
+            "funding": after.funding,
+        },
     }
 
 

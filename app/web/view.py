@@ -15,7 +15,7 @@ from faust.web import View
 from app.web.context import CONTEXT, WebContext
 from app.web.errors import ApiError
 from app.web.parameters import cursor_after
-from app.web.questions import Orders, Positions, Signals
+from app.web.questions import Listing
 from app.web.replies import json_reply
 from app.web.scatter import Gathered, Scatter, merged
 
@@ -38,7 +38,7 @@ class ApiView(View):
         return request.app[SCATTER]
 
 
-async def list_reply(request: web.Request, listing: Orders | Signals | Positions) -> web.Response:
+async def list_reply(request: web.Request, listing: Listing) -> web.Response:
     """The page that `listing` asks for. `scan_limited` says that the bound on rows looked at ended it early: the
     cursor goes on from there."""
     gathered = await request.app[SCATTER].gather(listing)

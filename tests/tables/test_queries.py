@@ -44,6 +44,7 @@ from tables.queries import (
     count_uncertain_orders,
     fills_page,
     history_page,
+    ledger_page,
     orders_by_id,
     orders_page,
     positions_page,
@@ -303,6 +304,44 @@ async def test_positions_are_listed_by_key_and_filtered(make_rows: MakeRows) -> 
     assert [found.row.instrument.symbol for found in first.found + rest.found] == sorted(SYMBOLS)
     assert "XRPUSDT" not in {found.row.instrument.symbol for found in still_open.found}
     assert [found.row.state.size for found in one.found] == [Decimal("0.04")]
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("limit", [1, 2, 50])
+async def test_the_ledger_of_a_symbol_is_paged_in_the_order_of_execution(
+    make_rows: MakeRows, limit: int, descending: bool
+) -> None:
+    rows = make_rows(position_index)
+    both = {"executed_ns": NOW + 5, "venue_sequence": 1}  # two accounts that traded with each other
+    store_fill_in_position(rows, fill("e3", executed_ns=NOW + 7), 1)
+    store_fill_in_position(rows, fill("e1", executed_ns=NOW + 1), 2)  # late
+    store_fill_in_position(rows, fill("e2", account="a", **both), 3)
+    store_fill_in_position(rows, fill("e2", account="b", side=Side.SELL, **both), 4)
+    store_fill_in_position(rows, fill("e20", account="b", **both), 5)
+    store_fill_in_position(rows, fill("x1", instrument=Instrument("paper", "linear", "ETHUSDT")), 6)
+
+    found, after = [], None
+    while True:
+        page = ledger_page(rows, partition_of("BTCUSDT"), "BTCUSDT", limit=limit, after=after, descending=descending)
+        found += [(each.row.fill.execution_id, each.row.fill.account) for each in page.found]
+        after = page.resume
+        if after is None:
+            break
+
+    expected = [("e1", "main"), ("e2", "a"), ("e2", "b"), ("e20", "b"), ("e3", "main")]
+    assert found == (expected[::-1] if descending else expected)
+
+
+async def test_a_fill_that_the_position_has_not_applied_is_not_in_its_ledger(make_rows: MakeRows) -> None:
+    rows, partition = make_rows(position_index), partition_of("BTCUSDT")
+    store_fill_in_position(rows, fill("e1"), 1)
+    key, value = next(iter(rows.scan(partition, b"p/")))
+    store_fill_in_position(rows, fill("e2", executed_ns=NOW + 1), 2)
+    rows.put(partition, key, value, Receipt())  # as after a crash between the ledger's row and the position's
+
+    page = ledger_page(rows, partition, "BTCUSDT", limit=5)
+
+    assert [each.row.fill.execution_id for each in page.found] == ["e1"]
 
 
 async def test_a_command_is_found_whichever_symbol_it_was_for(signals: Rows) -> None:

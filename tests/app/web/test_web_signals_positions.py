@@ -85,6 +85,20 @@ async def test_positions_of_one_symbol(worker: Worker) -> None:
     assert (await worker.get("/positions/SOLUSDT")).json()["items"] == []
 
 
+async def test_a_positions_history_tells_each_fill_and_what_was_held_after_it(worker: Worker) -> None:
+    store_fill_in_position(worker.positions, fill("e1", "0.04"), 1)
+    store_fill_in_position(worker.positions, fill("e2", "0.01", side=Side.SELL, executed_ns=NOW + 1), 2)
+
+    first = (await worker.get("/positions/btcusdt/history", limit=1)).json()
+    rest = (await worker.get("/positions/BTCUSDT/history", limit=1, cursor=first["cursor"])).json()
+
+    [sold], [bought] = first["items"], rest["items"]
+    assert (sold["execution_id"], sold["after"]["size"], sold["order_id"]) == ("e2", "0.03", "om1")
+    assert (bought["execution_id"], bought["after"]["size"], bought["value"]) == ("e1", "0.04", "2000.004")
+    assert rest["cursor"] is None
+    assert (await worker.get("/positions/SOLUSDT/history")).json()["items"] == []
+
+
 async def test_flat_positions_can_be_left_out(worker: Worker) -> None:
     store_fill_in_position(worker.positions, fill("e1", "0.04"), 1)
     store_fill_in_position(worker.positions, fill("e2", "0.04", side=Side.SELL, executed_ns=NOW + 1), 2)
