@@ -10,8 +10,12 @@ import msgspec
 from domain.errors import InvalidInput
 
 
+EVERY_SYMBOL = "*"
+
+
 class Action(StrEnum):
-    """What is to be done. `cancel` and `sync` name one order, or every open order of a symbol."""
+    """What is to be done. `cancel` and `sync` name one order, every open order of a symbol, or (`EVERY_SYMBOL`) of all
+    symbols of the partition that the record is in."""
 
     CANCEL = "cancel"
     SYNC = "sync"
@@ -51,7 +55,7 @@ def decode_command(value: bytes | None) -> Command:
     reasons = [
         f"{name}: {text!r:.80} is not a name of 1 to 128 letters, digits and . _ : -"
         for name, text in (("command_id", command.command_id), ("symbol", command.symbol))
-        if not _NAME.fullmatch(text)
+        if not _NAME.fullmatch(text) and not (name == "symbol" and text == EVERY_SYMBOL and not command.order_id)
     ]
     if command.order_id and not _NAME.fullmatch(command.order_id):
         reasons.append(f"order_id: {command.order_id!r:.80} is not an order's id")

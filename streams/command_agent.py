@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from domain.commands import Action, Command, decode_command
+import msgspec
+
+from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command
 from domain.errors import InvalidInput, VenueError
 from domain.orders import Order, OrderState
 from streams.cancelling import Canceller
@@ -78,7 +80,8 @@ class CommandAgent:
         record = turn.record
         try:
             command = decode_command(record.value)
-            check_place(self._log, record, command.symbol)
+            if command.symbol != EVERY_SYMBOL:
+                check_place(self._log, record, command.symbol)
         except InvalidInput as error:
             receipt = Receipt()
             letter = dead_letter(self._topics.order_commands_dead, record, error.code, error.reasons)
@@ -89,6 +92,8 @@ class CommandAgent:
 
     async def _do(self, turn: Turn, command: Command) -> CommandRow:
         partition = turn.record.partition
+        if command.symbol == EVERY_SYMBOL:
+            return await self._pass_on(turn, command)
         if command.order_id:
             order = self._orders.get(partition, command.order_id)
             if order is None:
@@ -106,6 +111,18 @@ class CommandAgent:
             elif not order.external or command.order_id:  # others' orders only when they are named (requirement O07)
                 details[order.order_id] = await self._cancel(turn, order, command)
         return self._summary(turn, command, details)
+
+    async def _pass_on(self, turn: Turn, command: Command) -> CommandRow:
+        """To every symbol with open orders, as a command of its own: each is carried out in its symbol's lane."""
+        symbols = self._orders.open_symbols(turn.record.partition)
+        receipt = Receipt()
+        for symbol in symbols:
+            own = msgspec.structs.replace(command, command_id=f"{command.command_id}:{symbol}", symbol=symbol)
+            key, topic = symbol.encode(), self._topics.order_commands
+            self._log.append(topic, turn.record.partition, key, encode_command(own), receipt)
+        await turn.wait(receipt.durable())
+        sentence = f"passed on to {len(symbols)} symbols with open orders"
+        return self._result(turn, command, True, "", sentence, dict.fromkeys(symbols, "passed on"))
 
     async def _cancel(self, turn: Turn, order: Order, command: Command) -> str:
         reason = command.reason or f"cancelled by {command.requested_by or 'command'} {command.command_id}"
