@@ -9,7 +9,6 @@ import msgspec
 
 from domain.errors import InvalidInput
 
-
 EVERY_SYMBOL = "*"
 
 
