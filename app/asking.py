@@ -34,8 +34,21 @@ class Asker:
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:  # Any: JSON
         """One answer."""
+        return self._ask("GET", path, params=dict(parameters or {}))
+
+    def post(self, path: str, body: Mapping[str, str]) -> Any:  # Any: JSON
+        """Ask for something to be done."""
+        return self._ask("POST", path, content=orjson.dumps(body), headers={"Content-Type": "application/json"})
+
+    def command(self, body: Mapping[str, str], wait_s: int) -> Any:  # Any: JSON
+        """Give a command and wait for its result."""
+        accepted = self.post("/commands", body)
+        place = accepted["result_at"]
+        return self.get(f"{place}{'&' if '?' in place else '?'}wait_s={wait_s}")
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:  # Any: JSON
         try:
-            reply = self._http.get(path, params=dict(parameters or {}))
+            reply = self._http.request(method, path, **request)
         except httpx.TransportError as error:
             sentence = f"no worker answers at {self._url} ({type(error).__name__}): is one running?"
             raise NoAnswer("NO_WORKER", sentence) from None

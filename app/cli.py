@@ -6,12 +6,15 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.settings import load_settings
 from domain.errors import OrderManagerError
+
+if TYPE_CHECKING:
+    from app.asking import Asker
 
 app = typer.Typer(
     name="ordermanager",
@@ -235,6 +238,89 @@ def positions(symbol: Annotated[str, typer.Option(help="Only this symbol.")] = "
         typer.echo(json.dumps(rows))
     else:
         show(f"{len(rows)} positions", POSITION_COLUMNS, rows)
+
+
+# -- commands ------------------------------------------------------------------------------------------------------
+
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the order.")]
+OneOrder = Annotated[str, typer.Option("--order", help="This order, by our id or the venue's.")]
+OneSymbol = Annotated[str, typer.Option("--symbol", help="Every open order of this symbol.")]
+Every = Annotated[bool, typer.Option("--all", help="Every open order.")]
+
+
+@app.command()
+def cancel(
+    order_id: OneOrder = "", symbol: OneSymbol = "", every: Every = False, reason: Reason = "", as_json: Json = False
+) -> None:
+    """Cancel one order, a symbol's, or all, and wait for the venue's evidence; exit code 1 if some are still open."""
+    _command("cancel", order_id, symbol, every, reason, as_json)
+
+
+@app.command()
+def sync(
+    order_id: OneOrder = "", symbol: OneSymbol = "", every: Every = False, reason: Reason = "", as_json: Json = False
+) -> None:
+    """Ask the venue for one order, a symbol's, or all, and apply what it says."""
+    _command("sync", order_id, symbol, every, reason, as_json)
+
+
+def _command(action: str, order_id: str, symbol: str, every: bool, reason: str, as_json: bool) -> None:
+    from app.asking import Asker
+    from domain.errors import InvalidInput
+
+    if sum((bool(order_id), bool(symbol), every)) != 1:
+        raise InvalidInput("BAD_OPTION", ["exactly one of --order, --symbol and --all must be given"])
+    asker = Asker(load_settings())
+    targets = [{"order_id": order_id}] if order_id else [{"symbol": name} for name in _symbols(asker, symbol)]
+    results = [asker.command({"action": action, "reason": reason, **target}, wait_s=10) for target in targets]
+    if as_json:
+        typer.echo(json.dumps(results))
+    else:
+        for result in results:
+            typer.echo(f"{result['symbol']}: {'' if result['ok'] else result['code'] + ': '}{result['sentence']}")
+        if not results:
+            typer.echo("no open orders")
+    if not all(result["ok"] for result in results):
+        raise typer.Exit(1)
+
+
+def _symbols(asker: Asker, symbol: str) -> list[str]:
+    """The symbol, or all that have open orders."""
+    if symbol:
+        return [symbol.upper()]
+    rows = [
+        row
+        for status in ("pending", "partially_filled")
+        for row in asker.items("/orders", {"status": status}, limit=1_000_000)
+    ]
+    return sorted({row["instrument"]["symbol"] for row in rows})
+
+
+Scope = Annotated[str, typer.Option(help="all, a venue, or a symbol.")]
+
+
+@app.command()
+def halt(reason: Annotated[str, typer.Option(help="Why.")], scope: Scope = "all") -> None:
+    """Stop creating orders, at once and on every worker; cancels go on."""
+    _control("halted", scope, reason)
+
+
+@app.command("reduce-only")
+def reduce_only(reason: Annotated[str, typer.Option(help="Why.")], scope: Scope = "all") -> None:
+    """Only let positions shrink."""
+    _control("reduce_only", scope, reason)
+
+
+@app.command()
+def arm(reason: Annotated[str, typer.Option(help="Why.")], scope: Scope = "all") -> None:
+    """Trade (again)."""
+    _control("armed", scope, reason)
+
+
+def _control(state: str, scope: str, reason: str) -> None:
+    from app.asking import Asker
+
+    typer.echo(json.dumps(Asker(load_settings()).post("/controls", {"scope": scope, "state": state, "reason": reason})))
 
 
 if __name__ == "__main__":
