@@ -8,7 +8,7 @@
 |   | `orderId`, `orderLinkId` and `only` (comma-separated: orders,executions,positions,wallet) narrow it down |
 | GET /paper/market | each symbol's step, mid price, best prices and overrides; `symbol` narrows it down |
 | POST /paper/market | moves the market: see `MarketWish` |
-| POST /paper/faults | adds a rule (`FaultRule`); GET lists them, DELETE removes one (`id`) or all |
+| POST /paper/faults | adds a rule (`FaultRule`) or a list of them; GET lists them, DELETE removes one (`id`) or all |
 | POST /paper/funding | settles funding: `FundingWish` |
 | POST /paper/liquidation | takes a position over: `LiquidationWish` |
 | POST /paper/reset | `{"books": true, "faults": true, "stats": true, "seed": n}`: forget what is named |
@@ -23,7 +23,7 @@ from typing import Final, Self
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from exchanges.paper.books import Books
 from exchanges.paper.exact import displayed, exactly, plain
@@ -40,6 +40,9 @@ from exchanges.paper.vocabulary import Side
 
 STEPS_AT_ONCE: Final = 50  # so that many steps do not keep everybody else waiting
 PARTS: Final = ("orders", "executions", "positions", "wallet")
+
+
+_RULES: Final[TypeAdapter[FaultRule | list[FaultRule]]] = TypeAdapter(FaultRule | list[FaultRule])
 
 
 class MarketWish(BaseModel):
@@ -288,7 +291,13 @@ class ControlInterface:
         return {"faults": self._faults.shown()}
 
     async def _add_fault(self, request: web.Request) -> Row:
-        rule = FaultRule.model_validate_json(await request.read())
+        """One rule, answered by itself, or a list of rules, answered by a list."""
+        wish = _RULES.validate_json(await request.read())
+        if isinstance(wish, FaultRule):
+            return self._put_in_force(wish)
+        return {"faults": [self._put_in_force(rule) for rule in wish]}
+
+    def _put_in_force(self, rule: FaultRule) -> Row:
         if rule.kind is FaultKind.DISCONNECT:
             return {"cut": self._private.cut(rule.refuse_ms, rule.uid)}
         return self._faults.add(rule).shown()

@@ -2,7 +2,7 @@
 
 A rule names a kind, says what it applies to (endpoint, topic, symbol, account; each may be left out), and how often: at
 most `count` times, after `skip` occasions, with `probability` drawn from `seed`. Rules are tried in the order in which
-they were given; of those that replace the reply, the first that fires wins.
+they were given, and one call has at most one rule that spoils its reply.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class FaultKind(StrEnum):
 STREAM_KINDS: Final = frozenset({
     FaultKind.DUPLICATE_STREAM, FaultKind.DROP_STREAM, FaultKind.DELAY_STREAM, FaultKind.REORDER_STREAM,
 })  # fmt: skip
+DELAYING_KINDS: Final = frozenset({FaultKind.LATENCY, FaultKind.LATE_REPLY})
 STANDING_KINDS: Final = frozenset({FaultKind.DISCONNECT, FaultKind.CLOCK_SKEW})
 
 
@@ -145,18 +146,27 @@ class Faults:
         return sum(fault.rule.skew_ms for fault in self._active if fault.rule.kind is FaultKind.CLOCK_SKEW)
 
     def for_call(self, endpoint: str, symbol: str, uid: int | None) -> list[FaultRule]:
-        """The rules that strike a REST call."""
-        if not self._active:
-            return []
-        return [
-            fault.rule
-            for fault in self._active
-            if fault.rule.kind not in STREAM_KINDS | STANDING_KINDS
-            and fault.rule.endpoint in {None, endpoint}
-            and fault.rule.symbol in {None, symbol}
-            and fault.rule.uid in {None, uid}
-            and fault.fires()
-        ]
+        """The rules that strike a REST call: any that delay it, and at most one that spoils its reply.
+
+        A rule that finds the reply spoiled already has not had its occasion: it waits for the next call.
+        """
+        striking: list[FaultRule] = []
+        spoiled = False
+        for fault in self._active:
+            rule = fault.rule
+            delays = rule.kind in DELAYING_KINDS
+            if (
+                rule.kind in STREAM_KINDS | STANDING_KINDS
+                or (spoiled and not delays)
+                or rule.endpoint not in {None, endpoint}
+                or rule.symbol not in {None, symbol}
+                or rule.uid not in {None, uid}
+                or not fault.fires()
+            ):
+                continue
+            spoiled = spoiled or not delays
+            striking.append(rule)
+        return striking
 
     def for_message(self, topic: str, symbol: str, uid: int) -> list[FaultRule]:
         """The rules that strike a message of the private stream."""

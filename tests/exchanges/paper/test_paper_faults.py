@@ -156,6 +156,13 @@ async def test_removing_the_rules_ends_the_faults(client: PaperClient) -> None:
     assert (await raw_create(client))[0] == 200
 
 
+async def test_several_rules_can_be_given_at_once(client: PaperClient) -> None:
+    rules = [{"kind": "error_5xx_before", "count": 1}, {"kind": "ip_banned", "count": 1}]
+    async with client.http.post(f"{client.exchange.url}/paper/faults", json=rules) as reply:
+        assert len((await reply.json())["faults"]) == 2
+    assert [(await raw_create(client))[0] for _ in range(3)] == [502, 403, 200]
+
+
 @pytest.mark.parametrize(
     "wish", [{"kind": "nonsense"}, {"kind": "latency", "delay": 5}, {"kind": "latency", "topic": "order"}]
 )
