@@ -146,7 +146,8 @@ class Trading(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """What a private stream delivers: updates and balances, or news of the connection itself."""
+    """What a private stream delivers: updates and balances, or news of the connection itself. A `reason` without
+    `connected` says that something was told and could not be read: look it up."""
 
     updates: tuple[Update, ...] = ()
     balances: tuple[Balance, ...] = ()

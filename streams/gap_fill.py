@@ -122,6 +122,7 @@ class GapFill:
         self._publish = publish
         self._when_durable = when_durable
         self._wanted = asyncio.Event()
+        self._doubted = asyncio.Event()
         self._last_pass_ns = 0
         self._published: set[Hashable] = set()
         self.trouble = ""
@@ -133,6 +134,18 @@ class GapFill:
     def wanted_while_down(self) -> None:
         """A connection was lost or failed: let REST stand in, but not at every failed attempt."""
         if self._clock.now_ns() - self._last_pass_ns >= self._options.poll_s * _NS:
+            self._wanted.set()
+
+    def doubted(self) -> None:
+        """The stream said something that could not be read: look it up over REST, soon."""
+        self._doubted.set()
+
+    async def serve_doubts(self) -> None:
+        """One pass for all doubts of a while, for ever: a stream that has become unreadable is polled, not chased."""
+        while True:
+            await self._doubted.wait()
+            await self._clock.sleep(self._options.poll_s)
+            self._doubted.clear()
             self._wanted.set()
 
     async def run(self) -> None:

@@ -57,7 +57,8 @@ class GatewayOptions:
     `overlap_s` is asked for again before every gap: it covers the difference of the clocks, and acknowledgements
     lost in a crash. `look_back_s` is the gap of a gateway that finds no trace of an earlier one. `settle_s` is when
     the venue's history, which lags, is asked a second time. `poll_s` is how often REST stands in for a stream that
-    stays down. `max_in_flight` bounds the updates that the broker has not acknowledged.
+    stays down, and how long a message that could not be read waits to be looked up. `max_in_flight` bounds the
+    updates that the broker has not acknowledged.
     """
 
     categories: tuple[str, ...] = ("linear",)
@@ -137,6 +138,7 @@ class Gateway:
                     group.create_task(work(), name=f"gateway-{name}")
                     for name, work in (
                         ("gap-fill", self._gap_fill.run),
+                        ("doubts", self._gap_fill.serve_doubts),
                         ("balances", self._show_balances),
                         ("balance-poll", self._poll_balances),
                         ("quotes", self._show_quotes),
@@ -198,6 +200,8 @@ class Gateway:
                 else:
                     self._position.connection_lost()
                     self._gap_fill.wanted_while_down()
+            elif event.reason:
+                self._gap_fill.doubted()
             for update in event.updates:
                 await self._publish(update, partial(self._position.heard, update.received_ns))
             for balance in event.balances:

@@ -174,7 +174,14 @@ class BybitPrivateStream:
     # -- messages ----------------------------------------------------------------------------------------------------
 
     def _read(self, raw: str | bytes) -> list[StreamEvent]:
-        """What a message says: one event, or none. What cannot be read is logged and counted, never raised."""
+        """What a message says. What cannot be read is logged, counted and told by an event of its own, never raised."""
+        bad_before = self.bad_messages
+        events = self._read_rows(raw)
+        if self.bad_messages > bad_before:
+            events.append(StreamEvent(reason="a message could not be read"))
+        return events
+
+    def _read_rows(self, raw: str | bytes) -> list[StreamEvent]:
         message = _parsed(raw)
         if message is None:
             self._bad("a message is not a JSON object")

@@ -22,7 +22,7 @@ from exchanges.http import Timeouts
 from exchanges.paper import PaperExchange, PaperOptions
 from exchanges.paper import options as paper
 from exchanges.rate_limit import Rate
-from exchanges.venue import Balance, NewOrder, OrderRef
+from exchanges.venue import Balance, NewOrder, OrderRef, PrivateStream
 from streams.gateway import Boards, Gateway, GatewayOptions, UpdatePublisher
 
 D = Decimal
@@ -128,6 +128,7 @@ class Desk:
         shown: Shown | None = None,
         complete_until_ns: int | None = None,
         read_complete_until: Callable[[], Awaitable[int | None]] | None = None,
+        stream: PrivateStream | None = None,
         **options: Any,
     ) -> AsyncIterator[Gateway]:
         """A gateway that runs. What ended it is raised when the block ends."""
@@ -139,7 +140,7 @@ class Desk:
         values = {name: getattr(PROMPT, name) for name in PROMPT.__dataclass_fields__} | options
         gateway = Gateway(
             trading,
-            BybitPrivateStream(self.options, server_time=trading.server_time),
+            stream or BybitPrivateStream(self.options, server_time=trading.server_time),
             topic,
             (shown or Shown()).boards(),
             SystemClock(),

@@ -12,6 +12,7 @@ from gateway_desk import BTC, D, Desk, Shown, Topic, desk, until
 
 from domain.orders import VenueState
 from domain.updates import FillReport, OrderReport, Origin, Update
+from exchanges.venue import StreamEvent
 from streams.gateway import Boards
 
 NS = 1_000_000_000
@@ -215,6 +216,33 @@ async def test_j07_what_rest_has_told_of_a_gap_is_not_published_again_and_again(
         assert not gateway.health().connected
     assert len(topic.updates) == 7 + 2
     assert {update.venue_order_id for update in topic.updates} == {ref.venue_order_id for ref in [*orders, last]}
+
+
+class Mumbling:
+    """A stream that says one thing which nobody can read, when told to."""
+
+    def __init__(self) -> None:
+        self.mumble, self.closed = asyncio.Event(), asyncio.Event()
+
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        yield StreamEvent(connected=True)
+        await self.mumble.wait()
+        yield StreamEvent(reason="a message could not be read")
+        await self.closed.wait()
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+async def test_j07_what_the_stream_said_and_could_not_be_read_is_looked_up(trade: Desk) -> None:
+    topic, stream = Topic(), Mumbling()
+    async with trade.gateway(topic, stream=stream) as gateway:
+        await until(lambda: gateway.health().complete_until_ns > time.time_ns() - 5 * NS)
+        order = await trade.buy()
+        assert topic.updates == []
+        stream.mumble.set()
+        await until(lambda: {update.venue_order_id for update in topic.updates} == {order.venue_order_id})
+        assert gateway.health().ready
 
 
 # -- how far it is complete --------------------------------------------------------------------------------------------

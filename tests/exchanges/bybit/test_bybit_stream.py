@@ -191,6 +191,7 @@ async def test_a_bad_message_is_counted_and_the_stream_goes_on(bad: Message | st
         async with heard(stream) as until:
             events = await until(updates)
             assert stream.bad_messages == 1
+            assert [event.reason for event in events if event.reason] == ["a message could not be read"]
             assert venue.connections == 1
             assert [update.state for update in updates(events)] == [VenueState.LIVE]
 
