@@ -38,6 +38,8 @@ MAX_DEPTH = 8
 MAX_TEXT = 20_000
 """Characters of one text in a line. A traceback of a deep recursion must not fill the disk."""
 
+_HALF_TEXT = MAX_TEXT // 2
+
 QUIET = {
     # Debug calls of these cost a tenth of the processor even when nobody reads them.
     "faust": logging.INFO,
@@ -75,6 +77,7 @@ def configure_logs(
         raise ValueError(f"LOG_FORMAT: {renderer!r} is not one of {', '.join(RENDERERS)}")
     target = stream if stream is not None else sys.stderr
     handler = _Handler(target)
+    handler.setLevel(level.upper())  # a library's own level must not let through what the whole process leaves out
     handler.setFormatter(_formatter(renderer, Mask(secrets), {"service": service, "worker": worker}, _is_tty(target)))
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
@@ -152,14 +155,14 @@ class Mask:
             case None | bool() | int() | float():
                 return value
             case str():
-                return self.text(value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…")
+                return _cut(self.text(value))
             case _ if not depth:
-                return self.text(_shown(value))
+                return _cut(self.text(_shown(value)))
             case Mapping():
                 return {self.text(str(key)): self._named(str(key), each, depth - 1) for key, each in value.items()}
             case list() | tuple() | set() | frozenset():
                 return [self._value(each, depth - 1) for each in value]
-        return self.text(_shown(value))
+        return _cut(self.text(_shown(value)))
 
 
 def _forms(secret: str) -> set[str]:
@@ -184,10 +187,15 @@ def _shown(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
     try:
-        text = value if isinstance(value, str) else str(value)
+        return value if isinstance(value, str) else str(value)
     except Exception as error:  # noqa: BLE001 -- somebody's __str__
-        text = f"<a {type(value).__name__} that cannot be shown: {type(error).__name__}>"
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+        return f"<a {type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+
+def _cut(text: str) -> str:
+    """Both ends of a long text: a traceback says at its end what happened. Cut only what is masked: half a secret
+    would not be recognised."""
+    return text if len(text) <= MAX_TEXT else f"{text[:_HALF_TEXT]} … {text[-_HALF_TEXT:]}"
 
 
 # -- the chain -------------------------------------------------------------------------------------------------------
@@ -224,9 +232,15 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 
 def _unrenderable(record: logging.LogRecord, error: Exception) -> str:
-    said = _shown(record.msg)
-    fields = {"level": record.levelname.lower(), "event": said, "logger": record.name, "args": _shown(record.args)}
-    return json.dumps(fields | {"log_error": f"{type(error).__name__}: {_shown(error)}"})
+    return json.dumps(
+        {
+            "level": record.levelname.lower(),
+            "event": _shown(record.msg),
+            "logger": record.name,
+            "args": _shown(record.args),
+            "log_error": f"{type(error).__name__}: {_shown(error)}",
+        }
+    )
 
 
 def _formatter(renderer: str, mask: Mask, fixed: Mapping[str, str], colors: bool) -> _Formatter:

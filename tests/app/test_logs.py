@@ -138,8 +138,23 @@ def test_a_line_with_wrong_arguments_is_still_a_line(start: Start) -> None:
 
 def test_a_huge_text_is_cut(start: Start) -> None:
     lines = start()
-    structlog.get_logger("x").info("huge", value="x" * 100_000)
+    structlog.get_logger("x").info("huge", value="x" * 100_000 + "the end")
     assert len(lines.text) < 21_000
+    assert lines.events[0]["value"].endswith("the end")
+
+
+@pytest.mark.parametrize("before", range(9_990, 10_010, 3))
+def test_a_secret_where_a_huge_text_is_cut_is_masked_whole(start: Start, before: int) -> None:
+    lines = start()
+    structlog.get_logger("x").info("huge", value="x" * before + OTHER + "x" * 100_000)
+    assert not any(OTHER[:length] in lines.text for length in range(4, len(OTHER)))
+
+
+def test_a_level_for_the_whole_process_holds_for_libraries_too(start: Start) -> None:
+    lines = start(level="ERROR")
+    logging.getLogger("faust").info("started")
+    logging.getLogger("x").warning("odd")
+    assert lines.text == ""
 
 
 def test_talkative_libraries_are_quiet(start: Start) -> None:
