@@ -19,7 +19,7 @@ from decimal import Decimal
 import msgspec
 
 from domain.events import Transition
-from domain.money import ZERO, plain, plain_or_empty
+from domain.money import ZERO, canonical, plain, plain_or_empty
 from domain.orders import Evidence, LocalState, Order, OrderState, Pending, Sums, Times, VenueState
 from domain.transitions import created, known_at_venue, transitions_between
 from domain.updates import Absence, Call, CallOutcome, CancelRequested, FillReport, OrderReport, Result, Update
@@ -106,8 +106,8 @@ def add_fill(sums: Sums, fill: FillReport) -> Sums:
     """One more execution. The caller adds each execution id once."""
     fees = dict(sums.fees)
     if fill.fee:
-        fees[fill.fee_currency] = fees.get(fill.fee_currency, ZERO) + fill.fee
-    return Sums(sums.quantity + fill.quantity, sums.value + fill.price * fill.quantity, fees)
+        fees[fill.fee_currency] = canonical(fees.get(fill.fee_currency, ZERO) + fill.fee)
+    return Sums(canonical(sums.quantity + fill.quantity), canonical(sums.value + fill.price * fill.quantity), fees)
 
 
 _LOCAL_AFTER_CREATE = {
@@ -128,8 +128,9 @@ def _merge_outcome(order: Order, outcome: CallOutcome) -> Order:
         local = order.local if accepted else _LOCAL_AFTER_CREATE[outcome.result]
         return replace(order, local=local, attempts=order.attempts + outcome.attempts)
     # An accepted cancel is no evidence that the order is gone; a refused one leaves it as it was. What may have
-    # arrived, or found nothing, stays pending until the venue's evidence ends it.
-    if outcome.result in {Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED} and order.pending:
+    # arrived, or found nothing, stays pending until the venue's evidence ends it; so does what somebody else wants.
+    theirs = bool(outcome.command_id) and outcome.command_id != order.pending_by
+    if outcome.result in {Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED} and order.pending and not theirs:
         return replace(order, pending=Pending.NOTHING)
     return order
 

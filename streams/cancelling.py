@@ -68,9 +68,9 @@ class Canceller:
         partition = turn.record.partition
         order = self._order(partition, order_id)
         deadline_ns = self._clock.now_ns() + int(self._settings.timeout_s * _NS)
-        if not order.state.terminal and order.pending_by != command_id:
-            at = await turn.wait(self._publisher.publish(self._wish(order, command_id, reason, replace)))
-            await turn.wait(self._applied.reached(at))
+        wish = self._wish(order, command_id, reason, replace)
+        if not order.state.terminal and (not order.pending or order.pending_by != command_id):
+            await self._record(turn, wish)
         await self._until(turn, order_id, deadline_ns, lambda order: not order.in_doubt)
         attempts = 0
         while not (order := self._order(partition, order_id)).state.terminal and not self._late(deadline_ns):
@@ -78,6 +78,8 @@ class Canceller:
                 break
             if attempts < self._settings.max_attempts:
                 attempts += 1
+                if not order.pending:  # another who wanted it gone has given up
+                    await self._record(turn, wish)
                 await turn.wait(self._trading.admit(Call.CANCEL))
                 at = await turn.call(partial(self._attempt, partition, order_id, command_id, attempts))
                 await turn.wait(self._applied.reached(at))
@@ -96,6 +98,10 @@ class Canceller:
             reason=reason,
             replace=replace,
         )
+
+    async def _record(self, turn: Turn, wish: CancelRequested) -> None:
+        at = await turn.wait(self._publisher.publish(wish))
+        await turn.wait(self._applied.reached(at))
 
     async def _attempt(self, partition: int, order_id: str, command_id: str, number: int) -> Source:
         order = self._order(partition, order_id)
