@@ -1,0 +1,551 @@
+"""The whole set for scenario tests: paper exchange, gateway and worker as processes, and a desk in front of them.
+
+Every symbol's market is pinned at the same quotes, 99.9 for 100.1, so that prices and quantities in a test are plain
+figures; it moves only when a test says so. Waits are for conditions, each with a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from app.agreement import compare
+from app.kafka.broker import free_ports
+from app.local_set import LocalSet
+from app.settings import Settings, api_key
+from app.transport.partitioner import partition_of
+from app.venue import bybit_options
+from domain.commands import Command, encode_command
+from domain.instruments import Instrument
+from domain.orders import OrderType, Side, TimeInForce
+from exchanges.bybit.trading import BybitTrading
+from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.venue import NewOrder, OrderRef
+
+T = TypeVar("T")
+Row = dict[str, Any]  # Any: JSON
+Levels = tuple[tuple[str, str], ...]
+
+DEADLINE_S = 15.0
+LOOK_EVERY_S = 0.03
+MID, SPREAD = "100", "0.2"
+BIDS, ASKS = (("99.9", "100000"),), (("100.1", "100000"),)
+"""Price and quantity of each level, best first."""
+
+PROMPT: dict[str, Any] = {  # Any: each setting has its own type
+    "partitions": 4,
+    "paper_market_interval_s": 0.0,
+    "venue_orders_per_s": 1_000.0,
+    "venue_queries_per_s": 1_000.0,
+    "venue_address_per_s": 5_000.0,
+    "venue_timeout_s": 1.0,
+    "receive_window_ms": 500,
+    "history_lag_s": 0.2,
+    "clock_error_s": 0.1,
+    "api_retry_base_s": 0.05,
+    "api_retry_cap_s": 0.2,
+    "order_execution_timeout_s": 6.0,
+    "cancel_timeout_s": 4.0,
+    "doubt_s": 1.0,
+    "timer_interval_s": 0.2,
+    "gateway_interval_s": 0.2,
+    "gap_overlap_s": 5.0,
+    "session_timeout_s": 6.0,
+}
+"""Short waits instead of the careful ones: the exchange is on this machine, and honest about its clock."""
+
+_OUTPUTS = (
+    *("order_events", "position_events", "alerts", "signals", "order_updates"),
+    *("signals_dead", "order_updates_dead", "order_commands_dead", "balances", "marks"),
+)
+_IN_DOUBT = {"planned", "submitting", "uncertain", "pending_cancel", "pending_replace"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A record of a topic as its reader saw it. `body` is its JSON, None where it is none."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: dict[str, bytes]
+    body: Any  # Any: JSON
+
+    @property
+    def source(self) -> str:
+        """Topic-partition-offset."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+    def says(self, fields: Mapping[str, object]) -> bool:
+        """Whether the body has all these fields; `signal__signal_id` looks into `signal`."""
+        return all(_field(self.body, name) == wanted for name, wanted in fields.items())
+
+
+def _field(body: Any, name: str) -> object:  # Any: JSON
+    for part in name.split("__"):
+        body = body.get(part) if isinstance(body, dict) else None
+    return body
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads topics from their beginning, as a user's own program would, and keeps everything."""
+
+    bootstrap: str
+    topics: tuple[str, ...]
+    records: dict[str, list[Seen]] = field(default_factory=dict)
+    _consumer: Any = None  # Any: aiokafka is untyped
+    _task: asyncio.Task[None] | None = None
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def start(self) -> None:
+        """Connect, and read from now on."""
+        self.records = {topic: [] for topic in self.topics}
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=20
+        )
+        await self._consumer.start()
+        await self._consumer._client.force_metadata_update()
+        places = [
+            TopicPartition(topic, number)
+            for topic in self.topics
+            for number in self._consumer.partitions_for_topic(topic) or ()
+        ]
+        self._consumer.assign(places)
+        await self._consumer.seek_to_beginning(*places)
+        self._task = asyncio.create_task(self._read(), name="scenario-reader")
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def until(self, found: Callable[[], T | None], within_s: float, what: str) -> T:
+        """What `found` gives once it gives something. Raises `AssertionError` at the deadline."""
+        end_s = time.monotonic() + within_s
+        async with self._news:
+            while True:
+                if (result := found()) is not None:
+                    return result
+                try:
+                    async with asyncio.timeout(end_s - time.monotonic()):
+                        await self._news.wait()
+                except TimeoutError:
+                    raise AssertionError(f"{what} did not come within {within_s:g} s") from None
+
+    async def _read(self) -> None:
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=100)
+            async with self._news:
+                for place, batch in batches.items():
+                    self.records[place.topic] += [_seen(record) for record in batch]
+                self._news.notify_all()
+
+
+def _seen(record: Any) -> Seen:  # Any: aiokafka is untyped
+    try:
+        body = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError:
+        body = None
+    return Seen(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.key,
+        record.value or b"",
+        {name: bytes(value) for name, value in record.headers},
+        body,
+    )
+
+
+def wish(symbol: str, signal_type: str = "buy", **fields: object) -> Row:
+    """A signal over 1000 USDT at 100: ten pieces. A field that is None is left out."""
+    signal: Row = {
+        "signal_id": f"s-{uuid.uuid4().hex[:12]}",
+        "signal_type": signal_type,
+        "symbol": symbol,
+        "amount": "1000",
+        "timestamp": time.time_ns(),
+        "market_data_snapshot": {"price": MID, "spread": SPREAD},
+        **fields,
+    }
+    return {name: value for name, value in signal.items() if value is not None}
+
+
+class Desk:
+    """Where a scenario sends signals, reads what is told, asks the views, and is the exchange's weather."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.set = LocalSet(settings, broker=False)
+        self.topics = self.set.topics
+        self.reader = Reader(settings.bootstrap, tuple(getattr(self.topics, name) for name in _OUTPUTS))
+        self.stranger = BybitTrading(bybit_options(settings))
+        """Somebody else who trades on the same account, by hand."""
+        self._producer: Any = None  # Any: aiokafka is untyped
+        self._http = httpx.AsyncClient(timeout=10.0, headers={"X-API-Key": api_key(settings)})
+        self._given: set[str] = set()
+        self._named: set[str] = set()
+        self._manual = itertools.count(1)
+
+    async def start(self) -> None:
+        """Start everything, and wait until the worker has seen balances and prices."""
+        await self.set.start()
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0
+        )
+        await self._producer.start()
+        await self.reader.start()
+        await self.record("balances")
+        for symbol in INSTRUMENTS:
+            await self.quote(symbol)
+        await self.quotes_are_seen()
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        await self.reader.stop()
+        if self._producer is not None:
+            await self._producer.stop()
+        await self.stranger.close()
+        await self._http.aclose()
+        await self.set.stop()
+
+    def symbols(self, count: int, *, same_partition: bool = False) -> list[str]:
+        """Symbols that no test has had yet."""
+        left = sorted(set(INSTRUMENTS) - self._given)
+        if same_partition:
+            left = max(([each for each in left if self.partition(each) == number] for number in range(4)), key=len)
+        assert len(left) >= count, "this module has no symbols left"
+        self._given.update(left[:count])
+        return left[:count]
+
+    def named(self, symbol: str) -> str:
+        """This symbol, which is shared by the tests that name it and given to no other."""
+        assert symbol not in self._given or symbol in self._named, f"{symbol} was given to a test already"
+        self._given.add(symbol)
+        self._named.add(symbol)
+        return symbol
+
+    def partition(self, symbol: str) -> int:
+        """Where the symbol's records belong."""
+        return partition_of(symbol.encode(), self.settings.partitions)
+
+    # -- telling the manager -----------------------------------------------------------------------------------------
+
+    async def send(self, signal: Row | bytes, **where: Any) -> str:  # Any: aiokafka is untyped
+        """Publish a signal, under its symbol unless `key` or `partition` says otherwise; returns its source."""
+        value = signal if isinstance(signal, bytes) else orjson.dumps(signal)
+        if isinstance(signal, dict):
+            where.setdefault("key", str(signal.get("symbol", signal.get("asset", ""))).encode())
+        return await self._publish(self.topics.signals, value, **where)
+
+    async def tell_update(self, symbol: str, value: bytes) -> str:
+        """Publish anything as an update of the symbol."""
+        return await self._publish(self.topics.order_updates, value, key=symbol.encode())
+
+    async def tell_command(self, command: Command | bytes, *, symbol: str = "") -> str:
+        """Publish a command, or anything in place of one."""
+        value = command if isinstance(command, bytes) else encode_command(command)
+        key = (symbol if isinstance(command, bytes) else command.symbol).encode()
+        return await self._publish(self.topics.order_commands, value, key=key)
+
+    async def _publish(self, topic: str, value: bytes, **where: Any) -> str:
+        where["headers"] = list(where.get("headers", ()))
+        at = await self._producer.send_and_wait(topic, value, **where)
+        return f"{at.topic}-{at.partition}-{at.offset}"
+
+    async def trade(self, signal: Row, within_s: float = DEADLINE_S, **where: Any) -> Row:  # Any: as `send`
+        """Send a signal and wait for its end; returns what the view tells of it, its orders included."""
+        source = await self.send(signal, **where)
+        return await self.end_of(signal["signal_id"], source=source, within_s=within_s)
+
+    async def end_of(self, signal_id: str, *, source: str = "", within_s: float = DEADLINE_S) -> Row:
+        """The signal once it has ended (by the record of `source`, where that is given)."""
+
+        async def ended() -> Row | None:
+            found = await self.ask(f"/signals/{signal_id}", missing=None)
+            rows = [
+                row
+                for row in (found or {"items": []})["items"]
+                if row["state"] == "done" and source in {"", row["source"]}
+            ]
+            return rows[0] if rows else None
+
+        return await self.until(ended, within_s, f"the end of signal {signal_id}")
+
+    async def bought(self, symbol: str, amount: str = "1000") -> Row:
+        """Buy at the market; returns the filled order. The position's event has been told."""
+        row = await self.trade(wish(symbol, amount=amount, order_type="market"))
+        return await self.order_in(row["order_ids"][0], "filled")
+
+    async def resting(self, symbol: str, side: str = "buy", **fields: object) -> Row:
+        """A limit order that rests at the best price of its side; returns it as acknowledged by the venue itself."""
+        row = await self.trade(wish(symbol, side, order_type="limit", **fields))
+        assert row["result"] == "executed", row
+        return await self.order_where(
+            row["order_ids"][0],
+            lambda order: order["state"] == "acknowledged" and order["venue"]["raw_status"] == "New",
+        )
+
+    async def command(self, **body: object) -> Row:
+        """Give a command and wait for its result."""
+        reply = await self._http.post(self._url("/commands"), json=body)
+        assert reply.status_code == httpx.codes.ACCEPTED, reply.text
+        return await self.result_of(reply.json()["command_id"])
+
+    async def result_of(self, command_id: str) -> Row:
+        """The result of a command, once it is done."""
+
+        async def done() -> Row | None:
+            found: Row | None = await self.ask(f"/commands/{command_id}", missing=None)
+            return found
+
+        return await self.until(done, DEADLINE_S, f"the result of command {command_id}")
+
+    async def post(self, path: str, **body: object) -> httpx.Response:
+        """Post to the views, whatever the reply."""
+        return await self._http.post(self._url(path), json=body)
+
+    # -- asking the manager ------------------------------------------------------------------------------------------
+
+    _NEEDED = object()
+
+    async def ask(self, path: str, missing: object = _NEEDED, **parameters: Any) -> Any:  # Any: JSON
+        """Ask the views. `missing` is what a 404 gives; without it a 404 fails the test."""
+        reply = await self._http.get(self._url(path), params=parameters)
+        if reply.status_code == httpx.codes.NOT_FOUND and missing is not self._NEEDED:
+            return missing
+        assert reply.status_code == httpx.codes.OK, f"{path}: {reply.status_code} {reply.text}"
+        return orjson.loads(reply.content)
+
+    def _url(self, path: str) -> str:
+        return self.set.worker_urls[0] + path
+
+    async def order(self, order_id: str) -> Row:
+        """The order's row."""
+        detail: Row = await self.ask(f"/orders/{order_id}")
+        return dict(detail["order"])
+
+    async def order_where(self, order_id: str, holds: Callable[[Row], object], within_s: float = DEADLINE_S) -> Row:
+        """The order once the condition holds."""
+        last: Row = {}
+
+        async def there() -> Row | None:
+            detail = await self.ask(f"/orders/{order_id}", missing=None)
+            last.update(detail["order"] if detail else {})
+            return dict(last) if detail and holds(last) else None
+
+        try:
+            return await self.until(there, within_s, f"order {order_id} as wanted")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: it is {last.get('state')}: {last}") from None
+
+    async def order_in(self, order_id: str, *states: str, within_s: float = DEADLINE_S) -> Row:
+        """The order once it is in one of the states, with all of its fills."""
+        return await self.order_where(
+            order_id, lambda order: order["state"] in states and not order["missing_fills"], within_s
+        )
+
+    async def position(self, symbol: str, side: str = "net") -> Row:
+        """The symbol's position; an empty one where there is none."""
+        found = (await self.ask(f"/positions/{symbol}"))["items"]
+        rows = [row for row in found if row["side"] == side]
+        return rows[0] if rows else {"size": "0", "realised": "0", "average_entry": "0", "fees": {}}
+
+    async def until(self, found: Callable[[], Awaitable[T | None]], within_s: float, what: str) -> T:
+        """What `found` gives once it gives something: for conditions that only a question can tell."""
+        end_s = time.monotonic() + within_s
+        while True:
+            if (result := await found()) is not None:
+                return result
+            assert time.monotonic() < end_s, f"{what} did not come within {within_s:g} s"
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    # -- what is told ------------------------------------------------------------------------------------------------
+
+    def told(self, topic: str, **fields: object) -> list[Seen]:
+        """Every record of the topic so far with these fields, in the order of its partition."""
+        return [record for record in self.reader.records[getattr(self.topics, topic)] if record.says(fields)]
+
+    async def record(self, topic: str, within_s: float = DEADLINE_S, **fields: object) -> Seen:
+        """The first record of the topic with these fields, once it is there."""
+        return (await self.records(topic, 1, within_s, **fields))[0]
+
+    async def records(self, topic: str, count: int, within_s: float = DEADLINE_S, **fields: object) -> list[Seen]:
+        """All records of the topic with these fields, once there are at least `count`."""
+
+        def enough() -> list[Seen] | None:
+            found = self.told(topic, **fields)
+            return found if len(found) >= count else None
+
+        return await self.reader.until(enough, within_s, f"{count} of {topic} with {fields}")
+
+    async def events(self, order_id: str, last: str) -> list[Row]:
+        """The order's events from the first to the first one of type `last`, in sequence."""
+        await self.record("order_events", order_id=order_id, type=last)
+        seen = [record.body for record in self.told("order_events", order_id=order_id)]
+        ends = [number for number, event in enumerate(seen) if event["type"] == last]
+        return seen[: ends[0] + 1]
+
+    async def alert(self, code: str, within_s: float = DEADLINE_S, **fields: object) -> Row:
+        """The first alert of this code, once it is there."""
+        return dict((await self.record("alerts", within_s, code=code, **fields)).body)
+
+    # -- the exchange ------------------------------------------------------------------------------------------------
+
+    async def quote(self, symbol: str, *, bids: Levels = BIDS, asks: Levels = ASKS) -> None:
+        """Pin the symbol's book; resting orders that it crosses are filled at their own price."""
+        await self.set.paper_post("/paper/market", {"symbol": symbol, "bids": bids, "asks": asks})
+
+    async def quotes_are_seen(self) -> None:
+        """Wait until the gateway shows the usual quotes of every symbol."""
+
+        def shown() -> bool | None:
+            seen = {record.key for record in self.told("marks", bid=BIDS[0][0])}
+            return len(seen) == len(INSTRUMENTS) or None
+
+        await self.reader.until(shown, DEADLINE_S, "the usual quotes of every symbol")
+
+    async def fault(self, kind: str, **rule: object) -> int:
+        """Let the exchange misbehave until `heal`; returns the rule's number."""
+        answer = await self.set.paper_post("/paper/faults", {"kind": kind, **rule})
+        return int(answer.get("id", 0))
+
+    async def heal(self) -> None:
+        """Take back every fault."""
+        reply = await self._http.delete(self.set.paper_url + "/paper/faults")
+        assert reply.status_code == httpx.codes.OK
+
+    async def fired(self, fault: int) -> int:
+        """How often the rule has struck."""
+        rules = (await self.set.paper_get("/paper/faults"))["faults"]
+        return int(next(rule["fired"] for rule in rules if rule["id"] == fault))
+
+    async def arrived(self, endpoint: str) -> int:
+        """How many calls of an endpoint, such as order/create, have come to the exchange."""
+        stats = await self.set.paper_get("/paper/stats")
+        return int(stats["endpoints"].get(endpoint, {}).get("arrived", 0))
+
+    async def at_venue(self, symbol: str) -> list[Row]:
+        """The exchange's own orders of the symbol, oldest first."""
+        books = await self.set.paper_get(f"/paper/books?symbol={symbol}&only=orders")
+        return list(books["accounts"][0]["orders"])
+
+    async def stream_is_up(self) -> None:
+        """Wait until the gateway listens."""
+
+        async def listening() -> bool | None:
+            stats = await self.set.paper_get("/paper/stats")
+            return stats["private"]["subscribed"] > 0 or None
+
+        await self.until(listening, DEADLINE_S, "the gateway's subscription")
+
+    async def by_hand(
+        self, symbol: str, side: str, quantity: str, price: str | None = None, *, client_order_id: str = ""
+    ) -> OrderRef:
+        """Somebody else places an order on the same account: a market order, or one that rests at `price`."""
+        instrument = self.instrument(symbol)
+        name = client_order_id or f"by-hand-{next(self._manual)}-{uuid.uuid4().hex[:8]}"
+        market = price is None
+        order = NewOrder(
+            instrument,
+            name,
+            Side(side),
+            OrderType.MARKET if market else OrderType.LIMIT,
+            Decimal(quantity),
+            None if price is None else Decimal(price),
+            TimeInForce.IOC if market else TimeInForce.GTC,
+        )
+        return OrderRef(instrument, name, await self.stranger.create(order))
+
+    def instrument(self, symbol: str) -> Instrument:
+        """The symbol's instrument."""
+        return Instrument(self.settings.venue.value, self.settings.category, symbol)
+
+    # -- the end of a module -----------------------------------------------------------------------------------------
+
+    async def agrees(self, besides: Collection[str] = ()) -> None:
+        """Wait until everything is settled and the manager agrees with the exchange's books, order by order, position
+        by position; then that every order's events count from 1 without a gap, each told alike whenever it is told.
+
+        `besides`: client order ids that a test has made disagree on purpose.
+        """
+        await self.heal()
+        found = ["nothing was compared"]
+
+        async def agreed() -> bool | None:
+            orders, positions, books = await asyncio.gather(
+                self.set.pages("/orders", limit=500),
+                self.set.pages("/positions", limit=500),
+                self.set.paper_get("/paper/books"),
+            )
+            account = books["accounts"][0]
+            account["orders"] = [row for row in account["orders"] if row["orderLinkId"] not in besides]
+            orders = [order for order in orders if order["client_order_id"] not in besides]
+            unsettled = [order for order in orders if order["missing_fills"] or order["state"] in _IN_DOUBT]
+            found[:] = [f"order {order['order_id']} is {order['state']}" for order in unsettled]
+            found[len(found) :] = compare(orders, positions, account).differences
+            return not found or None
+
+        try:
+            await self.until(agreed, DEADLINE_S, "agreement with the exchange")
+        except AssertionError:
+            raise AssertionError("\n".join(found)) from None
+        await self._events_are_complete()
+
+    async def _events_are_complete(self) -> None:
+        wanted = {order["order_id"]: order["sequence"] for order in await self.set.pages("/orders", limit=500)}
+        told: dict[str, dict[int, bytes]] = {}
+
+        def complete() -> bool | None:
+            told.clear()
+            for record in self.reader.records[self.topics.order_events]:
+                if record.body and "order_id" in record.body:
+                    same = told.setdefault(record.body["order_id"], {}).setdefault(
+                        record.body["sequence"], record.value
+                    )
+                    assert same == record.value, f"two events of one id: {same!r}, {record.value!r}"
+            counts = {order_id: sorted(events) for order_id, events in told.items()}
+            return all(counts.get(name) == list(range(1, last + 1)) for name, last in wanted.items()) or None
+
+        await self.reader.until(complete, DEADLINE_S, "every order's events, numbered from 1 without a gap")
+
+
+@asynccontextmanager
+async def running_set(kafka: str, directory: Path, **changes: Any) -> AsyncIterator[Desk]:  # Any: settings
+    """A set of its own on the shared broker: own topics, own directory, own ports."""
+    paper_port, web_port = free_ports(2)
+    settings = Settings(
+        **{
+            **PROMPT,
+            "kafka_bootstrap": kafka,
+            "topic_prefix": f"sc{uuid.uuid4().hex[:8]}-",
+            "data_dir": directory,
+            "paper_port": paper_port,
+            "web_port": web_port,
+            **changes,
+        }
+    )
+    desk = Desk(settings)
+    try:
+        await desk.start()
+        yield desk
+    finally:
+        await desk.stop()
