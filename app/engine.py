@@ -39,6 +39,8 @@ HandleRun = Callable[[list[Record]], None]
 OnPartitions = Callable[[frozenset[int]], Awaitable[None]]
 
 READY_POLL_S = 0.02
+STOP_GRACE_S = 15.0
+"""Beyond the drain limit: for services and connections to close."""
 
 
 class Progress(NamedTuple):
@@ -144,7 +146,8 @@ class Engine:
         self.wiring.on_recovered.append(callback)
 
     def on_revoked(self, callback: OnPartitions) -> None:
-        """`callback(partitions)` is awaited when all begun work is finished and committed."""
+        """`callback(partitions)` is awaited when all begun work is finished and committed; once for each time that
+        `on_recovered` was called, even if another rebalance cut that short."""
         self.wiring.on_revoked.append(callback)
 
     def on_alert(self, alert: Callable[[str, str], None]) -> None:
@@ -264,6 +267,21 @@ class Watch(Service):
             self.engine.wiring.stop(f"NO_PROGRESS: nothing finished for {limit_s} s; oldest: {oldest}")
 
 
+class EngineWorker(faust.Worker):
+    """Faust's worker; a stop by signal that takes too long ends the process instead of hanging on."""
+
+    def __init__(self, *args: Any, engine: Engine, **kwargs: Any) -> None:
+        self._engine = engine
+        super().__init__(*args, **kwargs)
+
+    def _schedule_shutdown(self, signal: Any) -> None:
+        if not self._signal_stop_time:
+            limit_s = self._engine.options.drain_limit_s + STOP_GRACE_S
+            overdue = f"STOP_OVERDUE: not stopped {limit_s} s after signal {signal}"
+            self.loop.call_later(limit_s, lambda: self._engine.wiring.stop(overdue))
+        super()._schedule_shutdown(signal)
+
+
 def changelog_topic(app_id: str, table: str) -> str:
     """Name of a table's changelog."""
     return f"{app_id}-{table}-changelog"
@@ -311,8 +329,9 @@ def run_engine(engine: Engine, *, logging_config: dict[str, Any] | None = None) 
     """
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(
+    worker = EngineWorker(
         engine.app,
+        engine=engine,
         loop=loop,
         loglevel="INFO",
         quiet=False,

@@ -232,6 +232,12 @@ class Consumer(driver.Consumer):
         Ends the process if that takes longer than the drain limit: the group would give the partitions away with our
         calls still under way.
         """
+        try:
+            await self._let_go()
+        except Exception as error:  # noqa: BLE001 -- aiokafka would log it and give the partitions up all the same
+            self.wiring.stop(f"LET_GO_FAILED: {error!r}")
+
+    async def _let_go(self) -> None:
         wiring = self.wiring
         wiring.inbox.close()
         self._wanted.close()
@@ -242,7 +248,6 @@ class Consumer(driver.Consumer):
             reader.clear()
         for stop in wiring.letting_go:
             stop()
-        held = frozenset(partition for _, partition in wiring.ledger.partitions())
         try:
             async with asyncio.timeout(wiring.drain_limit_s):
                 await self._finish_begun_work()
@@ -254,9 +259,12 @@ class Consumer(driver.Consumer):
             )
         for table in wiring.tables:
             table.withdraw()
-        for notify in wiring.on_revoked:
-            await notify(held)
         wiring.ledger.revoke()
+        recovery = self.app.tables.recovery
+        granted, recovery.granted = recovery.granted, None
+        if granted is not None:
+            for notify in wiring.on_revoked:
+                await notify(granted)
 
     async def _finish_begun_work(self) -> None:
         wiring = self.wiring

@@ -45,6 +45,8 @@ class Producer(driver.Producer):
     async def on_start(self) -> None:
         """Start, learn the topics, connect: the first append is as quick as the second."""
         await self._wait_for_broker()
+        if self.should_stop:
+            return
         await super().on_start()
         wiring = self.wiring
         wiring.log.bind(self._producer)

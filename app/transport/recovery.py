@@ -51,6 +51,8 @@ class Recovery(FaustRecovery):
         self._running: asyncio.Future[Any] | None = None
         self._repairs: set[asyncio.Task[None]] = set()
         self._cluster_id: str | None = None
+        self.granted: frozenset[int] | None = None
+        """The partitions that `on_recovered` was called with, until `on_revoked` is."""
         self.recovered_records = 0
         self.recovered_s = 0.0
 
@@ -124,6 +126,7 @@ class Recovery(FaustRecovery):
             ends = await self._follow(tables, ours)
             for tp, end in ends.items():
                 tables[tp.topic].admit(tp.partition, end)
+            self.granted = inputs
             for recovered in self.wiring.on_recovered:
                 await recovered(inputs)
             self.in_recovery = app.in_recovery = False

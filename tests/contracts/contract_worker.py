@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.sender import Sender
 
 from app.engine import Engine, EngineOptions, build_engine, run_engine
@@ -55,6 +56,18 @@ def slow_down_requests(before_s: float, after_s: float) -> None:
     Sender._send_produce_req = slow_send
 
 
+def break_polls() -> None:
+    """Let the third poll fail as on a damaged batch."""
+    poll, polls = ConsumerThread.poll, iter(range(1_000_000))
+
+    async def failing_poll(self: Any, wanted: Any, timeout_s: float) -> Any:
+        if next(polls) == 2:
+            raise CorruptRecordException("crc")
+        return await poll(self, wanted, timeout_s)
+
+    ConsumerThread.poll = failing_poll  # type: ignore[method-assign]
+
+
 def trace_commits(trace: Trace) -> None:
     """Note every commit that the coordinator accepted."""
     commit = ConsumerThread.commit_offsets
@@ -64,6 +77,28 @@ def trace_commits(trace: Trace) -> None:
         trace.write("COMMIT", *(f"{tp.topic}-{tp.partition}:{offset}" for tp, offset in offsets.items()))
 
     ConsumerThread.commit_offsets = noted_commit  # type: ignore[method-assign]
+
+
+def follow_partitions(engine: Engine, trace: Trace, config: dict[str, Any]) -> None:
+    """Trace how partitions come and go, or break there."""
+    broken = config.get("broken")
+    if broken == "poll":
+        break_polls()
+
+    async def recovered(partitions: frozenset[int]) -> None:
+        if broken == "recovered":
+            raise LookupError("no venue")
+        trace.write("RECOVERED", *sorted(partitions))
+
+    async def revoked(partitions: frozenset[int]) -> None:
+        if broken == "revoked":
+            raise LookupError("no venue")
+        trace.write("REVOKED", *sorted(partitions))
+
+    engine.on_recovered(recovered)
+    engine.on_revoked(revoked)
+    engine.on_alert(lambda code, text: trace.write("ALERT", code, text))
+    engine.wiring.resuming.append(lambda: trace.write("FLOW"))
 
 
 def build(config: dict[str, Any]) -> tuple[Engine, Trace]:
@@ -115,19 +150,10 @@ def build(config: dict[str, Any]) -> tuple[Engine, Trace]:
         trace.write("APPLIED", record.partition, record.offset)
         engine.inbox.finished(record)
 
-    async def recovered(partitions: frozenset[int]) -> None:
-        trace.write("RECOVERED", *sorted(partitions))
-
-    async def revoked(partitions: frozenset[int]) -> None:
-        trace.write("REVOKED", *sorted(partitions))
-
     engine.lanes(config["inputs"], handle, max_running=config.get("max_running", 64))
     engine.runs(config["updates"], handle_run)
     engine.writes_to(config["events"])
-    engine.on_recovered(recovered)
-    engine.on_revoked(revoked)
-    engine.on_alert(lambda code, text: trace.write("ALERT", code, text))
-    engine.wiring.resuming.append(lambda: trace.write("FLOW"))
+    follow_partitions(engine, trace, config)
     return engine, trace
 
 

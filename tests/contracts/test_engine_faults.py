@@ -112,6 +112,25 @@ async def test_without_its_local_files_a_worker_comes_back_with_every_row(scene:
     assert scene.count("END") == 100
 
 
+@pytest.mark.parametrize(
+    ("broken", "last_line"),
+    [
+        ("poll", "FATAL CRASHED: CorruptRecordException('crc')"),
+        ("recovered", "FATAL RECOVERY_FAILED: LookupError('no venue')"),
+        ("revoked", "FATAL LET_GO_FAILED: LookupError('no venue')"),
+    ],
+)
+async def test_an_error_in_a_part_that_nobody_watches_ends_the_process(
+    scene: Scene, broken: str, last_line: str
+) -> None:
+    worker = scene.start("w1", broken=broken)
+    if broken == "revoked":
+        await scene.until(lambda: scene.count("FLOW") == 1, "records to flow", worker=worker)
+        worker.process.terminate()
+    assert await exit_code(worker) == 70
+    assert worker.last_line() == last_line
+
+
 async def test_rows_without_committed_offsets_are_refused(scene: Scene) -> None:
     await scene.produce(20)
     worker = await scene.started("w1", work_s=0.0)
