@@ -84,9 +84,16 @@ def _without_trailing_zeros(number: Decimal) -> Decimal | None:
 
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
-    """Quotient to 18 places, half to even: the only rounding that is not a venue's grid. Without trailing zeros."""
-    quotient = (numerator / denominator).quantize(QUANTUM, rounding=ROUND_HALF_EVEN).normalize()
-    return quotient if quotient.as_tuple().exponent <= 0 else quotient.quantize(Decimal(1))  # type: ignore[operator]  # finite: the exponent is a number
+    """Quotient to 18 places, half to even: the only rounding that is not a venue's grid. Canonical."""
+    return canonical((numerator / denominator).quantize(QUANTUM, rounding=ROUND_HALF_EVEN))
+
+
+def canonical(value: Decimal) -> Decimal:
+    """The same number without trailing zeros or an exponent above zero, so that equal numbers are written alike."""
+    short = value.normalize()
+    if not short:
+        return ZERO
+    return short if int(short.as_tuple().exponent) <= 0 else short.quantize(Decimal(1))
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

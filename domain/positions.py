@@ -20,7 +20,7 @@ from decimal import Decimal
 import msgspec
 
 from domain.instruments import Instrument
-from domain.money import ZERO, divide
+from domain.money import ZERO, canonical, divide
 from domain.orders import PositionSide
 from domain.updates import FillKind, FillReport
 
@@ -88,21 +88,21 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
         # Funding is a payment on the position, in the settlement currency; it trades nothing.
         return msgspec.structs.replace(state, funding=state.funding - fill.fee, fills=state.fills + 1)
     if fill.fee:
-        fees[fill.fee_currency] = fees.get(fill.fee_currency, ZERO) + fill.fee
+        fees[fill.fee_currency] = canonical(fees.get(fill.fee_currency, ZERO) + fill.fee)
     size, cost, average_entry, realised = _traded(state, fill.side.sign * fill.quantity, fill.price)
     value = fill.price * fill.quantity
     buys = fill.side.sign > 0
     return PositionState(
-        size=size,
-        cost=cost,
+        size=canonical(size),
+        cost=canonical(cost),
         average_entry=average_entry,
-        realised=realised,
+        realised=canonical(realised),
         fees=fees,
         funding=state.funding,
-        bought=state.bought + fill.quantity if buys else state.bought,
-        bought_value=state.bought_value + value if buys else state.bought_value,
-        sold=state.sold if buys else state.sold + fill.quantity,
-        sold_value=state.sold_value if buys else state.sold_value + value,
+        bought=canonical(state.bought + fill.quantity) if buys else state.bought,
+        bought_value=canonical(state.bought_value + value) if buys else state.bought_value,
+        sold=state.sold if buys else canonical(state.sold + fill.quantity),
+        sold_value=state.sold_value if buys else canonical(state.sold_value + value),
         fills=state.fills + 1,
     )
 
