@@ -216,6 +216,23 @@ class Scene:
             place = await future
             self.produced[place.partition, place.offset] = (key, number)
 
+    async def produce_in_transactions(self, n: int, *, keys: int = 20, each: int = 5) -> None:
+        """`n` records, some in a transaction of their own: each leaves a marker that is no record."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=f"{self.prefix}tx")
+        await producer.start()
+        sent = []
+        for first in range(0, n, each):
+            async with producer.transaction():
+                for _ in range(first, min(first + each, n)):
+                    number, self._numbers = self._numbers, self._numbers + 1
+                    key = f"S{number % keys}"
+                    value = json.dumps({"k": key, "i": number}).encode()
+                    sent.append((key, number, await producer.send(self.inputs, value, key=key.encode())))
+        await producer.stop()
+        for key, number, future in sent:
+            place = await future
+            self.produced[place.partition, place.offset] = (key, number)
+
     async def append_foreign(self, partition: int, key: bytes, value: bytes) -> None:
         """Write to the changelog as a worker that no longer owns the partition would."""
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)

@@ -114,6 +114,15 @@ async def test_an_unforeseen_error_ends_the_process_and_the_record_comes_again(s
     assert scene.verdict().lost == []
 
 
+async def test_markers_of_a_producers_transactions_are_no_lost_records(scene: Scene) -> None:
+    worker = await scene.started("w1", work_s=0.0)
+    await scene.produce_in_transactions(60)
+    await scene.all_done()
+    assert worker.terminate() == 0
+    verdict = scene.verdict()
+    assert (verdict.lost, verdict.done_twice, verdict.out_of_order) == ([], [], [])
+
+
 async def test_a_foreign_row_in_the_changelog_is_undone(scene: Scene) -> None:
     await scene.produce(40, keys=4)
     worker = await scene.started("w1", work_s=0.0)
