@@ -375,11 +375,8 @@ def signals_by_id(rows: Rows, partitions: Iterable[int], signal_id: str) -> list
     return found
 
 
-def command_by_id(rows: Rows, partitions: Iterable[int], command_id: str) -> CommandRow | None:
-    """The command's row, whichever symbol it was for."""
+def commands_by_id(rows: Rows, partitions: Iterable[int], command_id: str) -> list[CommandRow]:
+    """The command's row in each partition that has one: a command for every symbol has one in each."""
     table = SignalTable(rows)
-    for partition in partitions:
-        row = table.command(partition, command_id)
-        if row is not None:
-            return row
-    return None
+    found = (table.command(partition, command_id) for partition in partitions)
+    return [row for row in found if row is not None]

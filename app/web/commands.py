@@ -20,8 +20,9 @@ from app.web.questions import OneCommand, OneOrder
 from app.web.replies import json_reply
 from app.web.scatter import Gathered
 from app.web.view import ApiView, acknowledged, nothing_found
-from domain.commands import Action, Command
+from domain.commands import EVERY_SYMBOL, Action, Command
 from domain.ids import trace_id
+from tables.signals import CommandRow
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
 
 
 class CommandBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `POST /commands` takes: one of `order_id` (ours or the venue's) and `symbol` (its open orders)."""
+    """What `POST /commands` takes: one of `order_id` (ours or the venue's) and `symbol` (its open orders; `*`: those of
+    every symbol)."""
 
     action: Action
     order_id: str = ""
@@ -64,6 +66,7 @@ class CommandsView(ApiView):
         body = await read_body(request, CommandBody)
         order_id, symbol = await self._target(request, body)
         context, key = self.context(request), caller(request)
+        publish_everywhere = context.publish_everywhere if symbol == EVERY_SYMBOL else None
         command_id = check_id("command_id", body.command_id) if body.command_id else f"web-{uuid.uuid4().hex}"
         command = Command(
             command_id=command_id,
@@ -75,14 +78,15 @@ class CommandsView(ApiView):
             at_ns=context.now_ns(),
             trace_id=_trace_of(request) or trace_id(f"command {command_id}"),
         )
-        await acknowledged(request, context.publish_command(command), f"command {command.command_id}")
+        publishing = publish_everywhere(command) if publish_everywhere else context.publish_command(command)
+        await acknowledged(request, publishing, f"command {command.command_id}")
         log.info(
             "command accepted: %s of %s",
             command.action,
             order_id or symbol,
             extra={"command_id": command.command_id, "requested_by": key.name, "trace_id": command.trace_id},
         )
-        where = f"{self.path}/{command.command_id}?symbol={quote(symbol)}"
+        where = f"{self.path}/{command.command_id}" + ("" if publish_everywhere else f"?symbol={quote(symbol)}")
         accepted = {"command_id": command.command_id, "symbol": symbol, "order_id": order_id, "result_at": where}
         return json_reply(accepted, status=202, headers={"Location": where})
 
@@ -90,6 +94,8 @@ class CommandsView(ApiView):
         """(our order id or empty, symbol): a command is keyed by the symbol, so a named order is looked up first."""
         if bool(body.order_id) == bool(body.symbol):
             raise bad_parameter("order_id", "exactly one of order_id and symbol must be given")
+        if body.symbol == EVERY_SYMBOL and self.context(request).publish_everywhere is not None:
+            return "", EVERY_SYMBOL
         if body.symbol:
             return "", check_symbol("symbol", body.symbol)
         question = OneOrder(any_id=check_id("order_id", body.order_id), detail=False)
@@ -112,16 +118,42 @@ class CommandView(ApiView):
         gathered = await self._until_found(request, question, wait_s)
         if not gathered.items:
             raise nothing_found(gathered, lambda: _not_done(command_id))
-        return json_reply(gathered.items[0].body)
+        rows = _rows(gathered)
+        if rows[0].symbol != EVERY_SYMBOL:
+            return json_reply(rows[0])
+        return json_reply(_summary(rows, self.context(request).settings.partitions))
 
     async def _until_found(self, request: web.Request, question: OneCommand, wait_s: int) -> Gathered:
         clock = asyncio.get_running_loop().time
         deadline_s = clock() + wait_s
         while True:
             gathered = await self.scatter(request).gather(question)
-            if gathered.items or clock() >= deadline_s:
+            rows = _rows(gathered)
+            everywhere = bool(rows) and rows[0].symbol == EVERY_SYMBOL
+            needed = self.context(request).settings.partitions if everywhere else 1
+            if len(rows) >= needed or clock() >= deadline_s:
                 return gathered
             await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _rows(gathered: Gathered) -> list[CommandRow]:
+    return [msgspec.json.decode(item.body, type=CommandRow) for item in gathered.items]
+
+
+def _summary(rows: list[CommandRow], partitions: int) -> dict[str, object]:
+    """What came of a command for every symbol: each partition passes it on to the symbols that have open orders,
+    under the id `<command id>:<symbol>`."""
+    passed_on = {symbol: said for row in rows for symbol, said in row.details.items()}
+    return {
+        "command_id": rows[0].command_id,
+        "symbol": EVERY_SYMBOL,
+        "action": rows[0].action,
+        "done": len(rows) == partitions and all(row.done for row in rows),
+        "ok": len(rows) == partitions and all(row.ok for row in rows),
+        "sentence": f"{len(rows)} of {partitions} partitions have passed it on to {len(passed_on)} symbols",
+        "details": passed_on,
+        "at_ns": max(row.at_ns for row in rows),
+    }
 
 
 def _not_done(command_id: str) -> ApiError:

@@ -104,6 +104,8 @@ class WebContext:
     controls: Callable[[], Sequence[Control]]
     set_control: Callable[[Control], Awaitable[None]]
     mark: Callable[[Instrument], Mark | None]
+    publish_everywhere: Callable[[Command], Awaitable[None]] | None = None
+    """Publish a command for `EVERY_SYMBOL` to every partition; without it, such commands are refused."""
     now_ns: Callable[[], int] = time.time_ns
 
 

@@ -165,8 +165,8 @@ def answer(context: WebContext, ask: Ask) -> Answer:
         case OneSignal(signal_id=signal_id):
             bodies = [_signal(context, *each) for each in queries.signals_by_id(context.signals, partitions, signal_id)]
         case OneCommand(command_id=command_id):
-            row = queries.command_by_id(context.signals, partitions, command_id)
-            bodies = [] if row is None else [msgspec.to_builtins(row)]
+            rows = queries.commands_by_id(context.signals, partitions, command_id)
+            bodies = [msgspec.to_builtins(row) for row in rows]
     return Answer(partitions=partitions, items=tuple(_item("", body) for body in bodies))
 
 

@@ -39,7 +39,7 @@ from tables.queries import (
     Page,
     PositionFilter,
     SignalFilter,
-    command_by_id,
+    commands_by_id,
     count_open_orders,
     count_uncertain_orders,
     fills_page,
@@ -347,5 +347,5 @@ async def test_a_fill_that_the_position_has_not_applied_is_not_in_its_ledger(mak
 async def test_a_command_is_found_whichever_symbol_it_was_for(signals: Rows) -> None:
     row = CommandRow(command_id="c1", symbol="ETHUSDT", action="cancel", source="x-0-1", done=True, ok=True)
     SignalTable(signals).put_command(partition_of("ETHUSDT"), row, Receipt())
-    assert command_by_id(signals, ALL, "c1") == row
-    assert command_by_id(signals, ALL, "c2") is None
+    assert commands_by_id(signals, ALL, "c1") == [row]
+    assert commands_by_id(signals, ALL, "c2") == []

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from table_cases import NOW, filled, order, partition_of, store_orders
+from table_cases import NOW, PARTITIONS, filled, order, partition_of, store_orders
 from web_cases import READ, TRADE, Worker
 
 from app.web import Check, Control, readiness
@@ -119,6 +119,37 @@ async def test_the_result_of_a_command_can_be_waited_for(worker: Worker) -> None
     assert not waiting.done()
     finish(worker, "c1")
     assert (await waiting).json()["command_id"] == "c1"
+
+
+async def test_a_command_for_every_symbol_is_published_once_for_all_partitions(worker: Worker) -> None:
+    reply = await worker.post("/commands", {"action": "cancel", "symbol": "*", "reason": "stop"})
+    assert reply.status_code == 202
+    assert [command.symbol for command in worker.commands] == ["*"]
+    assert "?" not in reply.headers["Location"]
+
+
+async def test_a_command_for_every_symbol_is_refused_where_it_would_reach_one_partition_only(start_worker: Any) -> None:
+    worker = await start_worker(publishes_everywhere=False)
+    reply = await worker.post("/commands", {"action": "cancel", "symbol": "*"})
+    assert (reply.status_code, worker.commands) == (400, [])
+
+
+async def test_a_command_for_every_symbol_is_done_when_every_partition_has_passed_it_on(worker: Worker) -> None:
+    def pass_on(partition: int, symbol: str) -> None:
+        row = CommandRow(
+            command_id="c1", symbol="*", action="cancel", source="x", done=True, ok=True, details={symbol: "passed on"}
+        )
+        SignalTable(worker.signals).put_command(partition, row, Receipt())
+
+    for partition in range(PARTITIONS - 1):
+        pass_on(partition, f"S{partition}")
+    before = (await worker.get("/commands/c1")).json()
+    pass_on(PARTITIONS - 1, "LAST")
+    after = (await worker.get("/commands/c1", wait_s=5)).json()
+
+    assert (before["done"], before["ok"]) == (False, False)
+    assert (after["done"], after["ok"], after["symbol"]) == (True, True, "*")
+    assert set(after["details"]) == {"S0", "S1", "S2", "LAST"}
 
 
 # -- controls --------------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ class Worker:
     controls: list[Control] = field(default_factory=list)
     marks: dict[str, Mark] = field(default_factory=dict)
     url: str = ""
+    publishes_everywhere: bool = True
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
@@ -102,6 +103,7 @@ class Worker:
             controls=lambda: self.controls,
             set_control=set_control,
             mark=self._mark,
+            publish_everywhere=publish if self.publishes_everywhere else None,
         )
 
     def _mark(self, instrument: Instrument) -> Mark | None:
