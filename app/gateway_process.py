@@ -19,9 +19,7 @@ from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from streams import boards
 from streams.gateway import Boards, Gateway, GatewayOptions
-from streams.update_log import UpdateLog, last_complete_until
-
-_NAME = "ordermanager-gateway"
+from streams.update_log import UpdateLog, last_complete_until, producer_name
 
 
 async def run_gateway(settings: Settings) -> None:
@@ -31,6 +29,7 @@ async def run_gateway(settings: Settings) -> None:
     await check_topics(settings.bootstrap, topics)
     options = bybit_options(settings)
     trading = BybitTrading(options)
+    name = producer_name(options.venue, options.account)
     producer: Any = AIOKafkaProducer(  # Any: aiokafka is untyped
         bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0
     )
@@ -42,11 +41,11 @@ async def run_gateway(settings: Settings) -> None:
     board = boards.BoardWriter(topics, publish)
     gateway = Gateway(
         trading,
-        BybitPrivateStream(options),
-        UpdateLog(producer, topics.order_updates, _NAME),
+        BybitPrivateStream(options, server_time=trading.server_time),
+        UpdateLog(producer, topics.order_updates, name),
         Boards(balance=board.balance, quotes=board.quotes, instruments=board.instruments),
         SystemClock(),
-        complete_until=lambda: last_complete_until(settings.bootstrap, topics.order_updates, _NAME),
+        complete_until=lambda: last_complete_until(settings.bootstrap, topics.order_updates, name),
         options=GatewayOptions(
             categories=(settings.category,),
             overlap_s=settings.gap_overlap_s,

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from mode import Service
 
 from app.crash_points import CrashPoint
-from app.engine import Engine, EngineOptions, build_engine
+from app.engine import Engine, build_engine
+from app.engine_options import EngineOptions
 from app.settings import Settings
 from app.topics import topics_of
 from app.venue import bybit_options
@@ -80,7 +81,8 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     orders = OrderTable(engine.table("orders", index=order_index))
     signals = SignalTable(engine.table("signals", index=signal_index))
     positions = PositionTable(engine.table("positions", index=position_index))
-    trading: Trading = BybitTrading(bybit_options(settings), hooks=call_hooks)
+    adapter = BybitTrading(bybit_options(settings), hooks=call_hooks)
+    trading: Trading = adapter
     broadcasts = Broadcasts(
         settings.bootstrap, (topics.controls, topics.balances, topics.marks, topics.instruments, topics.heartbeats)
     )
@@ -218,7 +220,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     )
     worker = Worker(settings, topics, engine, orders, signals, positions, gates, broadcasts, market, trading, submitter)
     _follow_partitions(engine, order_agent, recovery, broadcasts, trading)
-    engine.app.service(_Background(engine, "heartbeats", lambda: _beat(worker, clock)))
+    engine.app.service(_Background(engine, "heartbeats", lambda: _beat(worker, clock, adapter.set_workers)))
     engine.app.service(_Background(engine, "timers", timers.run))
     return worker
 
@@ -302,11 +304,14 @@ class _Background(Service):
             self._engine.wiring.stop(f"SERVICE_FAILED: {self._name}: {error!r}")
 
 
-async def _beat(worker: Worker, clock: SystemClock) -> None:
-    """Say every second that this worker lives, where it is asked, and what it has."""
+async def _beat(worker: Worker, clock: SystemClock, share_with: Callable[[int], None]) -> None:
+    """Say every second that this worker lives, where it is asked, and what it has; and hear how many there are, since
+    they share the account's rate limits (requirement X07)."""
     settings, engine = worker.settings, worker.engine
     key = f"worker/{settings.worker_id}".encode()
     while True:
+        heard = worker.market.heartbeats(HEARTBEAT_S * 5)
+        share_with(max(1, sum(beat.role == "worker" for beat in heard)))
         if engine.inbox.is_open:
             ready, reasons = engine.ready()
             heartbeat = boards.Heartbeat(
