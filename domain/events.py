@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from domain.orders import OrderState, Sums
+from domain.orders import OrderState, Sums, Times
 
 
 class EventKind(StrEnum):
@@ -48,6 +48,29 @@ class FillDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     executed_ns: int = 0
 
 
+class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nanoseconds between two moments of an order (requirement O08); absent until both are known."""
+
+    signal_to_intent_ns: int | None = None
+    intent_to_sent_ns: int | None = None
+    sent_to_acknowledged_ns: int | None = None
+    acknowledged_to_first_fill_ns: int | None = None
+
+
+def latencies_of(times: Times) -> Latencies:
+    """How long each leg took, as far as both of its ends are known."""
+    return Latencies(
+        signal_to_intent_ns=_between(times.signal_ns, times.created_ns),
+        intent_to_sent_ns=_between(times.created_ns, times.sent_ns),
+        sent_to_acknowledged_ns=_between(times.sent_ns, times.acknowledged_ns),
+        acknowledged_to_first_fill_ns=_between(times.acknowledged_ns, times.first_fill_ns),
+    )
+
+
+def _between(start_ns: int, end_ns: int) -> int | None:
+    return end_ns - start_ns if start_ns and end_ns else None
+
+
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One step of an order. It holds all that its event tells of the order at that moment, so that the same event
     can be built again from the row."""
@@ -66,3 +89,5 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None
     fill: FillDetail | None = None
     details: dict[str, str] = msgspec.field(default_factory=dict)
+    venue_order_id: str = ""
+    latencies: Latencies = Latencies()

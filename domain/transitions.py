@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from domain.events import EventKind, FillDetail, Transition
+from domain.events import EventKind, FillDetail, Transition, latencies_of
 from domain.money import ZERO, divide, plain, plain_or_empty
 from domain.orders import LocalState, Order, OrderState, Pending, VenueState, check_transition
 from domain.updates import Absence, CallOutcome, CancelRequested, FillReport, Update
@@ -29,6 +29,8 @@ def created(order: Order, *, source: str, origin: str) -> Transition:
         leaves=order.leaves,
         quantity=order.quantity,
         price=order.price,
+        venue_order_id=order.venue_order_id,
+        latencies=latencies_of(order.times),
     )
 
 
@@ -152,6 +154,8 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
                 price=after.current_price,
                 fill=_fill_detail(before, after, update) if filling else None,
                 details=_details(kind, before, after),
+                venue_order_id=after.venue_order_id,
+                latencies=latencies_of(after.times),
             )
         )
         state = next_state

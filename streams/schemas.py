@@ -6,22 +6,13 @@ from decimal import Decimal
 
 import msgspec
 
-from domain.events import EventKind, FillDetail, Transition
+from domain.events import EventKind, FillDetail, Latencies, Transition, latencies_of
 from domain.ids import event_id
 from domain.instruments import Instrument
 from domain.orders import Order, OrderState, OrderType, PositionSide, Side, SignalContext, TimeInForce
 from domain.positions import LedgerEntry, Position, PositionState
 
 CONTENT_TYPE = ("content-type", b"application/json")
-
-
-class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Nanoseconds between two moments of an order (requirement O08); absent until both are known."""
-
-    signal_to_intent_ns: int | None = None
-    intent_to_sent_ns: int | None = None
-    sent_to_acknowledged_ns: int | None = None
-    acknowledged_to_first_fill_ns: int | None = None
 
 
 class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +143,7 @@ def order_event(order: Order, transition: Transition) -> OrderEvent:
         sequence=transition.sequence,
         at_ns=transition.at_ns,
         order_id=order.order_id,
-        venue_order_id=order.venue_order_id,
+        venue_order_id=transition.venue_order_id,
         instrument=order.instrument,
         account=order.account,
         side=order.side,
@@ -176,7 +167,7 @@ def order_event(order: Order, transition: Transition) -> OrderEvent:
         reason=transition.reason,
         details=transition.details,
         signal=order.signal,
-        latencies=latencies(order),
+        latencies=transition.latencies,
         trace_id=order.trace_id,
         origin=transition.origin,
         source=transition.source,
@@ -185,17 +176,7 @@ def order_event(order: Order, transition: Transition) -> OrderEvent:
 
 def latencies(order: Order) -> Latencies:
     """How long each leg took, as far as both of its ends are known."""
-    times = order.times
-    return Latencies(
-        signal_to_intent_ns=_between(times.signal_ns, times.created_ns),
-        intent_to_sent_ns=_between(times.created_ns, times.sent_ns),
-        sent_to_acknowledged_ns=_between(times.sent_ns, times.acknowledged_ns),
-        acknowledged_to_first_fill_ns=_between(times.acknowledged_ns, times.first_fill_ns),
-    )
-
-
-def _between(start_ns: int, end_ns: int) -> int | None:
-    return end_ns - start_ns if start_ns and end_ns else None
+    return latencies_of(order.times)
 
 
 def position_event(position: Position, entry: LedgerEntry, source: str) -> PositionEvent:
