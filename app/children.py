@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 _WITH_PARENT = Path(__file__).parent / "kafka" / "with_parent.py"
 STOP_LIMIT_S = 30.0
 RESTART_PAUSE_S = 1.0
+_LOOK_S = 0.1
 
 
 class Child:
@@ -87,8 +88,9 @@ class Child:
 class Keeper:
     """Starts a child again when it ends by itself: a worker that stops on an error comes back and goes on."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child, pause_s: float = RESTART_PAUSE_S) -> None:
         self.child = child
+        self._pause_s = pause_s
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -105,9 +107,9 @@ class Keeper:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(_LOOK_S)
             if self.child.pid is None:
                 _log.warning("%s ended with code %s and is started again", self.child.name, self.child.exit_code)
-                await asyncio.sleep(RESTART_PAUSE_S)
+                await asyncio.sleep(self._pause_s)
                 self.child.restarts += 1
                 self.child.start()

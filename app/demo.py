@@ -16,20 +16,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from app.agreement import Agreement, compare
 from app.local_set import LocalSet, percentiles, with_free_ports
 from app.sample_producer import SampleProducer
 from app.settings import Settings
+from app.settling import Books, Told, settled_books, settled_events
 
 SETTLE_LIMIT_S = 60.0
-_IN_DOUBT = {"planned", "submitting", "uncertain"}
 _FAST = {
     # The paper exchange has no rate limit of its own unless asked for one: the demonstration is not to be slowed
     # down by the limits of a live account.
@@ -39,17 +34,6 @@ _FAST = {
     "paper_market_interval_s": 0.1,
     "history_lag_s": 1.0,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Books:
-    orders: list[dict[str, Any]]
-    positions: list[dict[str, Any]]
-    signals: list[dict[str, Any]]
-    account: dict[str, Any]
-
-    def agreement(self) -> Agreement:
-        return compare(self.orders, self.positions, self.account)
 
 
 async def run_demo(
@@ -65,9 +49,12 @@ async def run_demo(
         say(f"ready after {time.monotonic() - started_s:.1f} s: {local.worker_urls[0]}, {directory}")
         sent = await _send(scratch, seed, signals, rate_per_s, say)
         await local.paper_post("/paper/market", {"frozen": True})
-        books = await _settle(local, sent, say)
-        events = await _events(scratch.bootstrap, local.topics.order_events)
-        return _account(local, sent, seed, books, events, time.monotonic() - started_s)
+        books, unsettled = await settled_books(local, sent, SETTLE_LIMIT_S)
+        if unsettled:
+            say(f"not settled after {SETTLE_LIMIT_S:g} s: {len(unsettled)} reasons")
+        events, untold = await settled_events(scratch.bootstrap, local.topics.order_events, books.orders)
+        differences = unsettled + untold
+        return _account(local, sent, seed, books, events, differences, time.monotonic() - started_s)
     finally:
         with contextlib.suppress(asyncio.CancelledError):
             await local.stop()
@@ -94,60 +81,16 @@ async def _send(settings: Settings, seed: int, count: int, rate_per_s: float, sa
     return sent
 
 
-async def _settle(local: LocalSet, sent: list[str], say: Callable[[str], None]) -> _Books:
-    """Wait until nothing is under way and the books agree, or until the time is up: then the account tells."""
-    end_s = time.monotonic() + SETTLE_LIMIT_S
-    wanted = set(sent)
-    while True:
-        books = await _read(local)
-        ended = {row["signal_id"] for row in books.signals if row["state"] == "done"}
-        unsettled = sum(order["missing_fills"] or order["state"] in _IN_DOUBT for order in books.orders)
-        missing = len(wanted - ended)
-        agreement = books.agreement()
-        if not missing and not unsettled and agreement.agree:
-            return books
-        if time.monotonic() > end_s:
-            say(f"not settled: {missing} signals without an end, {unsettled} orders unsettled")
-            return books
-        await asyncio.sleep(0.25)
-
-
-async def _read(local: LocalSet) -> _Books:
-    orders, positions, signals, books = await asyncio.gather(
-        local.pages("/orders", limit=500),
-        local.pages("/positions", limit=500),
-        local.pages("/signals", limit=500),
-        local.paper_get("/paper/books"),
-    )
-    return _Books(orders, positions, signals, books["accounts"][0])
-
-
-async def _events(bootstrap: str, topic: str) -> dict[str, dict[str, Any]]:
-    """Every event of the topic by its id: what is there twice counts once, as for any reader."""
-    consumer: Any = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        await consumer._client.force_metadata_update()
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        events: dict[str, dict[str, Any]] = {}
-        while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    event = orjson.loads(record.value)
-                    events.setdefault(event["event_id"], event)
-        return events
-    finally:
-        await consumer.stop()
-
-
 def _account(
-    local: LocalSet, sent: list[str], seed: int, books: _Books, events: dict[str, dict[str, Any]], seconds: float
+    local: LocalSet,
+    sent: list[str],
+    seed: int,
+    books: Books,
+    events: dict[str, Told],
+    differences: list[str],
+    seconds: float,
 ) -> dict[str, Any]:
     agreement = books.agreement()
-    differences = agreement.differences + _gaps(events)
     return {
         "signals": len(sent),
         "seed": seed,
@@ -156,7 +99,7 @@ def _account(
         "orders_by_status": dict(sorted(Counter(order["status"] for order in books.orders).items())),
         "fills": agreement.fills,
         "events": len(events),
-        "events_by_type": dict(sorted(Counter(event["type"] for event in events.values()).items())),
+        "events_by_type": dict(sorted(Counter(told.event["type"] for told in events.values()).items())),
         "positions": {
             "manager": {
                 position["instrument"]["symbol"]: {
@@ -181,19 +124,6 @@ def _account(
         "worker_restarts": sum(worker.child.restarts for worker in local.workers),
         "seconds": round(seconds, 1),
     }
-
-
-def _gaps(events: dict[str, dict[str, Any]]) -> list[str]:
-    """Every order's events count from 1 without a gap (requirement J02)."""
-    sequences: dict[str, list[int]] = {}
-    for event in events.values():
-        if "order_id" in event:
-            sequences.setdefault(event["order_id"], []).append(event["sequence"])
-    return [
-        f"order {order_id}: events {sorted(numbers)}"
-        for order_id, numbers in sequences.items()
-        if sorted(numbers) != list(range(1, len(numbers) + 1))
-    ]
 
 
 def _latencies(orders: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

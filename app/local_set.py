@@ -7,6 +7,7 @@ data directory, and the next start goes on from it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import orjson
 
-from app.children import Child, Keeper
+from app.children import RESTART_PAUSE_S, Child, Keeper
 from app.kafka.broker import LocalKafka, free_ports
 from app.kafka.options import KafkaOptions
 from app.settings import Settings, VenueName, api_key
@@ -58,16 +59,24 @@ def with_free_ports(settings: Settings, data_dir: Path) -> Settings:
 
 
 class LocalSet:
-    """`broker`: whether a local broker is started too, or one is there already. `workers`: how many."""
+    """`broker`: whether a local broker is started too, or one is there already. `workers`: how many.
+    `restart_pause_s`: before a part that ended by itself is started again."""
 
-    def __init__(self, settings: Settings, *, broker: bool = True, workers: int = 1) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        broker: bool = True,
+        workers: int = 1,
+        restart_pause_s: float = RESTART_PAUSE_S,
+    ) -> None:
         self.settings = settings
         self.topics = topics_of(settings)
         self.kafka = LocalKafka(kafka_options(settings, with_parent=True)) if broker else None
         logs = settings.data_dir / "logs"
         environment = settings.environment(kafka_bootstrap=settings.bootstrap, api_key=api_key(settings))
-        self.paper = Keeper(Child("paper", ["paper"], environment, logs / "paper.log"))
-        self.gateway = Keeper(Child("gateway", ["gateway"], environment, logs / "gateway.log"))
+        self.paper = Keeper(Child("paper", ["paper"], environment, logs / "paper.log"), restart_pause_s)
+        self.gateway = Keeper(Child("gateway", ["gateway"], environment, logs / "gateway.log"), restart_pause_s)
         ports = [settings.web_port, *free_ports(workers - 1)]
         self.worker_urls = [f"http://{settings.web_host}:{port}" for port in ports]
         self.workers = [
@@ -82,7 +91,8 @@ class LocalSet:
                         web_port=port,
                     ),
                     logs / f"worker-{number}.log",
-                )
+                ),
+                restart_pause_s,
             )
             for number, port in enumerate(ports, start=1)
         ]
@@ -130,17 +140,21 @@ class LocalSet:
     # -- asking --------------------------------------------------------------------------------------------------
 
     async def get(self, path: str, **parameters: Any) -> Any:  # Any: JSON
-        """Ask the first worker's web views."""
-        reply = await self._http.get(self.worker_urls[0] + path, params=parameters)
-        reply.raise_for_status()
-        return orjson.loads(reply.content)
+        """Ask the web views of the first worker that can be reached. Raises `httpx.HTTPError` if none answers well."""
+        *others, last = self.worker_urls
+        for url in others:
+            with contextlib.suppress(httpx.TransportError):
+                return _body(await self._http.get(url + path, params=parameters))
+        return _body(await self._http.get(last + path, params=parameters))
 
     async def pages(self, path: str, **parameters: Any) -> list[Any]:
-        """Every page of a list."""
+        """Every page of a list. Raises `NotReady` while nobody answers for some partitions."""
         found: list[Any] = []
         cursor = None
         while True:
             page = await self.get(path, **parameters, **({"cursor": cursor} if cursor else {}))
+            if page["partial"]:
+                raise NotReady("PARTIAL", f"{path}: nobody answers for partitions {page['missing_partitions']}")
             found += page["items"]
             cursor = page.get("cursor")
             if not cursor:
@@ -148,15 +162,11 @@ class LocalSet:
 
     async def paper_get(self, path: str) -> Any:
         """Ask the paper exchange's control interface."""
-        reply = await self._http.get(self.paper_url + path)
-        reply.raise_for_status()
-        return orjson.loads(reply.content)
+        return _body(await self._http.get(self.paper_url + path))
 
     async def paper_post(self, path: str, wish: dict[str, Any]) -> Any:
         """Tell the paper exchange's control interface."""
-        reply = await self._http.post(self.paper_url + path, content=orjson.dumps(wish))
-        reply.raise_for_status()
-        return orjson.loads(reply.content)
+        return _body(await self._http.post(self.paper_url + path, content=orjson.dumps(wish)))
 
     def _answers(self, url: str) -> Callable[[], Awaitable[bool]]:
         async def answers() -> bool:
@@ -174,6 +184,11 @@ class LocalSet:
                 lines = child.last_lines()
                 raise NotReady("NOT_READY", f"{name} is not ready after {READY_LIMIT_S:g} s; {child.log_file}: {lines}")
             await asyncio.sleep(0.1)
+
+
+def _body(reply: httpx.Response) -> Any:  # Any: JSON
+    reply.raise_for_status()
+    return orjson.loads(reply.content)
 
 
 def percentiles(figures: Sequence[int], wanted: Sequence[int] = (50, 95, 99)) -> dict[str, float]:
