@@ -2,62 +2,91 @@
 
     taken, planned, cancelled, intended, submitted, done     the steps of a signal (`streams.signal_agent`)
     before-call, after-call                                  around a create at the venue (`streams.submitting`)
-    outcome-published                                        its outcome is durable in `order-updates`
-    applied, told                                            an update is in the rows; its events are durable
+    before-cancel, after-cancel                              around a cancel at the venue (`streams.cancelling`)
+    outcome-published                                        what we learned of an order is durable in `order-updates`
+    applied, told                                            an update is in the rows, not yet durable; its events are
 
 `name:3` is the third time that the place is reached. The process dies as by `kill -9`: nothing is flushed, closed or
 said to the group. A marker file in the data directory makes each place kill once, so that the restart goes on.
+
+`file` instead of a place: the place stands in the file `crash-at` of the data directory, where a test writes it while
+the process runs. The file goes with the process.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from exchanges.venue import NewOrder, Trading
+from exchanges.venue import NewOrder, OrderRef, Trading
 from streams.hooks import Hooks
 from streams.record import Source
+
+WISH_FILE = "crash-at"
+_T = TypeVar("_T")
 
 
 class CrashPoint:
     """Kills the process when the named place is reached for the `count`-th time."""
 
     def __init__(self, wish: str, directory: Path) -> None:
+        self._file = directory / WISH_FILE if wish == "file" else None
+        self._directory = directory
+        self._take("" if self._file else wish)
+
+    def _take(self, wish: str) -> None:
         name, _, count = wish.partition(":")
-        self._name = name
-        self._left = int(count or 1)
-        self._marker = directory / f"crashed-at-{name}-{count or 1}"
+        self._wish, self._name, self._left = wish, name, int(count or 1)
 
     def reached(self, name: str) -> None:
         """Die here, if this is the place."""
+        if self._file is not None:
+            wish = _text(self._file)
+            if wish != self._wish:
+                self._take(wish)
         if name != self._name or self._marker.exists():
             return
         self._left -= 1
         if self._left <= 0:
-            self._marker.parent.mkdir(parents=True, exist_ok=True)
-            self._marker.touch()
+            if self._file is not None:
+                self._file.unlink()
+            else:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                self._marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+    @property
+    def _marker(self) -> Path:
+        return self._directory / f"crashed-at-{self._wish}"
 
     def hooks(self, hooks: Hooks) -> Hooks:
         """The same hooks, with this place among the steps."""
         return replace(hooks, on_step=self.reached)
 
     def trading(self, trading: Trading) -> Trading:
-        """The same venue, with places around every create."""
-        plain_create = trading.create
+        """The same venue, with places around every create and cancel."""
+        plain_create, plain_cancel = trading.create, trading.cancel
 
         async def create(order: NewOrder) -> str:
-            self.reached("before-call")
-            try:
-                return await plain_create(order)
-            finally:
-                self.reached("after-call")
+            return await self._around("call", lambda: plain_create(order))
+
+        async def cancel(ref: OrderRef) -> None:
+            await self._around("cancel", lambda: plain_cancel(ref))
 
         trading.create = create  # type: ignore[method-assign]  # one instance, one process, tests only
+        trading.cancel = cancel  # type: ignore[method-assign]
         return trading
+
+    async def _around(self, name: str, call: Callable[[], Awaitable[_T]]) -> _T:
+        self.reached(f"before-{name}")
+        try:
+            return await call()
+        finally:
+            self.reached(f"after-{name}")
 
     def publisher(self, publisher: Any) -> Any:  # Any: anything with `publish`
         """The same publisher of updates, with a place after every acknowledgement."""
@@ -70,3 +99,10 @@ class CrashPoint:
 
         publisher.publish = publish
         return publisher
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""

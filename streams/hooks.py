@@ -19,7 +19,8 @@ class Hooks:
     """Each is called once for what it tells, but a record that comes again tells it again."""
 
     on_step: Callable[[str], None] = _nothing
-    """(name) of a step that is over: what it says is durable is durable. Where a test may end the process."""
+    """(name) of a step that is over, see `streams.signal_agent`: what it says is durable is durable. Of an update:
+    `applied` when its rows are staged, `told` when its events are durable. Where a test may end the process."""
     on_signal_end: Callable[[str], None] = _nothing
     """(result) of a signal's turn."""
     on_transition: Callable[[Order, Transition], None] = _nothing

@@ -113,8 +113,13 @@ class OrderAgent:
         except InvalidInput as error:
             self._hooks.on_dead_letter(error.code)
             outgoing = [dead_letter(self._topics.order_updates_dead, record, error.code, error.reasons)]
-        self._outbox.submit(record.partition, rows, outgoing, lambda: self._inbox.finished(record))
+        self._outbox.submit(record.partition, rows, outgoing, lambda: self._finished(record))
         self._applied.advance(record.partition, record.offset, symbol)
+        self._hooks.on_step("applied")
+
+    def _finished(self, record: Record) -> None:
+        self._hooks.on_step("told")
+        self._inbox.finished(record)
 
     def _apply(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing]:
         if isinstance(update, FillReport) and update.fill_kind is FillKind.FUNDING:
