@@ -1,0 +1,266 @@
+"""The whole set as real processes, to be hurt: paper exchange, gateway, workers on a broker that the test owns.
+
+Everything that waits is set short, so that a death heals within seconds: sessions of 3 s, small windows and lags.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from app.children import Child
+from app.crash_points import WISH_FILE
+from app.kafka.broker import free_ports
+from app.local_set import LocalSet
+from app.sample_producer import SampleProducer
+from app.settings import Settings
+from app.settling import Books, Told, settled_books, settled_events, unread_records
+
+PARTITIONS = 4
+SETTLE_LIMIT_S = 60.0
+
+SHORT: dict[str, Any] = {  # Any: settings have many types
+    "partitions": PARTITIONS,
+    "session_timeout_s": 3.0,
+    "drain_limit_s": 10.0,
+    "receive_window_ms": 1_000,
+    "venue_timeout_s": 3.0,
+    "history_lag_s": 0.5,
+    "clock_error_s": 0.2,
+    "api_retry_base_s": 0.2,
+    "doubt_s": 1.5,
+    "timer_interval_s": 0.5,
+    "gateway_interval_s": 0.5,
+    "venue_orders_per_s": 1_000.0,
+    "venue_queries_per_s": 1_000.0,
+    "venue_address_per_s": 5_000.0,
+    "signal_max_age_s": 120.0,
+    "max_snapshot_age_s": 300.0,
+    "allow_short": True,
+    "crash_at": "file",
+}
+
+
+class FaultSet:
+    """A set on somebody else's broker, with what a test does to it and what it looks at afterwards."""
+
+    def __init__(self, bootstrap: str, directory: Path, *, workers: int = 1, **changes: Any) -> None:
+        paper, web = free_ports(2)
+        self.settings = Settings(
+            **SHORT
+            | {
+                "data_dir": directory,
+                "topic_prefix": f"f{uuid.uuid4().hex[:8]}-",
+                "kafka_bootstrap": bootstrap,
+                "paper_port": paper,
+                "web_port": web,
+            }
+            | changes
+        )
+        self.local = LocalSet(self.settings, broker=False, workers=workers, restart_pause_s=0.0)
+        self.sent: dict[str, str] = {}
+        """Signal ids and their symbols."""
+        self._producer: Any = None  # aiokafka is untyped
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        await self.local.start()
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.bootstrap, acks="all", enable_idempotence=True
+        )
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._producer.stop()
+        await self.local.stop()
+
+    @property
+    def worker(self) -> Child:
+        """The first worker's process."""
+        return self.local.workers[0].child
+
+    # -- signals -------------------------------------------------------------------------------------------------
+
+    async def send(self, symbol: str, **wish: Any) -> str:
+        """Send a signal of about 500 USDT; returns its id once the broker has it."""
+        signal_id = f"fault-{next(self._numbers):04d}"
+        bid, ask = await self.quotes(symbol)
+        signal = {
+            "signal_id": signal_id,
+            "signal_type": "buy",
+            "symbol": symbol,
+            "amount": "500",
+            "confidence": "0.9",
+            "timestamp": time.time_ns(),
+            "market_data_snapshot": {"price": str((bid + ask) / 2), "spread": str(ask - bid)},
+        } | wish
+        self.sent[signal_id] = symbol
+        await self._producer.send_and_wait(self.local.topics.signals, orjson.dumps(signal), key=symbol.encode())
+        return signal_id
+
+    async def send_resting(self, symbol: str, discount: str = "0.9") -> str:
+        """Send a limit buy far below the market."""
+        bid, _ = await self.quotes(symbol)
+        price = (bid * Decimal(discount)).normalize()
+        return await self.send(symbol, order_type="limit", limit_price=f"{price:f}", post_only=True)
+
+    async def quotes(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Best bid and ask of the paper exchange."""
+        row = (await self.local.paper_get(f"/paper/market?symbol={symbol}"))["markets"][0]
+        return Decimal(row["bid"]), Decimal(row["ask"])
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    async def until(self, condition: Callable[[], bool], what: str, limit_s: float = 20.0) -> None:
+        """Wait for something that can be seen from here."""
+        end_s = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < end_s, f"{what}: not within {limit_s:g} s; {self.worker.last_lines()}"
+            await asyncio.sleep(0.05)
+
+    async def until_ready(self, number: int = 0, limit_s: float = 40.0) -> None:
+        """Wait until a worker says that it is ready."""
+        end_s = time.monotonic() + limit_s
+        url = self.local.worker_urls[number] + "/health/ready"
+        async with httpx.AsyncClient(timeout=2.0) as client:
+            while True:
+                try:
+                    reply = await client.get(url)
+                    if reply.status_code == httpx.codes.OK:
+                        return
+                    why = reply.text
+                except httpx.TransportError as error:
+                    why = repr(error)
+                assert time.monotonic() < end_s, f"worker {number} is not ready: {why}"
+                await asyncio.sleep(0.1)
+
+    # -- deaths --------------------------------------------------------------------------------------------------
+
+    def crash_at(self, place: str) -> None:
+        """Have a worker kill itself where it reaches `place` next (`app.crash_points`)."""
+        file = self.settings.data_dir / WISH_FILE
+        draft = file.with_suffix(".draft")
+        draft.write_text(place)
+        draft.rename(file)
+
+    async def until_crashed(self, limit_s: float = 15.0) -> None:
+        """Wait until the wish of `crash_at` has come true."""
+        file = self.settings.data_dir / WISH_FILE
+        await self.until(lambda: not file.exists(), f"death at {file.read_text() if file.exists() else ''}", limit_s)
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    async def verdict(self, *, symbols: Collection[str] = (), limit_s: float = SETTLE_LIMIT_S) -> Verdict:
+        """What became of everything (or of what concerns `symbols`), once it has come to rest or the time is up."""
+        end_s = time.monotonic() + limit_s
+        sent = [name for name, symbol in self.sent.items() if not symbols or symbol in symbols]
+        while True:
+            limit_s = max(1.0, end_s - time.monotonic())
+            books, trouble = await settled_books(self.local, sent, limit_s, symbols=symbols)
+            unread = await self._unread()
+            if not unread or time.monotonic() > end_s:
+                break
+            await asyncio.sleep(0.1)
+        bootstrap, topic = self.settings.bootstrap, self.local.topics.order_events
+        events, untold = await settled_events(bootstrap, topic, books.orders)
+        lagging = [f"{unread} records were not finished"] if unread else []
+        return Verdict(books, events, trouble + lagging + untold + early_calls(books, events))
+
+    async def _unread(self) -> int:
+        """Records that no worker has finished: a verdict while they wait would be early."""
+        topics = self.local.topics
+        inputs = (topics.signals, topics.order_updates, topics.order_commands)
+        return await unread_records(self.settings.bootstrap, topics.app_id, inputs)
+
+    async def creates(self) -> dict[str, int]:
+        """How many creates reached the exchange since it started, by what became of them."""
+        stats = await self.local.paper_get("/paper/stats")
+        return stats["endpoints"].get("order/create", {})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Both books, all events, and everything that is not as it must be, in words."""
+
+    books: Books
+    events: dict[str, Told]
+    differences: list[str]
+
+    def orders_of(self, signal_id: str) -> list[dict[str, Any]]:
+        """The manager's orders of one signal."""
+        return [order for order in self.books.orders if (order["signal"] or {}).get("signal_id") == signal_id]
+
+    def at_venue(self, order_id: str) -> list[dict[str, Any]]:
+        """The exchange's orders under one client order id."""
+        return [row for row in self.books.account["orders"] if row["orderLinkId"] == order_id]
+
+
+def early_calls(books: Books, events: dict[str, Told]) -> list[str]:
+    """Orders that the exchange has from before their intent was told, which is after it was durable (X01)."""
+    intended_ms = {
+        told.event["order_id"]: told.published_ms for told in events.values() if told.event["type"] == "created"
+    }
+    found = []
+    for row in books.account["orders"]:
+        name = row["orderLinkId"]
+        if name not in intended_ms:
+            found.append(f"order {name} at the exchange has no event of its intent")
+        elif intended_ms[name] > int(row["createdTime"]):
+            found.append(f"order {name} reached the exchange before its intent was durable")
+    return found
+
+
+@dataclass
+class Load:
+    """Sample signals at a rate, from a seed, whatever is being hurt meanwhile."""
+
+    fault_set: FaultSet
+    seed: int
+    rate_per_s: float
+    count: int
+    sent: int = field(default=0, init=False)
+
+    async def run(self) -> None:
+        """Send them all. While the exchange's prices or the broker can't be had, the load waits."""
+        producer = SampleProducer(self.fault_set.settings, self.seed, prefix="load")
+        await producer.start()
+        try:
+            begin_s = time.monotonic()
+            while self.sent < self.count:
+                try:
+                    signal = await producer.send_one()
+                except (httpx.HTTPError, KafkaError, TimeoutError):
+                    await asyncio.sleep(0.2)
+                    begin_s += 0.2
+                    continue
+                self.fault_set.sent[signal["signal_id"]] = signal["symbol"]
+                self.sent += 1
+                await asyncio.sleep(max(0.0, begin_s + self.sent / self.rate_per_s - time.monotonic()))
+        finally:
+            await producer.stop()
+
+
+async def under_load(load: Load, hurt: Callable[[random.Random], Any]) -> None:
+    """Run the load, and `hurt` beside it until it is over; then let the market stand still."""
+    sending = asyncio.create_task(load.run())
+    try:
+        await hurt(random.Random(load.seed))  # noqa: S311 -- moments to hurt at, repeatable
+        await sending
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    await load.fault_set.local.paper_post("/paper/market", {"frozen": True})
