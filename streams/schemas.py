@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import msgspec
@@ -12,6 +13,7 @@ from domain.instruments import Instrument
 from domain.orders import Order, OrderState, OrderType, PositionSide, Side, SignalContext, TimeInForce
 from domain.positions import LedgerEntry, Position, PositionState
 
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 CONTENT_TYPE = ("content-type", b"application/json")
 
 
@@ -124,8 +126,8 @@ def event_headers(schema: str, identity: str, trace_id: str = "") -> tuple[tuple
         ("event-id", identity.encode()),
         ("producer", b"ordermanager"),
     )
-    if not trace_id:
-        return headers
+    if not _TRACE_ID.fullmatch(trace_id):
+        return headers  # a producer's own kind of id: it stays in the record, the header has a form of its own
     return (*headers, ("traceparent", traceparent(trace_id).encode()))
 
 

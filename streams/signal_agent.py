@@ -24,23 +24,19 @@ import msgspec
 
 from domain.errors import InvalidInput, VenueError
 from domain.events import EventKind
-from domain.ids import trace_id
-from domain.instruments import Instrument
 from domain.merging import created
 from domain.orders import OrderState, PositionSide
 from domain.planning import plan_signal
 from domain.plans import Decision, Plan, PlanSettings
-from domain.signals import Signal, fingerprint, identify, parse_signal, signal_time_ns
 from streams.applied import Applied
 from streams.cancelling import Canceller
-from streams.dead_letters import dead_letter
 from streams.facts import FactsGatherer
 from streams.hooks import Hooks
 from streams.intents import intended_order
-from streams.origin import Origin, origin_of, republished
 from streams.outbox import Outgoing
 from streams.ports import Clock, Log, Turn
 from streams.signal_events import SignalEvents
+from streams.signal_intake import SignalIntake, Work
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
@@ -68,21 +64,6 @@ class SignalSettings:
     max_bytes: int = 262_144
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A readable signal at its place, and where it came from first."""
-
-    signal: Signal
-    origin: Origin
-    instrument: Instrument
-    trace_id: str
-    fingerprint: str
-
-    @property
-    def source(self) -> str:
-        return str(self.origin.source)
-
-
 class SignalAgent:
     """Handles one signal at a time within a symbol; lanes run symbols side by side."""
 
@@ -105,6 +86,7 @@ class SignalAgent:
         self._log = log
         self._topics = topics
         self._events = SignalEvents(log, topics)
+        self._intake = SignalIntake(log, topics, self._events, settings.venue, settings.category, settings.max_bytes)
         self._orders = orders
         self._signals = signals
         self._facts = facts
@@ -149,62 +131,22 @@ class SignalAgent:
 
     # -- 1 -------------------------------------------------------------------------------------------------------
 
-    async def _take(self, turn: Turn) -> _Work | None:
+    async def _take(self, turn: Turn) -> Work | None:
         record = turn.record
-        origin = origin_of(record)
         try:
-            signal = parse_signal(record.value, record_time_ns=origin.timestamp_ns, max_bytes=self._settings.max_bytes)
-            self._check_venue(signal)
+            work = self._intake.read(record)
         except InvalidInput as error:
-            await self._refuse(turn, error, origin)
+            self._hooks.on_dead_letter(error.code)
+            await self._publish(turn, self._intake.refusal(record, error))
             return None
-        key = signal.symbol.encode()
-        if record.key != key or record.partition != self._log.partition_of(key):
-            await self._send_home(turn, signal, origin)
+        if isinstance(work, Outgoing):
+            await self._publish(turn, [work])
             return None
-        instrument = Instrument(self._settings.venue, self._settings.category, signal.symbol)
-        trace = signal.trace_id or origin.trace_id or trace_id(str(origin.source))
-        return _Work(signal, origin, instrument, trace, fingerprint(signal))
-
-    def _check_venue(self, signal: Signal) -> None:
-        """A signal for another venue must not be traded here."""
-        wishes = (
-            ("venue", signal.venue, self._settings.venue),
-            ("category", signal.category, self._settings.category),
-        )
-        reasons = [
-            f"{name}: {wish!r} is not traded here, {ours!r} is"
-            for name, wish, ours in wishes
-            if wish not in {None, ours}
-        ]
-        if reasons:
-            raise InvalidInput("BAD_SIGNAL", reasons)
-
-    async def _refuse(self, turn: Turn, error: InvalidInput, origin: Origin) -> None:
-        """Dead letter, and an event where the signal can be named (requirement S02)."""
-        self._hooks.on_dead_letter(error.code)
-        record = turn.record
-        out = [dead_letter(self._topics.signals_dead, record, error.code, error.reasons)]
-        signal_id, symbol = identify(record.value)
-        if signal_id is not None and symbol is not None:
-            out.append(self._events.unreadable(record, error, str(origin.source), signal_id, symbol))
-        await self._publish(turn, out)
-
-    async def _send_home(self, turn: Turn, signal: Signal, origin: Origin) -> None:
-        """To the symbol's own partition, once; a record that was sent home and is wrong again is not our making."""
-        record = turn.record
-        if origin.hops:
-            reason = f"key {record.key!r} in partition {record.partition} after it was sent to {signal.symbol}'s own"
-            await self._refuse(turn, InvalidInput("WRONG_PARTITION", [reason]), origin)
-            return
-        key = signal.symbol.encode()
-        headers = republished(record, origin)
-        partition = self._log.partition_of(key)
-        await self._publish(turn, [Outgoing(self._topics.signals, partition, key, record.value or b"", headers)])
+        return work
 
     # -- 2, 3 ----------------------------------------------------------------------------------------------------
 
-    async def _know(self, turn: Turn, work: _Work) -> SignalRow | None:
+    async def _know(self, turn: Turn, work: Work) -> SignalRow | None:
         """The row whose plan is to be executed; None when the record needs nothing more."""
         partition, signal = turn.record.partition, work.signal
         row = self._signals.get(partition, signal.symbol, signal.signal_id)
@@ -228,7 +170,7 @@ class SignalAgent:
         await self._publish(turn, told)
         return None
 
-    def _judge(self, partition: int, work: _Work, row: SignalRow) -> str:
+    def _judge(self, partition: int, work: Work, row: SignalRow) -> str:
         """What a later record with a known signal id is (requirements S06, S07)."""
         if row.fingerprint != work.fingerprint:
             return EventKind.CONFLICT
@@ -240,7 +182,7 @@ class SignalAgent:
         )
         return _RETRY if nothing_done else EventKind.DUPLICATE
 
-    async def _plan_first(self, turn: Turn, work: _Work, earlier: SignalRow | None) -> SignalRow:
+    async def _plan_first(self, turn: Turn, work: Work, earlier: SignalRow | None) -> SignalRow:
         attempt = 1 if earlier is None else earlier.attempt + 1
         await self._until_clear(turn, work)
         plan = await self._plan(turn, work, attempt, phase=1)
@@ -260,12 +202,12 @@ class SignalAgent:
             trace_id=work.trace_id,
             strategy_id=work.signal.strategy_id,
             is_warmup=work.signal.is_warmup,
-            signal_ns=signal_time_ns(work.signal, work.origin.timestamp_ns),
+            signal_ns=work.born_ns,
             planned_ns=plan.planned_at_ns,
         )
         return await self._settle_plan(turn, row, plan)
 
-    async def _until_clear(self, turn: Turn, work: _Work, *, planned: bool = False) -> None:
+    async def _until_clear(self, turn: Turn, work: Work, *, planned: bool = False) -> None:
         """Wait while the venue has not been asked for the symbol's orders (Y01) or, before planning, one is in doubt:
         no new exposure on what we do not know. The signal's own age bounds the wait; then planning, or the last checks
         before a call, find it expired."""
@@ -279,7 +221,7 @@ class SignalAgent:
         remaining_s = max(0.0, (self._expires_at_ns(work) - self._clock.now_ns()) / _NS) + 0.001
         await turn.wait(self._applied.until(symbol, clear, remaining_s))
 
-    async def _plan(self, turn: Turn, work: _Work, attempt: int, phase: Literal[1, 2]) -> Plan:
+    async def _plan(self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2]) -> Plan:
         side = work.signal.position_side or PositionSide.NET
         partition, born_ns = turn.record.partition, work.origin.timestamp_ns
         while True:
@@ -319,7 +261,7 @@ class SignalAgent:
 
     # -- 4 -------------------------------------------------------------------------------------------------------
 
-    async def _cancel_first(self, turn: Turn, work: _Work, row: SignalRow) -> SignalRow:
+    async def _cancel_first(self, turn: Turn, work: Work, row: SignalRow) -> SignalRow:
         if not row.plan.cancels or row.after_cancels is not None:
             return row
         for cancel in row.plan.cancels:
@@ -336,7 +278,7 @@ class SignalAgent:
 
     # -- 5 -------------------------------------------------------------------------------------------------------
 
-    async def _write_intents(self, turn: Turn, work: _Work, row: SignalRow) -> frozenset[str]:
+    async def _write_intents(self, turn: Turn, work: Work, row: SignalRow) -> frozenset[str]:
         """Write what is not written; returns the orders that a former turn wrote and may have sent."""
         partition = turn.record.partition
         maybe_sent = set()
@@ -391,8 +333,8 @@ class SignalAgent:
             self._log.append(record.topic, record.partition, record.key, record.value, receipt, record.headers)
         await turn.wait(receipt.durable())
 
-    def _expires_at_ns(self, work: _Work) -> int:
-        born_ns = signal_time_ns(work.signal, work.origin.timestamp_ns)
+    def _expires_at_ns(self, work: Work) -> int:
+        born_ns = work.born_ns
         by_age_ns = born_ns + self._settings.plan.signal_max_age_ns
         return min(by_age_ns, work.signal.expires_at_ns) if work.signal.expires_at_ns else by_age_ns
 

@@ -1,0 +1,90 @@
+"""Step 1 of a signal's way: from a record to a signal that may be worked on here, or to where it goes instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from domain.errors import InvalidInput
+from domain.ids import trace_id
+from domain.instruments import Instrument
+from domain.signals import Signal, fingerprint, identify, parse_signal, signal_time_ns
+from streams.dead_letters import dead_letter
+from streams.origin import Origin, origin_of, republished
+from streams.outbox import Outgoing
+from streams.ports import Log
+from streams.record import Record
+from streams.signal_events import SignalEvents
+from streams.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A readable signal at its place, and where it came from first."""
+
+    signal: Signal
+    origin: Origin
+    instrument: Instrument
+    trace_id: str
+    fingerprint: str
+
+    @property
+    def source(self) -> str:
+        """The record that its producer wrote: what makes this wish different from every other."""
+        return str(self.origin.source)
+
+    @property
+    def born_ns(self) -> int:
+        """When its age begins (requirement S09)."""
+        return signal_time_ns(self.signal, self.origin.timestamp_ns)
+
+
+class SignalIntake:
+    """Reads records of `signals` for one venue and category."""
+
+    def __init__(
+        self, log: Log, topics: Topics, events: SignalEvents, venue: str, category: str, max_bytes: int
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._events = events
+        self._venue = venue
+        self._category = category
+        self._max_bytes = max_bytes
+
+    def read(self, record: Record) -> Work | Outgoing:
+        """The work, or the record as it is published again under its own symbol's key and partition, once.
+
+        Raises `InvalidInput` with every reason for what is not a signal for us (see `refusal`).
+        """
+        origin = origin_of(record)
+        signal = parse_signal(record.value, record_time_ns=origin.timestamp_ns, max_bytes=self._max_bytes)
+        self._check_venue(signal)
+        key = signal.symbol.encode()
+        partition = self._log.partition_of(key)
+        if record.key != key or record.partition != partition:
+            if origin.hops:
+                sentence = f"key {record.key!r} in partition {record.partition} after it was sent to {signal.symbol}'s"
+                raise InvalidInput("WRONG_PARTITION", [sentence])
+            return Outgoing(self._topics.signals, partition, key, record.value or b"", republished(record, origin))
+        instrument = Instrument(self._venue, self._category, signal.symbol)
+        trace = signal.trace_id or origin.trace_id or trace_id(str(origin.source))
+        return Work(signal, origin, instrument, trace, fingerprint(signal))
+
+    def refusal(self, record: Record, error: InvalidInput) -> list[Outgoing]:
+        """The dead letter, and an event where the signal can be named (requirement S02)."""
+        out = [dead_letter(self._topics.signals_dead, record, error.code, error.reasons)]
+        signal_id, symbol = identify(record.value)
+        if signal_id is not None and symbol is not None:
+            out.append(self._events.unreadable(record, error, str(origin_of(record).source), signal_id, symbol))
+        return out
+
+    def _check_venue(self, signal: Signal) -> None:
+        """A signal for another venue must not be traded here."""
+        wishes = (("venue", signal.venue, self._venue), ("category", signal.category, self._category))
+        reasons = [
+            f"{name}: {wish!r} is not traded here, {ours!r} is"
+            for name, wish, ours in wishes
+            if wish not in {None, ours}
+        ]
+        if reasons:
+            raise InvalidInput("BAD_SIGNAL", reasons)
