@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import faust
 import faust.streams
 import uvloop
+from aiokafka.structs import TopicPartition
 from mode import Service
 from rocksdict import Cache
 
@@ -26,7 +27,7 @@ from app.transport.lease import Lease
 from app.transport.ledger import Ledger, OutOfOrder
 from app.transport.log import AppendLog
 from app.transport.wiring import Reader, Wiring
-from streams.lanes import Handler, Lanes
+from streams.lanes import Handler, Lanes, by_record_key
 from streams.record import Record
 from tables.durable_rows import DurableRows
 from tables.rows import Rows
@@ -102,13 +103,22 @@ class Engine:
         self.tables[name] = rows
         return rows
 
-    def lanes(self, topic: str, handler: Handler, *, max_running: int = 64, max_queued: int = 2_000) -> Lanes:
+    def lanes(
+        self,
+        topic: str,
+        handler: Handler,
+        *,
+        max_running: int = 64,
+        max_queued: int = 2_000,
+        key: Callable[[Record], Hashable] = by_record_key,
+    ) -> Lanes:
         """Handle the records of `topic` in lanes, one per key. An error that `handler` lets out ends the process."""
         lanes = Lanes(
             handler,
             self.inbox,
             max_running=max_running,
             max_queued=max_queued,
+            key=key,
             on_error=lambda record, error: self._handler_failed(record.source, error),
         )
         self.all_lanes[topic] = lanes
@@ -220,7 +230,7 @@ class Engine:
         for topic, partition in ledger.partitions() if self.inbox.is_open else ():
             with suppress(AssertionError):  # aiokafka's answer if the partition goes in this moment
                 taken, finished = ledger.position((topic, partition)), ledger.watermark((topic, partition))
-                end = self.app.consumer.highwater(faust.TP(topic, partition))
+                end = self.app.consumer.highwater(TopicPartition(topic, partition))
                 found[topic, partition] = Progress(taken or 0, finished or 0, end)
         return found
 
@@ -245,8 +255,9 @@ class Watch(Service):
 
     async def on_start(self) -> None:
         """Everything is made: take it out of the collector's sight, whose full passes would stop the loop for 0.1 s."""
-        gc.collect()
-        gc.freeze()
+        if self.engine.app.in_worker:
+            gc.collect()
+            gc.freeze()
 
     @Service.task
     async def _look(self) -> None:

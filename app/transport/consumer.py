@@ -208,7 +208,10 @@ class Consumer(driver.Consumer):
         offsets = {TP(*tp): offset for tp, offset in self.wiring.ledger.committable().items() if TP(*tp) in mine}
         if not offsets:
             return False
+        generation = self.wiring.inbox.generation
         await self.wiring.log.flush()
+        if self.wiring.inbox.generation != generation:
+            return False  # the partitions were with somebody else meanwhile: these offsets may be behind
         if not await self._commit(offsets):
             return False
         self.wiring.ledger.committed(dict(offsets))
