@@ -97,6 +97,7 @@ class Engine:
             cache=self._cache,
         )
         rows.on_hole = self._on_hole
+        rows.on_failure = lambda error: self.wiring.stop(f"STORE_FAILED: {name}: {error!r}")
         self.app.tables.add(DurableTable(self.app, name=name, rows=rows, partitions=self.options.partitions))
         self.wiring.tables.append(rows)
         self.wiring.changelog_topics.add(rows.changelog_topic)
@@ -156,7 +157,7 @@ class Engine:
         self.wiring.on_recovered.append(callback)
 
     def on_revoked(self, callback: OnPartitions) -> None:
-        """`callback(partitions)` is awaited when all begun work is finished and committed; once for each time that
+        """`callback(partitions)` is awaited when all begun work is finished and committed and tables are closed; once for each time that
         `on_recovered` was called, even if another rebalance cut that short."""
         self.wiring.on_revoked.append(callback)
 

@@ -61,6 +61,8 @@ class DurableRows:
         self._admitted: dict[int, Shard] = {}
         self._unsettled: set[int] = set()
         self.on_hole: OnHole | None = None
+        self.on_failure: Callable[[Exception], None] | None = None
+        """Told when acknowledged rows could not be written to disk: nothing that follows can be relied upon."""
 
     # -- the port ------------------------------------------------------------------------------------------------
 
@@ -192,8 +194,16 @@ class DurableRows:
     def _settle_soon(self, partition: int) -> None:
         """One write to disk for all acknowledgements of this turn of the loop."""
         if not self._unsettled:
-            asyncio.get_running_loop().call_soon(self.settle)
+            asyncio.get_running_loop().call_soon(self._settle_now)
         self._unsettled.add(partition)
+
+    def _settle_now(self) -> None:
+        try:
+            self.settle()
+        except Exception as error:
+            if self.on_failure is None:
+                raise
+            self.on_failure(error)
 
     def settle(self) -> None:
         """Bring to disk what is acknowledged."""

@@ -12,7 +12,7 @@ from rocksdict import Cache
 
 from tables.durable_rows import DurableRows
 from tables.receipt import Receipt
-from tables.shard import ChangelogRecord
+from tables.shard import ChangelogRecord, Shard
 
 
 class FakeChangelog:
@@ -167,3 +167,18 @@ async def test_a_reset_table_starts_from_nothing(rows: DurableRows, changelog: F
     rows.apply(0, changelog.between(0, 1), 1)
     rows.admit(0, 1)
     assert dict(rows.scan(0, b"")) == {b"a": b"1"}
+
+
+async def test_rows_that_the_disk_refuses_are_told(
+    rows: DurableRows, changelog: FakeChangelog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    rows.on_failure = lambda error: told.append(str(error))
+
+    def refuse(_shard: Shard) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Shard, "settle", refuse)
+    rows.put(0, b"k", b"v", Receipt())
+    await changelog.acknowledge()
+    assert told == ["No space left on device"]
