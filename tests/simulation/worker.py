@@ -217,8 +217,7 @@ class Worker:
 
     def _own(self) -> None:
         broker, topics = self.around.broker, self.around.topics
-        for rows in self.rows.values():
-            rows.recover(self.log)
+        self.own_rows()
         for partition in range(broker.partitions):
             self.recovery.assigned(partition)
         inputs = [(topic, partition) for topic in topics.inputs for partition in range(broker.partitions)]
@@ -228,6 +227,11 @@ class Worker:
         self.command_lanes.resume()
         for at in inputs:
             self._spawn(self._deliver(at, starts[at]), self._pumps)
+
+    def own_rows(self) -> None:
+        """Recover the tables."""
+        for rows in self.rows.values():
+            rows.recover(self.log)
 
     def died(self) -> None:
         """The process is gone, wherever it was; called by whoever noticed."""
@@ -306,6 +310,10 @@ class Worker:
                     await lanes.submit(record)
             except Crashed:
                 return
+
+    def record_at(self, at: TopicPartition, offset: int, value: bytes) -> Record:
+        """A record of the current generation."""
+        return Record(*at, offset, None, value, (), self.clock.now_ns(), self.inbox.generation)
 
     def _record(self, at: TopicPartition, offset: int, generation: int) -> Record:
         stored = self.around.broker.logs[at][offset]

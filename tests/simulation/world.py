@@ -63,7 +63,7 @@ class World:
     def __init__(self, seed: int, weather: Weather, loop: VirtualLoop, mutate: Mutate | None) -> None:
         self.seed = seed
         self.weather = weather
-        self._loop = loop
+        self.loop = loop
         self._mutate = mutate
         self._chance = self._stream_of("world")
         self.effects = Effects(loop, self._stream_of("crash"), weather.crashes, weather.effects_between_crashes)
@@ -115,7 +115,7 @@ class World:
         """Called in the midst of the effect at which the process ends."""
         self.worker.died()
         down_s = self._chance.uniform(0.1, self.weather.down_s)
-        self._loop.call_later(down_s, self._start_next)
+        self.loop.call_later(down_s, self._start_next)
 
     def _start_next(self) -> None:
         self.worker = self._new_worker()
@@ -161,10 +161,10 @@ class World:
         self.worker.inbox.lease_good = True
 
     async def _until_quiet(self) -> None:
-        quiet_s, end_s = 0.0, self._loop.time() + PATIENCE_S
+        quiet_s, end_s = 0.0, self.loop.time() + PATIENCE_S
         busy: list[str] = []
         while quiet_s < QUIET_S and not self.effects.violations:
-            if self._loop.time() > end_s:
+            if self.loop.time() > end_s:
                 self.effects.violate(f"stuck: {'; '.join(busy[:10])}")
                 return
             await self._for(1.0)
@@ -203,7 +203,7 @@ class World:
 
     async def _maintain(self) -> None:
         self.effects.note("the venue is away")
-        self.road.away_until_s = self._loop.time() + self._chance.uniform(1.0, 30.0)
+        self.road.away_until_s = self.loop.time() + self._chance.uniform(1.0, 30.0)
 
     async def _halt(self) -> None:
         symbol = self._chance.choice(self.people.symbols)
