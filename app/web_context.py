@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from app.metrics import Metrics
 from app.settings import Settings, api_key
-from app.web import ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings, key_hash
+from app.web import ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings, key_hash, readiness
 from app.worker import Worker
 from domain.commands import Command, encode_command
 from domain.events import Transition
 from domain.instruments import Instrument
-from domain.orders import Order, OrderState
+from domain.orders import Order
 from exchanges.venue import CallHooks
 from streams import boards
 from streams.hooks import Hooks
+from tables.queries import count_open_orders, count_uncertain_orders
 
 HEARD_WITHIN_S = 5.0
 
@@ -70,23 +72,31 @@ class _Answers:
     def checks(self) -> Sequence[Check]:
         """Conditions of readiness: each holds, or says why not (requirement Q05)."""
         worker = self.worker
-        ready, reasons = worker.engine.ready()
-        shut = worker.gates.shut()
-        gateways = [beat for beat in worker.market.heartbeats(HEARD_WITHIN_S) if beat.role == "gateway"]
-        gateway = "" if any(beat.ready for beat in gateways) else _why_no_gateway(gateways)
+        found = readiness(worker.engine.ready, self._gateway_ages, worker.gates.shut)()
         silent_s = worker.broadcasts.silent_s(worker.topics.heartbeats)
-        return [
-            Check("engine", "" if ready else "; ".join(reasons)),
-            Check("symbols", f"{len(shut)} wait for the venue's answer: {shut[:5]}" if shut else ""),
-            Check("gateway", gateway),
-            Check("broker", f"no heartbeat was heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""),
-        ]
+        silent = f"BROADCASTS_SILENT: nothing heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""
+        unwell = "; ".join(reason for beat in self._gateways() if not beat.ready for reason in beat.reasons)
+        return [*found, Check("broadcasts", silent), Check("venue", unwell)]
+
+    def _gateways(self) -> list[boards.Heartbeat]:
+        return [beat for beat in self.worker.market.heartbeats(HEARD_WITHIN_S) if beat.role == "gateway"]
+
+    def _gateway_ages(self) -> list[tuple[str, float | None]]:
+        """How long ago a gateway of the venue was heard of; None = not lately."""
+        now_ns = time.time_ns()
+        ages = [(now_ns - beat.at_ns) / 1e9 for beat in self._gateways()]
+        return [(self.worker.settings.venue.value, min(ages, default=None))]
 
     def peers(self) -> Mapping[str, frozenset[int]]:
         """Other workers, by their heartbeats."""
         own = self.worker.settings.own_url
         beats = self.worker.market.heartbeats(HEARD_WITHIN_S)
         return {beat.url: frozenset(beat.partitions) for beat in beats if beat.role == "worker" and beat.url != own}
+
+    async def publish_everywhere(self, command: Command) -> None:
+        log, topics = self.worker.engine.log, self.worker.topics
+        for partition in range(self.worker.settings.partitions):
+            await log.publish(topics.order_commands, command.symbol.encode(), encode_command(command), (), partition)
 
     async def publish_command(self, command: Command) -> None:
         log, topics = self.worker.engine.log, self.worker.topics
@@ -117,21 +127,12 @@ class _Answers:
         return None if quote is None else Mark(quote.mark, quote.at_ns)
 
     def open_orders(self) -> int:
-        orders = self.worker.orders
-        return sum(
-            len(orders.open_orders(partition, symbol))
-            for partition in orders.rows.partitions()
-            for symbol in orders.open_symbols(partition)
-        )
+        rows = self.worker.orders.rows
+        return count_open_orders(rows, rows.partitions())
 
     def uncertain_orders(self) -> int:
-        orders = self.worker.orders
-        return sum(
-            order.state is OrderState.UNCERTAIN
-            for partition in orders.rows.partitions()
-            for symbol in orders.open_symbols(partition)
-            for order in orders.open_orders(partition, symbol)
-        )
+        rows = self.worker.orders.rows
+        return count_uncertain_orders(rows, rows.partitions())
 
     def lanes(self) -> Mapping[str, tuple[int, float]]:
         """(records waiting, seconds the oldest has waited) by topic."""
@@ -141,12 +142,6 @@ class _Answers:
             waiting = sum(depth for _, depth, _ in depths)
             found[topic] = (waiting, max((waited_s for _, _, waited_s in depths), default=0.0))
         return found
-
-
-def _why_no_gateway(gateways: list[boards.Heartbeat]) -> str:
-    if not gateways:
-        return f"none was heard of for {HEARD_WITHIN_S:g} s"
-    return "; ".join(reason for beat in gateways for reason in beat.reasons) or "not ready"
 
 
 def web_context(worker: Worker, metrics: Metrics) -> WebContext:
@@ -174,6 +169,8 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
         checks=answers.checks,
         peers=answers.peers,
         publish_command=answers.publish_command,
+        publish_everywhere=answers.publish_everywhere,
+        explainer=worker.explainer,
         controls=answers.controls,
         set_control=answers.set_control,
         mark=answers.mark,

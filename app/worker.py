@@ -35,6 +35,7 @@ from streams.applied import Applied
 from streams.broadcast import Broadcasts
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
+from streams.explaining import Explainer
 from streams.facts import FactsGatherer, Reservations
 from streams.hooks import Hooks
 from streams.market_view import MarketSettings, MarketView
@@ -71,6 +72,7 @@ class Worker:
     market: MarketView
     trading: Trading
     submitter: Submitter
+    explainer: Explainer
 
 
 def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: CallHooks | None = None) -> Worker:
@@ -147,31 +149,33 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         instance=settings.instance,
         hooks=hooks,
     )
+    facts = FactsGatherer(
+        orders=orders,
+        positions=positions,
+        market=market,
+        reservations=Reservations(),
+        clock=clock,
+        account=settings.account,
+    )
+    signal_settings = SignalSettings(
+        plan=settings.plan_settings(),
+        venue=settings.venue.value,
+        category=settings.category,
+        account=settings.account,
+        max_bytes=settings.signal_max_bytes,
+    )
     signal_agent = SignalAgent(
         log=engine.log,
         topics=topics,
         orders=orders,
         signals=signals,
-        facts=FactsGatherer(
-            orders=orders,
-            positions=positions,
-            market=market,
-            reservations=Reservations(),
-            clock=clock,
-            account=settings.account,
-        ),
+        facts=facts,
         submitter=submitter,
         canceller=canceller,
         applied=applied,
         gates=gates,
         clock=clock,
-        settings=SignalSettings(
-            plan=settings.plan_settings(),
-            venue=settings.venue.value,
-            category=settings.category,
-            account=settings.account,
-            max_bytes=settings.signal_max_bytes,
-        ),
+        settings=signal_settings,
         hooks=hooks,
     )
     command_agent = CommandAgent(
@@ -185,6 +189,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         clock=clock,
         settings=CommandSettings(),
     )
+    explainer = Explainer(signals=signals, facts=facts, clock=clock, settings=signal_settings)
     recovery = Recovery(
         reconciler=reconciler,
         orders=orders,
@@ -218,7 +223,9 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         topics.order_updates_dead,
         topics.order_commands_dead,
     )
-    worker = Worker(settings, topics, engine, orders, signals, positions, gates, broadcasts, market, trading, submitter)
+    worker = Worker(
+        settings, topics, engine, orders, signals, positions, gates, broadcasts, market, trading, submitter, explainer
+    )
     _follow_partitions(engine, order_agent, recovery, broadcasts, trading)
     engine.app.service(_Background(engine, "heartbeats", lambda: _beat(worker, clock, adapter.set_workers)))
     engine.app.service(_Background(engine, "timers", timers.run))

@@ -18,6 +18,7 @@ from app.web.controls import ControlsView
 from app.web.guard import guard
 from app.web.internal import AskView
 from app.web.orders import ExplainView, HistoryView, OrdersView, OrderView
+from app.web.plans import PlanView
 from app.web.positions import PositionHistoryView, PositionsView, SymbolPositionsView
 from app.web.probes import LiveView, MetricsView, ReadyView, readiness
 from app.web.scatter import Scatter
@@ -47,6 +48,7 @@ VIEWS: tuple[type[ApiView], ...] = (
     PositionHistoryView,
     SignalsView,
     SignalView,
+    PlanView,
     CommandsView,
     CommandView,
     ControlsView,

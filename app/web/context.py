@@ -15,6 +15,7 @@ from app.metrics import Metrics
 from domain.commands import Command
 from domain.instruments import Instrument
 from domain.plans import TradingState
+from streams.explaining import Explainer
 from tables.queries import MAX_SCANNED
 from tables.rows import Rows
 
@@ -106,6 +107,8 @@ class WebContext:
     mark: Callable[[Instrument], Mark | None]
     publish_everywhere: Callable[[Command], Awaitable[None]] | None = None
     """Publish a command for `EVERY_SYMBOL` to every partition; without it, such commands are refused."""
+    explainer: Explainer | None = None
+    """What would be decided about a signal."""
     now_ns: Callable[[], int] = time.time_ns
 
 

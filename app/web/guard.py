@@ -119,13 +119,17 @@ def _authorised(request: web.Request, context: WebContext) -> ApiKey:
     key = find_key(given, context.api_keys())
     if key is None:
         raise _wrong_key(request, context)
-    needed = Scope.READ if request.method in {"GET", "HEAD"} else Scope.TRADE
+    asks = request.method in {"GET", "HEAD"} or request.rel_url.raw_path in QUESTIONS_WITH_BODY
+    needed = Scope.READ if asks else Scope.TRADE
     if not allows(key, needed):
         context.metrics.key_refused("scope")
         sentence = f"{request.method} needs a key of scope {needed}, this one has {key.scope}"
         raise ApiError(403, "SCOPE_MISSING", sentence, {"needed": needed, "scope": key.scope})
     return key
 
+
+QUESTIONS_WITH_BODY = frozenset({"/plan"})
+"""POST, as they need a body, but they change nothing."""
 
 _CHALLENGE = {"WWW-Authenticate": "ApiKey"}
 

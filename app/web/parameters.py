@@ -153,15 +153,20 @@ def _checked(name: str, value: str, pattern: re.Pattern[str], rule: str) -> str:
     return value
 
 
-async def read_body(request: web.Request, kind: type[T]) -> T:
-    """The JSON body as a `kind`, strictly. Raises `ApiError` (400, 413, 415)."""
+async def read_raw_body(request: web.Request) -> bytes:
+    """The JSON body's bytes, not read yet. Raises `ApiError` (408, 413, 415)."""
     if request.content_type != "application/json":
         raise ApiError(415, "NOT_JSON", f"content type {request.content_type!r:.80}: application/json is understood")
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _bounded(request)
+            return await _bounded(request)
     except TimeoutError:
         raise ApiError(408, "BODY_TOO_SLOW", f"the body took longer than {BODY_TIMEOUT_S:g} s") from None
+
+
+async def read_body(request: web.Request, kind: type[T]) -> T:
+    """The JSON body as a `kind`, strictly. Raises `ApiError` (400, 408, 413, 415)."""
+    body = await read_raw_body(request)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

@@ -171,23 +171,25 @@ def signal_json(row: SignalRow) -> Json:
 
 
 def plans_json(row: SignalRow) -> list[Json]:
-    """Every plan that was made of a signal, with each gate's verdict and the facts it looked at."""
-    return [
-        {
-            "phase": plan.phase,
-            "decision": plan.decision,
-            "code": plan.code,
-            "reason": plan.reason,
-            "verdicts": plan.verdicts,
-            "warnings": plan.warnings,
-            "cancels": plan.cancels,
-            "intents": plan.intents,
-            "reference_price": plan.reference_price,
-            "facts": plan.facts,
-            "planned_at_ns": plan.planned_at_ns,
-        }
-        for plan in _plans(row)
-    ]
+    """Every plan that was made of a signal."""
+    return [plan_json(plan) for plan in _plans(row)]
+
+
+def plan_json(plan: Plan) -> Json:
+    """A plan with each gate's verdict and the facts it looked at."""
+    return {
+        "phase": plan.phase,
+        "decision": plan.decision,
+        "code": plan.code,
+        "reason": plan.reason,
+        "verdicts": plan.verdicts,
+        "warnings": plan.warnings,
+        "cancels": plan.cancels,
+        "intents": plan.intents,
+        "reference_price": plan.reference_price,
+        "facts": plan.facts,
+        "planned_at_ns": plan.planned_at_ns,
+    }
 
 
 def _plans(row: SignalRow) -> tuple[Plan, ...]:
