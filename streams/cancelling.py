@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,8 @@ from streams.reconciling import Reconciler
 from streams.record import Source
 from streams.updates import UpdatePublisher
 from tables.orders import OrderTable
+
+_log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
 _Condition = Callable[[Order], bool]
@@ -120,6 +123,18 @@ class Canceller:
             result, code, sentence = Result.REFUSED, error.code, error.sentence
         except VenueError as error:
             result, code, sentence = Result.UNCERTAIN, error.code, error.sentence
+        _log.info(
+            "cancel %s: %s",
+            result,
+            sentence or "the venue takes it",
+            extra={
+                "order_id": order.order_id,
+                "symbol": order.instrument.symbol,
+                "trace_id": order.trace_id,
+                "code": code,
+                "command_id": command_id,
+            },
+        )
         return await self._publisher.publish(
             CallOutcome(
                 instrument=order.instrument,

@@ -6,6 +6,7 @@ learns of it. Every attempt is preceded, synchronously, by the checks that make 
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,8 @@ from streams.reconciling import Finding, Reconciler
 from streams.record import Source
 from streams.updates import UpdatePublisher
 from tables.orders import OrderTable
+
+_log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
 
@@ -196,6 +199,21 @@ class Submitter:
         sent_ns: int = 0,
         venue_order_id: str = "",
     ) -> Source:
+        replied_ns = self._clock.now_ns()
+        _log.log(
+            logging.INFO if result in {Result.ACCEPTED, Result.EXPIRED} else logging.WARNING,
+            "create %s: %s",
+            result,
+            sentence or "the venue has the order",
+            extra={
+                "order_id": order.order_id,
+                "symbol": order.instrument.symbol,
+                "trace_id": order.trace_id,
+                "code": code,
+                "attempt": attempts,
+                "took_ms": (replied_ns - sent_ns) // 1_000_000 if sent_ns else None,
+            },
+        )
         return await self._publisher.publish(
             CallOutcome(
                 instrument=order.instrument,
@@ -210,7 +228,7 @@ class Submitter:
                 sentence=sentence,
                 attempts=attempts,
                 sent_ns=sent_ns,
-                replied_ns=self._clock.now_ns(),
+                replied_ns=replied_ns,
             )
         )
 
