@@ -157,8 +157,8 @@ class Engine:
         self.wiring.on_recovered.append(callback)
 
     def on_revoked(self, callback: OnPartitions) -> None:
-        """`callback(partitions)` is awaited when all begun work is finished and committed and tables are closed; once for each time that
-        `on_recovered` was called, even if another rebalance cut that short."""
+        """`callback(partitions)` is awaited when all begun work is finished and committed and tables are closed; once
+        for each time that `on_recovered` was called, even if another rebalance cut that short."""
         self.wiring.on_revoked.append(callback)
 
     def on_alert(self, alert: Callable[[str, str], None]) -> None:

@@ -119,14 +119,14 @@ class Scene:
     def trace(self) -> Path:
         return self.directory / "trace"
 
-    async def create_topics(self) -> None:
+    async def create_topics(self, replication: int = 1) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"}
         await admin.create_topics(
             [
-                *(NewTopic(name, PARTITIONS, 1) for name in (self.inputs, self.updates, self.events)),
-                NewTopic(self.changelog, PARTITIONS, 1, topic_configs=compacted),
+                *(NewTopic(name, PARTITIONS, replication) for name in (self.inputs, self.updates, self.events)),
+                NewTopic(self.changelog, PARTITIONS, replication, topic_configs=compacted),
             ]
         )
         await admin.close()
