@@ -30,6 +30,7 @@ from domain.planning import plan_signal
 from domain.plans import Decision, Plan, PlanSettings
 from streams.applied import Applied
 from streams.cancelling import Canceller
+from streams.clearance import Clearance
 from streams.facts import FactsGatherer
 from streams.hooks import Hooks
 from streams.intents import intended_order
@@ -44,7 +45,6 @@ from tables.orders import OrderTable
 from tables.receipt import Receipt
 from tables.signals import Repeat, SignalResult, SignalRow, SignalState, SignalTable
 
-_NS = 1_000_000_000
 _KEPT_REPEATS = 20
 _RETRY = "retry"
 _ASK_AGAIN_S = 0.5
@@ -92,8 +92,7 @@ class SignalAgent:
         self._facts = facts
         self._submitter = submitter
         self._canceller = canceller
-        self._applied = applied
-        self._gates = gates
+        self._clearance = Clearance(orders=orders, gates=gates, applied=applied, clock=clock)
         self._clock = clock
         self._settings = settings
         self._hooks = hooks or Hooks()
@@ -114,7 +113,7 @@ class SignalAgent:
         self._hooks.on_step("cancelled")
         maybe_sent = await self._write_intents(turn, work, row)  # 5
         self._hooks.on_step("intended")
-        await self._until_clear(turn, work, planned=True)
+        await self._clearance.to_send(turn, work.signal.symbol, self._expires_at_ns(work))
         for intent in row.standing_plan.intents:  # 6, 7
             await self._submitter.submit(
                 turn,
@@ -184,7 +183,7 @@ class SignalAgent:
 
     async def _plan_first(self, turn: Turn, work: Work, earlier: SignalRow | None) -> SignalRow:
         attempt = 1 if earlier is None else earlier.attempt + 1
-        await self._until_clear(turn, work)
+        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work))
         plan = await self._plan(turn, work, attempt, phase=1)
         row = SignalRow(
             signal_id=work.signal.signal_id,
@@ -206,20 +205,6 @@ class SignalAgent:
             planned_ns=plan.planned_at_ns,
         )
         return await self._settle_plan(turn, row, plan)
-
-    async def _until_clear(self, turn: Turn, work: Work, *, planned: bool = False) -> None:
-        """Wait while the venue has not been asked for the symbol's orders (Y01) or, before planning, one is in doubt:
-        no new exposure on what we do not know. The signal's own age bounds the wait; then planning, or the last checks
-        before a call, find it expired."""
-        partition, symbol = turn.record.partition, work.signal.symbol
-
-        def clear() -> bool:
-            return self._gates.is_open(partition, symbol) and (
-                planned or not any(order.in_doubt for order in self._orders.open_orders(partition, symbol))
-            )
-
-        remaining_s = max(0.0, (self._expires_at_ns(work) - self._clock.now_ns()) / _NS) + 0.001
-        await turn.wait(self._applied.until(symbol, clear, remaining_s))
 
     async def _plan(self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2]) -> Plan:
         side = work.signal.position_side or PositionSide.NET
@@ -271,7 +256,7 @@ class SignalAgent:
             if not order.state.terminal:
                 reason = f"order {cancel.order_id} could not be cancelled first: it is {order.state}"
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
-        await self._until_clear(turn, work)
+        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work))
         plan = await self._plan(turn, work, row.attempt, phase=2)
         order_ids = tuple(intent.order_id for intent in plan.intents)
         return await self._settle_plan(turn, replace(row, after_cancels=plan, order_ids=order_ids), plan)

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from domain.commands import Action, Command, encode_command
-from domain.orders import Order, OrderState
+from domain.orders import OrderState
 from streams.ports import Clock, Log
 from streams.topics import Topics
+from streams.unsettled import overdue
 from tables.orders import OrderTable
 from tables.signals import SignalTable
 
 _NS = 1_000_000_000
-_RESTLESS = frozenset({OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Timers:
         for symbol in self._orders.open_symbols(partition):
             for order in self._orders.open_orders(partition, symbol):
                 quiet_ns = now_ns - max(order.times.updated_ns, order.times.created_ns)
-                if not _unsettled(order) or quiet_ns < period_ns or self._being_asked(partition, order.order_id):
+                if not overdue(order) or quiet_ns < period_ns or self._being_asked(partition, order.order_id):
                     continue
                 # One id per order and period, so that looks of the same period wish for the same thing.
                 command_id = f"timer:{order.order_id}:{now_ns // period_ns}"
@@ -95,9 +95,3 @@ class Timers:
             del self._asked[order_id]
             return False
         return True
-
-
-def _unsettled(order: Order) -> bool:
-    """Whether the venue should have said more of the order by now."""
-    unconfirmed = order.state is OrderState.ACKNOWLEDGED and not order.evidence.terms_at_ns and not order.external
-    return order.in_doubt or unconfirmed or order.state in _RESTLESS or order.missing_fills

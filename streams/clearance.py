@@ -1,0 +1,52 @@
+"""When a symbol is clear for another signal's turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streams.applied import Applied
+from streams.ports import Clock, Turn
+from streams.symbol_gates import SymbolGates
+from streams.unsettled import untold
+from tables.orders import OrderTable
+
+_NS = 1_000_000_000
+
+
+class Clearance:
+    """Waits until what is known of a symbol is fit to plan or to send on. `evidence_s` is how long a plan waits for
+    the venue's word on orders that have traded."""
+
+    def __init__(
+        self, *, orders: OrderTable, gates: SymbolGates, applied: Applied, clock: Clock, evidence_s: float = 10.0
+    ) -> None:
+        self._orders = orders
+        self._gates = gates
+        self._applied = applied
+        self._clock = clock
+        self._evidence_s = evidence_s
+
+    async def to_send(self, turn: Turn, symbol: str, until_ns: int) -> None:
+        """Wait while the venue has not been asked for the symbol's orders (requirement Y01), at the longest until the
+        signal's end (ns UTC): then the last checks before a call find it expired."""
+        await self._wait(turn, symbol, until_ns, lambda: self._gates.is_open(turn.record.partition, symbol))
+
+    async def to_plan(self, turn: Turn, symbol: str, until_ns: int) -> None:
+        """Wait also while an order of the symbol is in doubt: no new exposure on what we do not know. Then planning
+        finds the signal expired. An order that has done its work without our knowing what is waited for too, but not
+        for long: knowing what it did only makes the plan better (requirement S05)."""
+        partition = turn.record.partition
+        await self._wait(turn, symbol, until_ns, lambda: self._is_certain(partition, symbol))
+        soon_ns = min(until_ns, self._clock.now_ns() + int(self._evidence_s * _NS))
+        await self._wait(turn, symbol, soon_ns, lambda: self._is_told(partition, symbol))
+
+    def _is_certain(self, partition: int, symbol: str) -> bool:
+        orders = self._orders.open_orders(partition, symbol)
+        return self._gates.is_open(partition, symbol) and not any(order.in_doubt for order in orders)
+
+    def _is_told(self, partition: int, symbol: str) -> bool:
+        return not any(untold(order) for order in self._orders.open_orders(partition, symbol))
+
+    async def _wait(self, turn: Turn, symbol: str, until_ns: int, clear: Callable[[], bool]) -> None:
+        remaining_s = max(0.0, (until_ns - self._clock.now_ns()) / _NS) + 0.001
+        await turn.wait(self._applied.until(symbol, clear, remaining_s))
