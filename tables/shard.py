@@ -34,7 +34,10 @@ _ENTRY = Struct(">I")
 WRITE_BUFFER_BYTES = 4 << 20
 """Of one partition of one table; two of them at most. 24 of these databases stay within 200 MB."""
 
-CORRUPTION_WORDS = ("corruption", "checksum mismatch", "bad block")
+DAMAGE_WORDS = ("corruption", "checksum mismatch", "bad block", "no such file")
+LOCK_WORDS = ("while lock file", "lock hold by")
+FULL_WORDS = ("no space left", "quota exceeded")
+"""What RocksDB's errors say: they have no classes of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,9 @@ class Shard:
             db = Rdict(str(self._path), _options(cache))
             found = db.get(IDENTITY)
         except Exception as error:
-            if not _is_corruption(error):
+            if is_locked(error) or _says(error, FULL_WORDS):
                 raise
+            # Whatever else is wrong with the files: the changelog has everything.
             delete(self._path)
             self._path.mkdir(parents=True)
             db = Rdict(str(self._path), _options(cache))
@@ -231,7 +235,7 @@ class Shard:
         try:
             return read(self._disk())
         except Exception as error:
-            if _is_corruption(error):
+            if _says(error, DAMAGE_WORDS):
                 self.mark_for_rebuild()
             raise
 
@@ -313,7 +317,7 @@ class Shard:
         try:
             db.write(batch)
         except Exception as error:
-            if _is_corruption(error):
+            if _says(error, DAMAGE_WORDS):
                 self.mark_for_rebuild()
             raise
         self.position = position
@@ -338,9 +342,14 @@ def _write_index(index: IndexFunction, db: Rdict, batch: WriteBatch, key: bytes,
         batch.put(INDEX + index_cursor(entry, key), _ENTRY.pack(len(entry)))
 
 
-def _is_corruption(error: Exception) -> bool:
+def is_locked(error: Exception) -> bool:
+    """Whether somebody else has the files open."""
+    return _says(error, LOCK_WORDS)
+
+
+def _says(error: Exception, words: tuple[str, ...]) -> bool:
     text = str(error).lower()
-    return any(word in text for word in CORRUPTION_WORDS)
+    return any(word in text for word in words)
 
 
 def _options(cache: Cache) -> Options:

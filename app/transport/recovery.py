@@ -21,7 +21,7 @@ from mode import Service
 
 from app.transport.topic_reader import offsets_of, read_topics
 from tables.durable_rows import DurableRows
-from tables.shard import ChangelogRecord, Position, fingerprint
+from tables.shard import ChangelogRecord, Position, fingerprint, is_locked
 
 if TYPE_CHECKING:
     from app.transport.wiring import Wiring
@@ -169,7 +169,7 @@ class Recovery(FaustRecovery):
             try:
                 rows.open(partition, cluster_id)
             except Exception as error:
-                if "lock" not in str(error).lower() or attempt == LOCK_TRIES - 1:
+                if not is_locked(error) or attempt == LOCK_TRIES - 1:
                     raise
                 await asyncio.sleep(LOCK_WAIT_S)
             else:

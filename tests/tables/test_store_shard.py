@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from rocksdict import Cache
 
 from tables.rows import index_cursor
-from tables.shard import ChangelogRecord, Shard
+from tables.shard import ChangelogRecord, Shard, is_locked
 
 KEYS = st.binary(min_size=1, max_size=3)
 VALUES = st.binary(min_size=1, max_size=3)
@@ -147,6 +147,32 @@ def test_a_store_with_flipped_bytes_is_built_anew_once_they_are_noticed(tmp_path
     again = new_shard(tmp_path / "t-0")
     assert again.position is None
     again.close()
+
+
+@pytest.mark.parametrize("name", ["CURRENT", "MANIFEST-*", "*.sst"])
+def test_a_store_with_a_missing_file_is_built_anew_once_it_is_noticed(tmp_path: Path, name: str) -> None:
+    shard = new_shard(tmp_path / "t-0")
+    shard.apply([ChangelogRecord(i, b"%06d" % i, b"x" * 100) for i in range(100)], 100)
+    shard.flush()
+    shard.close()
+    for file in (tmp_path / "t-0").glob(name):
+        file.unlink()
+
+    with suppress(Exception):  # noticed while opening, or at the latest while reading
+        damaged = new_shard(tmp_path / "t-0")
+        with closing(damaged):
+            assert len(list(damaged.scan(b""))) == 100, "damage must not go unnoticed"
+    again = new_shard(tmp_path / "t-0")
+    assert again.position is None
+    again.close()
+
+
+def test_files_that_are_in_use_are_left_alone(shard: Shard, tmp_path: Path) -> None:
+    shard.apply([ChangelogRecord(0, b"a", b"1")], 1)
+    with pytest.raises(Exception, match=r"(?i)lock") as error:
+        new_shard(tmp_path / "t-0")
+    assert is_locked(error.value)
+    assert shard.get(b"a") == b"1"
 
 
 def test_a_closed_shard_refuses_reads_and_writes(shard: Shard) -> None:
