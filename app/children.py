@@ -99,11 +99,19 @@ class Keeper:
         self._task = asyncio.create_task(self._watch(), name=f"keeper-{self.child.name}")
 
     async def stop(self) -> int | None:
-        """Stop watching, then the child."""
+        """Stop watching, then the child; returns its exit code."""
+        await self._look_away()
+        return await self.child.stop()
+
+    async def kill(self) -> None:
+        """Stop watching, and end the child as a power cut would."""
+        await self._look_away()
+        await self.child.kill()
+
+    async def _look_away(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        return await self.child.stop()
 
     async def _watch(self) -> None:
         while True:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import random
 import time
 import uuid
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 import orjson
+import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -28,6 +30,8 @@ from app.local_set import LocalSet
 from app.sample_producer import SampleProducer
 from app.settings import Settings
 from app.settling import Books, Told, settled_books, settled_events, unread_records
+
+log = logging.getLogger(__name__)
 
 PARTITIONS = 4
 SETTLE_LIMIT_S = 60.0
@@ -73,6 +77,8 @@ class FaultSet:
         self.local = LocalSet(self.settings, broker=False, workers=workers, restart_pause_s=0.0)
         self.sent: dict[str, str] = {}
         """Signal ids and their symbols."""
+        self.sound = True
+        """Whether the last verdict found nothing."""
         self._producer: Any = None  # aiokafka is untyped
         self._numbers = itertools.count(1)
 
@@ -178,7 +184,9 @@ class FaultSet:
         bootstrap, topic = self.settings.bootstrap, self.local.topics.order_events
         events, untold = await settled_events(bootstrap, topic, books.orders)
         lagging = [f"{unread} records were not finished"] if unread else []
-        return Verdict(books, events, trouble + lagging + untold + early_calls(books, events))
+        verdict = Verdict(books, events, trouble + lagging + untold + early_calls(books, events))
+        self.sound = not verdict.differences
+        return verdict
 
     async def _unread(self) -> int:
         """Records that no worker has finished: a verdict while they wait would be early."""
@@ -199,6 +207,11 @@ class Verdict:
     books: Books
     events: dict[str, Told]
     differences: list[str]
+
+    def assert_agreed(self) -> None:
+        """Nothing differs, and something was done at all."""
+        assert not self.differences, "\n".join(self.differences)
+        assert self.books.account["executions"] or self.books.account["orders"]
 
     def orders_of(self, signal_id: str) -> list[dict[str, Any]]:
         """The manager's orders of one signal."""
@@ -224,43 +237,76 @@ def early_calls(books: Books, events: dict[str, Told]) -> list[str]:
     return found
 
 
-@dataclass
-class Load:
-    """Sample signals at a rate, from a seed, whatever is being hurt meanwhile."""
+class Stage:
+    """Keeps a set for several tests, as long as it is sound: starting one takes longer than hurting it."""
 
-    fault_set: FaultSet
-    seed: int
-    rate_per_s: float
-    count: int
-    sent: int = field(default=0, init=False)
+    def __init__(self, bootstrap: str, directories: pytest.TempPathFactory) -> None:
+        self._bootstrap = bootstrap
+        self._directories = directories
+        self._set: FaultSet | None = None
 
-    async def run(self) -> None:
-        """Send them all. While the exchange's prices or the broker can't be had, the load waits."""
-        producer = SampleProducer(self.fault_set.settings, self.seed, prefix="load")
-        await producer.start()
-        try:
-            begin_s = time.monotonic()
-            while self.sent < self.count:
-                try:
-                    signal = await producer.send_one()
-                except (httpx.HTTPError, KafkaError, TimeoutError):
-                    await asyncio.sleep(0.2)
-                    begin_s += 0.2
-                    continue
-                self.fault_set.sent[signal["signal_id"]] = signal["symbol"]
-                self.sent += 1
-                await asyncio.sleep(max(0.0, begin_s + self.sent / self.rate_per_s - time.monotonic()))
-        finally:
-            await producer.stop()
+    async def moving_set(self) -> FaultSet:
+        """The set, ready, its market moving; a new one if what is there was found unsound."""
+        if self._set is not None and not self._set.sound:
+            await self.close()
+        if self._set is None:
+            self._set = FaultSet(
+                self._bootstrap, self._directories.mktemp("busy"), workers=2, paper_market_interval_s=0.1
+            )
+            await self._set.__aenter__()
+        else:
+            await self._set.local.paper_post("/paper/market", {"frozen": False})
+        for number in range(len(self._set.local.workers)):
+            await self._set.until_ready(number)
+        self._set.sound = False  # until a verdict says so
+        return self._set
+
+    async def close(self) -> None:
+        """Stop the set."""
+        if self._set is not None:
+            await self._set.__aexit__()
+            self._set = None
 
 
-async def under_load(load: Load, hurt: Callable[[random.Random], Any]) -> None:
-    """Run the load, and `hurt` beside it until it is over; then let the market stand still."""
-    sending = asyncio.create_task(load.run())
+async def hurt_under_load(
+    hurt: FaultSet,
+    seed: int,
+    what: Callable[[random.Random], Awaitable[None]],
+    *,
+    count: int = 60,
+    rate_per_s: float = 8.0,
+) -> Verdict:
+    """Sample signals of the seed, `what` beside them; then the market stands still, and this is the verdict.
+
+    The load waits while the exchange's prices or the broker can't be had.
+    """
+    log.info("seed %s", seed)  # pytest shows it when the test fails
+    sending = asyncio.create_task(_load(hurt, seed, count, rate_per_s))
     try:
-        await hurt(random.Random(load.seed))  # noqa: S311 -- moments to hurt at, repeatable
+        await what(random.Random(seed))  # noqa: S311 -- moments to hurt at, repeatable
         await sending
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-    await load.fault_set.local.paper_post("/paper/market", {"frozen": True})
+    await hurt.local.paper_post("/paper/market", {"frozen": True})
+    return await hurt.verdict()
+
+
+async def _load(hurt: FaultSet, seed: int, count: int, rate_per_s: float) -> None:
+    producer = SampleProducer(hurt.settings, seed, prefix="load")
+    await producer.start()
+    try:
+        for _ in range(count):
+            signal = await _sent(producer)
+            hurt.sent[signal["signal_id"]] = signal["symbol"]
+            await asyncio.sleep(1 / rate_per_s)
+    finally:
+        await producer.stop()
+
+
+async def _sent(producer: SampleProducer) -> dict[str, Any]:
+    while True:
+        try:
+            return await producer.send_one()
+        except (httpx.HTTPError, KafkaError):
+            await asyncio.sleep(0.2)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from fault_set import FaultSet
+from fault_set import FaultSet, Stage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,3 +24,17 @@ async def still(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     """One worker and a market that stands still."""
     async with FaultSet(kafka, tmp_path_factory.mktemp("still"), paper_market_interval_s=0.0) as made:
         yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Where sets with two workers are made, a new one after every disagreement."""
+    made = Stage(kafka, tmp_path_factory)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def busy(stage: Stage) -> FaultSet:
+    """Two workers and a market that moves."""
+    return await stage.moving_set()

@@ -34,7 +34,7 @@ def symbol() -> str:
 
 
 def assert_whole(verdict: Verdict, *signals: str) -> None:
-    assert not verdict.differences, "\n".join(verdict.differences)
+    verdict.assert_agreed()
     for signal_id in signals:
         orders = verdict.orders_of(signal_id)
         assert len(orders) == 1
