@@ -19,7 +19,7 @@ import orjson
 from app.children import RESTART_PAUSE_S, Child, Keeper
 from app.kafka.broker import LocalKafka, free_ports
 from app.kafka.options import KafkaOptions
-from app.settings import Settings, VenueName, api_key
+from app.settings import PREFIX, Settings, VenueName, api_key
 from app.topic_creation import create_topics
 from app.topics import topics_of
 from domain.errors import OrderManagerError
@@ -101,6 +101,7 @@ class LocalSet:
 
     async def start(self, say: Callable[[str], None] = lambda _line: None) -> None:
         """Start everything and wait until signals can flow. Raises `NotReady`, after stopping what was started."""
+        self._require_free_ports()
         try:
             if self.kafka is not None:
                 await self._start_kafka(self.kafka, say)
@@ -118,6 +119,21 @@ class LocalSet:
         except BaseException:
             await self.stop()
             raise
+
+    def _require_free_ports(self) -> None:
+        """Said before anything is started, rather than found in a part's log."""
+        settings = self.settings
+        wanted = [("WEB_PORT", settings.web_host, settings.web_port)]
+        if settings.venue is VenueName.PAPER:
+            wanted.append(("PAPER_PORT", settings.paper_host, settings.paper_port))
+        for name, host, port in wanted:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((host, port))
+                except OSError as error:
+                    sentence = f"{host}:{port} cannot be used ({error.strerror}): set {PREFIX}{name} to a free port"
+                    raise NotReady("PORT_TAKEN", sentence) from None
 
     async def _start_kafka(self, kafka: LocalKafka, say: Callable[[str], None]) -> None:
         """Start the broker, unless `ordermanager kafka start` has done so: then it is used, and left running."""
