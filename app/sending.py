@@ -9,11 +9,16 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from app.settings import Settings
 from app.topics import topics_of
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, OrderManagerError
 from domain.signals import parse_signal
+
+
+class NoBroker(OrderManagerError):  # noqa: N818 -- the words name it well without a suffix
+    """The broker could not be reached, or did not take what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +57,40 @@ def _json_or_text(value: str) -> object:
 
 
 async def send_signals(settings: Settings, lines: list[bytes]) -> SendReport:
-    """Send the lines that are signals, in their order, and wait for the broker; say what is wrong with the others."""
-    refused = []
+    """Send the lines that are signals, in their order, and wait for the broker; say what is wrong with the others.
+
+    Raises `NoBroker` when the broker cannot be reached.
+    """
+    readable, refused = _read(settings, lines)
+    if not readable:
+        return SendReport(0, tuple(refused))
     producer: Any = AIOKafkaProducer(  # Any: aiokafka is untyped
         bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True
     )
-    await producer.start()
     try:
-        acknowledgements = []
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                signal = parse_signal(line, record_time_ns=time.time_ns(), max_bytes=settings.signal_max_bytes)
-            except InvalidInput as error:
-                refused.append(f"line {number}: {error}")
-                continue
-            topic = topics_of(settings).signals
-            acknowledgements.append(await producer.send(topic, line, key=signal.symbol.encode()))
+        await producer.start()
+        topic = topics_of(settings).signals
+        acknowledgements = [await producer.send(topic, line, key=key) for key, line in readable]
         for acknowledgement in acknowledgements:
             await acknowledgement
+    except KafkaError as error:
+        sentence = f"the broker at {settings.bootstrap} does not take the signals: {error}"
+        raise NoBroker("NO_BROKER", sentence) from None
     finally:
         await producer.stop()
-    return SendReport(len(acknowledgements), tuple(refused))
+    return SendReport(len(readable), tuple(refused))
+
+
+def _read(settings: Settings, lines: list[bytes]) -> tuple[list[tuple[bytes, bytes]], list[str]]:
+    """(key, line) of what is a signal, and the reasons for what is not."""
+    readable, refused = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            signal = parse_signal(line, record_time_ns=time.time_ns(), max_bytes=settings.signal_max_bytes)
+        except InvalidInput as error:
+            refused.append(f"line {number}: {error}")
+        else:
+            readable.append((signal.symbol.encode(), line))
+    return readable, refused
