@@ -30,7 +30,7 @@ from app.venue import bybit_options
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from exchanges.venue import CallHooks, Trading
-from streams import boards
+from streams import boards, schemas
 from streams.applied import Applied
 from streams.broadcast import Broadcasts
 from streams.cancelling import Canceller, CancelSettings
@@ -50,6 +50,7 @@ from streams.topics import Topics
 from streams.updates import UpdatePublisher
 from tables.orders import OrderTable, order_index
 from tables.positions import PositionTable, position_index
+from tables.receipt import Receipt
 from tables.signals import SignalTable, signal_index
 
 _log = logging.getLogger(__name__)
@@ -226,10 +227,31 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     worker = Worker(
         settings, topics, engine, orders, signals, positions, gates, broadcasts, market, trading, submitter, explainer
     )
+    engine.on_alert(lambda code, sentence: _raise_alert(worker, hooks, code, sentence))
     _follow_partitions(engine, order_agent, recovery, broadcasts, trading)
     engine.app.service(_Background(engine, "heartbeats", lambda: _beat(worker, clock, adapter.set_workers)))
     engine.app.service(_Background(engine, "timers", timers.run))
     return worker
+
+
+def _raise_alert(worker: Worker, hooks: Hooks | None, code: str, sentence: str) -> None:
+    """What the engine has to tell an operator: in the log, and on the topic as soon as the broker takes it."""
+    _log.error("%s", sentence, extra={"code": code})
+    at_ns = SystemClock().now_ns()
+    alert = schemas.Alert(
+        alert_id=f"{worker.settings.worker_id}-{code}-{at_ns}",
+        code=code,
+        severity="critical",
+        sentence=sentence,
+        symbol="",
+        at_ns=at_ns,
+        source=worker.settings.worker_id,
+    )
+    headers = schemas.event_headers("alert/1", alert.alert_id)
+    log, topic = worker.engine.log, worker.topics.alerts
+    log.append(topic, 0, alert.alert_id.encode(), schemas.encode(alert), Receipt(), headers)
+    if hooks is not None:
+        hooks.on_alert(code)
 
 
 def _engine_options(settings: Settings, topics: Topics) -> EngineOptions:
