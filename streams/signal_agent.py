@@ -162,9 +162,11 @@ class SignalAgent:
             verdict = self._judge(partition, work, row)
             if verdict == _RETRY:
                 return await self._plan_first(turn, work, row)
-            repeats = (*row.repeats, Repeat(work.source, verdict))[-_KEPT_REPEATS:]
+            repeats = _with(row.repeats, work.source, verdict)
             row = replace(row, repeats=repeats, last_offset=turn.record.offset)
             await self._write(turn, row)
+        if verdict == _RETRY:
+            return None  # it had an attempt of its own, and was sent home twice
         told = self._events.repeat(row, work.source, EventKind(verdict), turn.record.timestamp_ns)
         await self._publish(turn, told)
         return None
@@ -196,7 +198,7 @@ class SignalAgent:
             plan=plan,
             order_ids=tuple(intent.order_id for intent in plan.intents),
             earlier_order_ids=() if earlier is None else (*earlier.earlier_order_ids, *earlier.order_ids),
-            repeats=() if earlier is None else earlier.repeats,
+            repeats=() if earlier is None else _with(earlier.repeats, earlier.source, _RETRY),
             value=(turn.record.value or b"").decode(errors="replace"),
             trace_id=work.trace_id,
             strategy_id=work.signal.strategy_id,
@@ -329,3 +331,7 @@ _RESULT_OF = {
     Decision.EXPIRE: SignalResult.EXPIRED,
     Decision.IGNORE: SignalResult.IGNORED,
 }
+
+
+def _with(repeats: tuple[Repeat, ...], source: str, verdict: str) -> tuple[Repeat, ...]:
+    return (*repeats, Repeat(source, verdict))[-_KEPT_REPEATS:]

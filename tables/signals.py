@@ -36,7 +36,8 @@ class SignalResult(StrEnum):
 
 
 class Repeat(msgspec.Struct, frozen=True):
-    """A later record with the same signal id, and what was decided of it."""
+    """Another record with the same signal id, and what was decided of it: `duplicate`, `conflict`, or `retry` for one
+    that had an attempt of its own before this one."""
 
     source: str
     verdict: str
