@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -74,11 +76,6 @@ class Engine:
     def inbox(self) -> GroupInbox:
         """The `Inbox` port."""
         return self.wiring.inbox
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that everything runs in, once it runs."""
-        return asyncio.get_running_loop()
 
     # -- what there is -------------------------------------------------------------------------------------------
 
@@ -240,8 +237,8 @@ class Engine:
         return {key: at.end - at.finished for key, at in self.progress().items() if at.end is not None}
 
     def stop(self) -> None:
-        """Stop in order, as SIGTERM does."""
-        self.app.loop.call_soon_threadsafe(lambda: asyncio.ensure_future(self.app.stop()))
+        """Stop a process that `run_engine` runs, in order."""
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Watch(Service):
@@ -286,7 +283,7 @@ class EngineWorker(faust.Worker):
         self._engine = engine
         super().__init__(*args, **kwargs)
 
-    def _schedule_shutdown(self, signal: Any) -> None:
+    def _schedule_shutdown(self, signal: Any) -> None:  # Faust's name for the argument
         if not self._signal_stop_time:
             limit_s = self._engine.options.drain_limit_s + STOP_GRACE_S
             overdue = f"STOP_OVERDUE: not stopped {limit_s} s after signal {signal}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from app.transport.fail_stop import FailStop, fail_stop
 from app.transport.lease import Lease
 from app.transport.ledger import Ledger
 from app.transport.log import AppendLog
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -53,6 +56,10 @@ async def _nothing(_partitions: Partitions) -> None:
     return
 
 
+def _only_logged(code: str, text: str) -> None:
+    log.error("%s: %s", code, text)
+
+
 @dataclass(slots=True)
 class Wiring:
     """What is shared between the engine and the transport. Times in seconds."""
@@ -76,7 +83,7 @@ class Wiring:
     """Called before records flow again."""
     on_recovered: list[Callable[[Partitions], Awaitable[None]]] = field(default_factory=list)
     on_revoked: list[Callable[[Partitions], Awaitable[None]]] = field(default_factory=list)
-    alert: Callable[[str, str], None] = lambda _code, _text: None
+    alert: Callable[[str, str], None] = _only_logged
     """Told of what an operator has to know: (code, sentence)."""
     stop: FailStop = fail_stop
     tables: list[Any] = field(default_factory=list)  # DurableRows; typed where they are used
