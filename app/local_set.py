@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import orjson
 
+from app.broker_keeper import BrokerKeeper
 from app.children import RESTART_PAUSE_S, Child, Keeper
 from app.kafka.broker import LocalKafka, free_ports
 from app.kafka.options import KafkaOptions
@@ -73,7 +74,7 @@ class LocalSet:
     ) -> None:
         self.settings = settings
         self.topics = topics_of(settings)
-        self.kafka = LocalKafka(kafka_options(settings, with_parent=True)) if broker else None
+        self.kafka = BrokerKeeper(LocalKafka(kafka_options(settings, with_parent=True))) if broker else None
         logs = settings.data_dir / "logs"
         environment = settings.environment(kafka_bootstrap=settings.bootstrap, api_key=api_key(settings))
         self.paper = Keeper(Child("paper", ["paper"], environment, logs / "paper.log"), restart_pause_s)
@@ -105,7 +106,7 @@ class LocalSet:
         self._require_free_ports()
         try:
             if self.kafka is not None:
-                await self._start_kafka(self.kafka, say)
+                await self.kafka.start(say)
             await create_topics(self.settings.bootstrap, self.topics)
             if self.settings.venue is VenueName.PAPER:
                 say("starting the paper exchange")
@@ -135,15 +136,6 @@ class LocalSet:
                 except OSError as error:
                     sentence = f"{host}:{port} cannot be used ({error.strerror}): set {PREFIX}{name} to a free port"
                     raise NotReady("PORT_TAKEN", sentence) from None
-
-    async def _start_kafka(self, kafka: LocalKafka, say: Callable[[str], None]) -> None:
-        """Start the broker, unless `ordermanager kafka start` has done so: then it is used, and left running."""
-        if (await kafka.status()).ready:
-            say(f"using the broker that runs at {kafka.bootstrap}")
-            self.kafka = None
-        else:
-            say("starting Kafka")
-            await kafka.start()
 
     async def stop(self) -> None:
         """Stop everything in order: workers finish what is at the venue, then the rest."""

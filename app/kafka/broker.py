@@ -85,6 +85,11 @@ class LocalKafka:
         """The broker's process, if it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the process that we started ended; None while it runs, and if there was none."""
+        return None if self._process is None else self._process.poll()
+
     async def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start and wait until it is ready.
 
