@@ -32,6 +32,11 @@ class Applied:
             if not future.done():
                 future.set_result(None)
 
+    def touch_all(self) -> None:
+        """Something about every symbol may have changed."""
+        for symbol in list(self._changing):
+            self.touch(symbol)
+
     def forget(self, partition: int) -> None:
         """The partition is no longer ours; its waiters are ended by their turns."""
         self._offsets.pop(partition, None)

@@ -52,6 +52,7 @@ from streams.placement import check_place
 from streams.ports import Headers, Inbox, Log
 from streams.record import Record
 from streams.topics import Topics
+from streams.updates import is_mark
 from tables.orders import FillRow, OrderTable
 from tables.positions import PositionTable
 from tables.receipt import Receipt
@@ -104,6 +105,10 @@ class OrderAgent:
     def _handle_one(self, record: Record) -> None:
         rows = Receipt()
         symbol: str | None = None
+        if is_mark(record):
+            self._outbox.submit(record.partition, rows, [], lambda: self._inbox.finished(record))
+            self._applied.advance(record.partition, record.offset, None)
+            return
         try:
             update = decode_update(record.value)
             symbol = update.instrument.symbol

@@ -7,7 +7,8 @@ So an answer is evidence, silence is not. Absence is a finding with conditions:
        partition became ours, plus the venue's receive window, clock error and history lag. (`times.sent_ns` is the
        first of several sendings, so it says nothing of the last.)
     2. two full passes over all endpoints, a history lag apart, both without the order
-    3. the order is younger than the time for which the venue keeps orders without fills in its history
+    3. not while updates of a former owner are unread: the order's outcome may be among them
+    4. the order is younger than the time for which the venue keeps orders without fills in its history
 """
 
 from __future__ import annotations
@@ -70,6 +71,11 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
 
+    async def catch_up(self, partition: int) -> None:
+        """Wait until all updates that are in the log by now are applied: what is known already needs no asking, and
+        what the venue does not show may be in them."""
+        await self._applied.reached(await self._publisher.mark(partition))
+
     async def ask(self, order: Order) -> Finding:
         """One pass over all endpoints for one order; what is found is applied when this returns.
 
@@ -103,7 +109,7 @@ class Reconciler:
                 if finding is Finding.FOUND:
                     return finding
                 remaining_s = (self.conclusive_from_ns(partition, order) - self._clock.now_ns()) / _NS
-                if remaining_s <= 0:
+                if remaining_s <= 0 and self._gates.is_open(partition, order.instrument.symbol):
                     passes += 1
                     if passes >= 2:
                         return Finding.ABSENT

@@ -27,7 +27,8 @@ class RecoverySettings:
 
 
 class Recovery:
-    """Shuts the gates of symbols with unfinished orders, and opens each when the venue has been asked for them all.
+    """Shuts the gates until the former owner's updates are applied, then those of symbols with unfinished orders, and
+    opens each when the venue has been asked for them all.
 
     It asks once and applies what is found. What is not found stays in doubt: a signal that comes again, or a timer's
     command, concludes under the conditions of absence.
@@ -56,12 +57,10 @@ class Recovery:
     def assigned(self, partition: int) -> None:
         """The partition is ours and its tables are recovered; called before its records flow."""
         self.revoked(partition)
-        symbols = set(self._orders.open_symbols(partition))
-        self._gates.assign(partition, symbols, self._clock.now_ns())
-        if symbols:
-            task = asyncio.create_task(self._ask_all(partition, sorted(symbols)), name=f"recovery-{partition}")
-            task.add_done_callback(self._ended)
-            self._tasks[partition] = task
+        self._gates.assign(partition, set(self._orders.open_symbols(partition)), self._clock.now_ns())
+        task = asyncio.create_task(self._recover(partition), name=f"recovery-{partition}")
+        task.add_done_callback(self._ended)
+        self._tasks[partition] = task
 
     def revoked(self, partition: int) -> None:
         """The partition is no longer ours: what it asks for is another's business."""
@@ -73,6 +72,13 @@ class Recovery:
         """A bug here would leave symbols shut without a word."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(error)
+
+    async def _recover(self, partition: int) -> None:
+        await self._reconciler.catch_up(partition)
+        symbols = self._orders.open_symbols(partition)
+        self._gates.caught_up(partition, set(symbols))
+        self._applied.touch_all()
+        await self._ask_all(partition, sorted(symbols))
 
     async def _ask_all(self, partition: int, symbols: list[str]) -> None:
         places = asyncio.Semaphore(self._settings.parallel)

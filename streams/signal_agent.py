@@ -159,6 +159,8 @@ class SignalAgent:
         if not verdict:
             if turn.record.offset <= row.last_offset:
                 return None  # an earlier attempt, redelivered after a later one: its turn was over
+            # What came of the earlier attempt may be among the updates of a former owner.
+            await self._clearance.to_send(turn, signal.symbol, self._expires_at_ns(work))
             verdict = self._judge(partition, work, row)
             if verdict == _RETRY:
                 return await self._plan_first(turn, work, row)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class SymbolGates:
-    """A symbol with unfinished orders stays shut from the moment its partition is ours until the venue was asked.
+    """A partition is shut from the moment it is ours until the updates that were in the log by then are applied: what
+    a former owner has learnt counts. Then a symbol with unfinished orders stays shut until the venue was asked.
 
     Also remembers since when each partition is ours: nothing that a former owner did can have left it later.
     """
@@ -12,16 +13,24 @@ class SymbolGates:
     def __init__(self) -> None:
         self._shut: dict[int, set[str]] = {}
         self._since_ns: dict[int, int] = {}
+        self._behind: set[int] = set()
 
     def assign(self, partition: int, symbols: set[str], since_ns: int) -> None:
-        """The partition is ours from `since_ns`; these symbols must be asked for first."""
+        """The partition is ours from `since_ns`, and behind the log; these symbols must be asked for first."""
         self._shut[partition] = set(symbols)
         self._since_ns[partition] = since_ns
+        self._behind.add(partition)
+
+    def caught_up(self, partition: int, symbols: set[str]) -> None:
+        """The updates of the former owner are applied; these symbols must be asked for now."""
+        self._behind.discard(partition)
+        self._shut[partition] = set(symbols)
 
     def revoke(self, partition: int) -> None:
         """The partition is no longer ours."""
         self._shut.pop(partition, None)
         self._since_ns.pop(partition, None)
+        self._behind.discard(partition)
 
     def open(self, partition: int, symbol: str) -> None:
         """The venue was asked for everything unfinished of the symbol."""
@@ -30,7 +39,7 @@ class SymbolGates:
     def is_open(self, partition: int, symbol: str) -> bool:
         """Whether the symbol may trade. A partition that was never assigned is shut."""
         shut = self._shut.get(partition)
-        return shut is not None and symbol not in shut
+        return shut is not None and partition not in self._behind and symbol not in shut
 
     def shut(self) -> list[tuple[int, str]]:
         """Every (partition, symbol) that still has to be asked for."""
