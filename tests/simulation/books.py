@@ -43,6 +43,7 @@ class VenueOrder:
     fills: list[FillReport] = field(default_factory=list)
     shown: list[OrderReport] = field(default_factory=list)
     accepted: bool = True
+    kind: FillKind = FillKind.TRADE
 
     @property
     def leaves(self) -> Decimal:
@@ -146,6 +147,21 @@ class Books:
             order = self._chance.choice(resting)
             self._fill(order, self._some_of(order) if self._chance.random() < 0.6 else order.leaves)
 
+    def liquidate(self, instrument: Instrument) -> None:
+        """The venue closes something by itself: an order of its own making, which nobody sent."""
+        size = LOT * self._chance.randint(1, 50)
+        side = self._chance.choice((Side.BUY, Side.SELL))
+        order = VenueOrder(
+            venue_id=f"v{len(self.orders) + 1}",
+            client_id="",
+            new=NewOrder(instrument, "", side, OrderType.MARKET, size, None, TimeInForce.IOC),
+            created_ns=self._now_ns(),
+            quantity=size,
+            kind=self._chance.choice((FillKind.LIQUIDATION, FillKind.ADL)),
+        )
+        self.orders[order.venue_id] = order
+        self._fill(order, size)
+
     def pay_funding(self, instrument: Instrument) -> None:
         """A payment on a position: no order causes it."""
         self._executions += 1
@@ -211,6 +227,7 @@ class Books:
             executed_ns=self._now_ns(),
             venue_sequence=self._executions,
             maker=new.post_only,
+            fill_kind=order.kind,
         )
         order.fills.append(fill)
         if order.leaves <= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from decimal import Decimal
 
+from domain.errors import Uncertain
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.plans import TradingState
 from simulation.books import LOT
@@ -23,6 +24,8 @@ class SimulatedMarket:
 
     async def rules(self, instrument: Instrument) -> InstrumentRules | None:
         """The same for all."""
+        if self._road.happens(0.05):
+            raise Uncertain("RULES_UNKNOWN", "the venue does not say what it trades")
         return InstrumentRules(
             instrument=instrument,
             trading=True,

@@ -141,13 +141,16 @@ class People:
         resting = [order for order in books.orders.values() if order.live]
         if drawn < 0.2:
             books.pay_funding(Instrument(VENUE, CATEGORY, symbol))
+        elif drawn < 0.27:
+            books.liquidate(Instrument(VENUE, CATEGORY, symbol))
         elif drawn < 0.4 and resting:
             order = chance.choice(resting)
             books.cancel(order)
         elif drawn < 0.55 and resting:
             order = chance.choice(resting)
+            change = Decimal(chance.choice((0, 0, -30, 50))) / 100
             if order.price is not None:
-                books.amend(order, order.price + Decimal(chance.randint(-5, 5)) / 10, order.quantity)
+                books.amend(order, order.price + Decimal(chance.randint(-5, 5)) / 10, order.quantity + change)
         else:
             limit = chance.random() < 0.7
             books.place_by_hand(

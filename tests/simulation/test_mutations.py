@@ -171,7 +171,7 @@ def one_silence_is_absence(worker: Worker) -> None:
 
 def gates_always_open(worker: Worker) -> None:
     """Symbols trade before the venue was asked for their unfinished orders."""
-    worker.signal_agent._gates = OpenGates()  # type: ignore[assignment]
+    worker.signal_agent._clearance._gates = OpenGates()  # type: ignore[assignment]
 
 
 class OpenGates:
@@ -242,14 +242,29 @@ def conclusions_told_without_the_beginning(worker: Worker) -> None:
 
 def stored_plans_pass_the_gate(worker: Worker) -> None:
     """A stored plan is executed before the venue was asked for the symbol's orders."""
-    agent = worker.signal_agent
-    until_clear = agent._until_clear
 
-    async def only_new(turn: Turn, work: Any, *, planned: bool = False) -> None:
-        if not planned:
-            await until_clear(turn, work)
+    async def at_once(turn: Turn, symbol: str, until_ns: int) -> None:
+        """No waiting."""
 
-    agent._until_clear = only_new  # type: ignore[method-assign]
+    worker.signal_agent._clearance.to_send = at_once  # type: ignore[method-assign]
+
+
+def log_not_caught_up(worker: Worker) -> None:
+    """A new owner acts before what the former one has learnt is applied."""
+
+    async def at_once(partition: int) -> None:
+        """No waiting."""
+
+    worker.reconciler.catch_up = at_once  # type: ignore[method-assign]
+
+
+def one_wish_ends_another(worker: Worker) -> None:
+    """Whoever gives up a cancel goes on without saying that the order's end is still wanted."""
+    worker.canceller._record = ignored  # type: ignore[method-assign, assignment]
+
+
+async def ignored(*_arguments: object) -> None:
+    """Nothing is put on record."""
 
 
 def silence_counts_from_the_first_sending(worker: Worker) -> None:
@@ -287,6 +302,8 @@ def commands_conclude_over_signals(worker: Worker) -> None:
         half_counted_fills_stay,
         conclusions_told_without_the_beginning,
         stored_plans_pass_the_gate,
+        log_not_caught_up,
+        one_wish_ends_another,
     ],
     ids=lambda mutate: mutate.__name__,
 )

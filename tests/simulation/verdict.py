@@ -22,6 +22,7 @@ from simulation.worker import CATEGORY, INSTANCE, VENUE, Worker
 from streams.origin import Origin, origin_of
 from streams.record import Record
 from streams.schemas import OrderEvent, PositionEvent
+from streams.updates import MARK
 from tables.orders import decode_order
 from tables.signals import SignalResult, SignalState
 
@@ -122,15 +123,22 @@ def _positions_against_books(worker: Worker, symbols: list[str]) -> Iterator[str
 
 
 def _one_order_per_signal(worker: Worker) -> Iterator[str]:
-    """At most one attempt of a signal was ever taken by the venue (a late rejection takes nothing)."""
+    """At most one attempt of a signal was ever taken by the venue (a late rejection takes nothing), and every record
+    was attempted once."""
+    attempts: dict[str, set[int]] = defaultdict(set)
     taken: dict[tuple[str, str], list[str]] = defaultdict(list)
     for _, row in _rows(worker):
         order = worker.around.books.by_client_id.get(row.order_id)
+        if row.signal is not None:
+            attempts[row.signal.source].add(row.signal.attempt)
         if row.signal is not None and order is not None and order.accepted:
             taken[row.instrument.symbol, row.signal.signal_id].append(row.order_id)
     for (symbol, signal_id), orders in taken.items():
         if len(orders) > 1:
             yield f"signal {signal_id} of {symbol} became {len(orders)} orders at the venue: {orders}"
+    for source, numbers in attempts.items():
+        if len(numbers) > 1:
+            yield f"the signal at {source} was attempted {len(numbers)} times"
 
 
 # -- signals and commands ------------------------------------------------------------------------------------------
@@ -274,6 +282,8 @@ def _conclusions_against_books(worker: Worker) -> Iterator[str]:
     """Nobody concluded that an order never arrived which the venue has, nor said accepted of one it never had."""
     books = worker.around.books
     for source, stored in worker.around.broker.all(worker.around.topics.order_updates):
+        if stored.headers == MARK:
+            continue
         update = decode_update(stored.value)
         taken = update.client_order_id in books.by_client_id
         if isinstance(update, Absence) and taken:

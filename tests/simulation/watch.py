@@ -38,6 +38,8 @@ class Watch:
             self._violate(f"{order_id} is sent while {in_doubt} are in doubt")
         if not worker.gates.is_open(partition, symbol):
             self._violate(f"{order_id} is sent before the venue was asked for {symbol}")
+        if worker.applied_up_to(partition) < worker.caught_up_at.get(partition, 0):
+            self._violate(f"{order_id} is sent before the updates of the former owner are applied")
         if symbol in worker.around.market.halted:
             self._violate(f"{order_id} is sent although {symbol} is halted")
         self._check_signal(partition, symbol, order_id)

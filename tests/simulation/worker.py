@@ -87,6 +87,8 @@ class Worker:
         self.log.before_event = watch.before_event
         self.applied = Applied()
         self.gates = SymbolGates()
+        self.caught_up_at: dict[int, int] = {}
+        """Per partition the end of `order-updates` when it became ours."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self._wire()
@@ -223,10 +225,16 @@ class Worker:
         inputs = [(topic, partition) for topic in topics.inputs for partition in range(broker.partitions)]
         starts = {at: broker.committed.get(at, 0) for at in inputs}
         self.inbox.open(starts)
+        self.caught_up_at = {at[1]: broker.end(at) for at in inputs if at[0] == topics.order_updates}
         self.signal_lanes.resume()
         self.command_lanes.resume()
         for at in inputs:
             self._spawn(self._deliver(at, starts[at]), self._pumps)
+
+    def applied_up_to(self, partition: int) -> int:
+        """The offset in `order-updates` after the last record that is applied (or was, by a former owner)."""
+        committed = self.around.broker.committed.get((self.around.topics.order_updates, partition), 0)
+        return max(committed, self.applied._offsets.get(partition, -1) + 1)
 
     def own_rows(self) -> None:
         """Recover the tables."""
