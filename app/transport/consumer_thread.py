@@ -4,6 +4,7 @@
 # mypy: allow-subclassing-any, allow-untyped-decorators
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 FETCH_MAX_WAIT_MS = 500
 """How long the broker holds a fetch that finds nothing. A partition that is not in it waits for its answer."""
+
+GOODBYE_S = 0.02
 
 LEASE_REQUESTS = (HeartbeatRequest, SyncGroupRequest)
 """What starts the coordinator's count of the session anew."""
@@ -67,6 +70,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Start aiokafka's consumer and listen to its heartbeats."""
         await super().on_start()
         self._watch_lease()
+
+    async def on_thread_stop(self) -> None:
+        """Stop, and let the closed connections leave the loop before it ends with them half closed."""
+        await super().on_thread_stop()
+        await asyncio.sleep(GOODBYE_S)
 
     def _watch_lease(self) -> None:
         coordinator = self._consumer._coordinator  # private: aiokafka 0.14 has no hook for heartbeats

@@ -18,6 +18,10 @@ from tables.receipt import Receipt
 RECORD_OVERHEAD_BYTES = 128
 """More than the lengths, deltas and batch header that surround a record of its own batch (v2: at most 61 + 36)."""
 
+METADATA_WAIT_S = 3.0
+METADATA_RETRY_S = 0.1
+"""A topic that was made a moment ago is not known to every broker yet."""
+
 HEADER_OVERHEAD_BYTES = 10
 """Lengths of a header's name and value, as varints."""
 
@@ -93,10 +97,15 @@ class AppendLog:
         counts: dict[str, int | None] = {}
         for topic in topics:
             client.add_topic(topic)
-        await client.force_metadata_update()
-        for topic in topics:
-            known = client.cluster.partitions_for_topic(topic)
-            counts[topic] = None if known is None else len(known)
+        deadline_s = time.monotonic() + METADATA_WAIT_S
+        while True:
+            await client.force_metadata_update()
+            for topic in topics:
+                known = client.cluster.partitions_for_topic(topic)
+                counts[topic] = None if known is None else len(known)
+            if None not in counts.values() or time.monotonic() > deadline_s:
+                break
+            await asyncio.sleep(METADATA_RETRY_S)
         for broker in client.cluster.brokers():
             await client.ready(broker.nodeId)
         return counts

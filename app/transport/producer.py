@@ -4,6 +4,7 @@
 # mypy: allow-subclassing-any, allow-untyped-decorators
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -66,6 +67,7 @@ class Producer(driver.Producer):
                 return
             finally:
                 await client.close()
+                await asyncio.sleep(0)  # the closed connection leaves the loop
 
     async def _check_topics(self) -> None:
         """Raises `TopicsUnfit` before anything is read or written: Faust would wait for a missing topic in silence,
