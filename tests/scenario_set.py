@@ -7,7 +7,6 @@ figures; it moves only when a test says so. Waits are for conditions, each with 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -203,7 +202,6 @@ class Desk:
         self._http = httpx.AsyncClient(timeout=10.0, headers={"X-API-Key": api_key(settings)})
         self._given: set[str] = set()
         self._named: set[str] = set()
-        self._manual = itertools.count(1)
 
     async def start(self) -> None:
         """Start everything, and wait until the worker has seen balances and prices."""
@@ -256,9 +254,20 @@ class Desk:
             where.setdefault("key", str(signal.get("symbol", signal.get("asset", ""))).encode())
         return await self._publish(self.topics.signals, value, **where)
 
-    async def tell_update(self, symbol: str, value: bytes) -> str:
+    async def tell_update(self, symbol: str, value: bytes, **where: Any) -> str:  # Any: aiokafka is untyped
         """Publish anything as an update of the symbol."""
-        return await self._publish(self.topics.order_updates, value, key=symbol.encode())
+        return await self._publish(self.topics.order_updates, value, key=symbol.encode(), **where)
+
+    async def everything_is_read(self, symbol: str) -> None:
+        """Wait until the worker has read every update of the symbol's partition up to now: a last one, which can only
+        go to the dead letters, has arrived there."""
+        marker = uuid.uuid4().hex.encode()
+        await self.tell_update(symbol, marker)
+
+        def arrived() -> bool | None:
+            return any(record.value == marker for record in self.told("order_updates_dead")) or None
+
+        await self.reader.until(arrived, DEADLINE_S, "the end of the symbol's updates")
 
     async def tell_command(self, command: Command | bytes, *, symbol: str = "") -> str:
         """Publish a command, or anything in place of one."""
@@ -369,6 +378,53 @@ class Desk:
         rows = [row for row in found if row["side"] == side]
         return rows[0] if rows else {"size": "0", "realised": "0", "average_entry": "0", "fees": {}}
 
+    async def position_is(self, symbol: str, size: str) -> None:
+        """Wait until the symbol's position has this size."""
+
+        async def reached() -> bool | None:
+            return Decimal((await self.position(symbol))["size"]) == Decimal(size) or None
+
+        await self.until(reached, DEADLINE_S, f"a position of {size} {symbol}")
+
+    async def health(self) -> Row:
+        """What the worker says of its readiness, ready or not."""
+        reply = await self._http.get(self._url("/health/ready"))
+        return dict(orjson.loads(reply.content))
+
+    async def worker_is_ready(self) -> None:
+        """Wait until the worker says so."""
+        await self.until(lambda: self._health_says(lambda health: health["ready"]), 30, "the worker's readiness")
+
+    @asynccontextmanager
+    async def worker_away(self, *, ready: bool = True) -> AsyncIterator[None]:
+        """Without the worker, which has stopped in order; afterwards it runs again, and is `ready` or at least has
+        its tables."""
+        [worker] = self.set.workers
+        await worker.stop()
+        try:
+            yield
+        finally:
+            worker.start()
+            if ready:
+                await self.worker_is_ready()
+            else:
+                await self.until(lambda: self._health_says(_has_tables), 30, "the worker's tables")
+
+    async def _health_says(self, holds: Callable[[Row], bool]) -> bool | None:
+        try:
+            return holds(await self.health()) or None
+        except httpx.TransportError:
+            return None
+
+    async def updates(self, symbol: str, kind: str, count: int) -> list[Row]:
+        """The symbol's updates of a kind, once there are so many."""
+
+        def enough() -> list[Row] | None:
+            found = [record.body for record in self.told("order_updates", instrument__symbol=symbol, kind=kind)]
+            return found if len(found) >= count else None
+
+        return await self.reader.until(enough, DEADLINE_S, f"{count} updates of {symbol}")
+
     async def until(self, found: Callable[[], Awaitable[T | None]], within_s: float, what: str) -> T:
         """What `found` gives once it gives something: for conditions that only a question can tell."""
         end_s = time.monotonic() + within_s
@@ -440,29 +496,49 @@ class Desk:
 
     async def arrived(self, endpoint: str) -> int:
         """How many calls of an endpoint, such as order/create, have come to the exchange."""
+        return (await self._calls(endpoint)).get("arrived", 0)
+
+    async def served(self, endpoint: str) -> int:
+        """How many of them it has accepted or refused."""
+        calls = await self._calls(endpoint)
+        return calls.get("accepted", 0) + calls.get("refused", 0)
+
+    async def _calls(self, endpoint: str) -> dict[str, int]:
         stats = await self.set.paper_get("/paper/stats")
-        return int(stats["endpoints"].get(endpoint, {}).get("arrived", 0))
+        return dict(stats["endpoints"].get(endpoint, {}))
 
     async def at_venue(self, symbol: str) -> list[Row]:
         """The exchange's own orders of the symbol, oldest first."""
         books = await self.set.paper_get(f"/paper/books?symbol={symbol}&only=orders")
         return list(books["accounts"][0]["orders"])
 
-    async def stream_is_up(self) -> None:
-        """Wait until the gateway listens."""
+    async def stream_is_up(self, listeners: int = 1, within_s: float = DEADLINE_S) -> None:
+        """Wait until so many gateways listen."""
 
         async def listening() -> bool | None:
             stats = await self.set.paper_get("/paper/stats")
-            return stats["private"]["subscribed"] > 0 or None
+            return stats["private"]["subscribed"] >= listeners or None
 
-        await self.until(listening, DEADLINE_S, "the gateway's subscription")
+        await self.until(listening, within_s, "the gateway's subscription")
+
+    async def paper_is_back(self) -> None:
+        """Start the exchange again, with the books it had, and wait for its listener."""
+        self.set.paper.start()
+        await self.until(self._paper_answers, DEADLINE_S, "the exchange")
+        await self.stream_is_up()
+
+    async def _paper_answers(self) -> bool | None:
+        try:
+            return (await self._http.get(self.set.paper_url + "/paper/health")).status_code == httpx.codes.OK or None
+        except httpx.TransportError:
+            return None
 
     async def by_hand(
-        self, symbol: str, side: str, quantity: str, price: str | None = None, *, client_order_id: str = ""
+        self, symbol: str, side: str, quantity: str, price: str | None = None, *, client_order_id: str | None = None
     ) -> OrderRef:
         """Somebody else places an order on the same account: a market order, or one that rests at `price`."""
         instrument = self.instrument(symbol)
-        name = client_order_id or f"by-hand-{next(self._manual)}-{uuid.uuid4().hex[:8]}"
+        name = f"by-hand-{uuid.uuid4().hex[:12]}" if client_order_id is None else client_order_id
         market = price is None
         order = NewOrder(
             instrument,
@@ -474,6 +550,10 @@ class Desk:
             TimeInForce.IOC if market else TimeInForce.GTC,
         )
         return OrderRef(instrument, name, await self.stranger.create(order))
+
+    def reference(self, order: Row) -> OrderRef:
+        """An order of ours as its venue is asked for it."""
+        return OrderRef(self.instrument(order["instrument"]["symbol"]), order["order_id"], order["venue_order_id"])
 
     def instrument(self, symbol: str) -> Instrument:
         """The symbol's instrument."""
@@ -526,6 +606,10 @@ class Desk:
             return all(counts.get(name) == list(range(1, last + 1)) for name, last in wanted.items()) or None
 
         await self.reader.until(complete, DEADLINE_S, "every order's events, numbered from 1 without a gap")
+
+
+def _has_tables(health: Row) -> bool:
+    return all(check["ok"] for name, check in health["checks"].items() if name != "symbols_checked")
 
 
 @asynccontextmanager
