@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeVar
@@ -33,6 +34,8 @@ class Road:
         self.weather = weather
         self.away_until_s = 0.0
         self.calm = False
+        self.creates_under_way: Counter[str] = Counter()
+        """By client order id: requests that have left and will arrive within the window."""
 
     def happens(self, odds: float) -> bool:
         """Whether a fault with these odds happens now."""
@@ -66,7 +69,10 @@ class SimulatedTrading:
     async def create(self, order: NewOrder) -> str:
         """Ask for an order."""
         self.before_create(order)
-        return await self._travel(f"create {order.client_order_id}", lambda: self._books.create(order))
+        under_way, order_id = self._road.creates_under_way, order.client_order_id
+        if under_way[order_id] > 0:
+            self._effects.violate(f"{order_id} is sent again while an earlier request may still arrive")
+        return await self._travel(f"create {order_id}", lambda: self._books.create(order), counted_as=order_id)
 
     async def cancel(self, ref: OrderRef) -> None:
         """Ask for an order's end."""
@@ -117,18 +123,18 @@ class SimulatedTrading:
 
     # -- the road ------------------------------------------------------------------------------------------------
 
-    async def _travel(self, what: str, arrive: Callable[[], T], *, reading: bool = False) -> T:
+    async def _travel(self, what: str, arrive: Callable[[], T], *, reading: bool = False, counted_as: str = "") -> T:
         """One request: it may die here, on the way, there, or on the way back."""
         self._effects.happens(self._life, f"call {what}")
         try:
-            answer = await self._sent(arrive, reading=reading)
+            answer = await self._sent(arrive, counted_as, reading=reading)
         except VenueError as error:
             self._effects.happens(self._life, f"raised {what}: {error}")
             raise
         self._effects.happens(self._life, f"answered {what}: {answer}"[:160])
         return answer
 
-    async def _sent(self, arrive: Callable[[], T], *, reading: bool) -> T:
+    async def _sent(self, arrive: Callable[[], T], counted_as: str, *, reading: bool) -> T:
         road, weather = self._road, self._road.weather
         self._fail_before_sending(reading=reading)
         loop = asyncio.get_running_loop()
@@ -143,9 +149,12 @@ class SimulatedTrading:
         silent = road.happens(weather.lost_reply)
         stamped_ns = self._clock.now_ns()
 
+        late_ns = self._books.clock.now_ns() + int(way_s * _NS) - stamped_ns
+        in_time = late_ns <= weather.receive_window_s * _NS
+
         def arrives() -> None:
-            late_ns = self._books.clock.now_ns() - stamped_ns
-            if late_ns > weather.receive_window_s * _NS:
+            road.creates_under_way[counted_as] -= in_time
+            if not in_time:
                 self._effects.note("venue refuses a request that is too late")
                 return
             result = _outcome(arrive)
@@ -154,6 +163,7 @@ class SimulatedTrading:
                 return
             loop.call_later(road.chance.uniform(0.001, 0.1), _answer, answer, result)
 
+        road.creates_under_way[counted_as] += in_time
         loop.call_later(way_s, arrives)
         await asyncio.wait((answer,), timeout=timeout_s)
         if not answer.done():

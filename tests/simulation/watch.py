@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from domain.ids import is_ours
 from exchanges.venue import NewOrder, OrderRef
 from streams.ports import Headers
+from tables.keys import join
 
 if TYPE_CHECKING:
     from simulation.worker import Worker
@@ -19,15 +20,15 @@ class Watch:
     def __init__(self, worker: Worker, instance: str) -> None:
         self._worker = worker
         self._instance = instance
-        self._followed: dict[int, int] = defaultdict(int)
-        self._durable: dict[int, set[bytes]] = defaultdict(set)
+        self._followed: dict[tuple[str, int], int] = defaultdict(int)
+        self._durable: dict[tuple[str, int], set[bytes]] = defaultdict(set)
 
     def before_create(self, order: NewOrder) -> None:
         """No call for an intent that is not durable, none while another order of the symbol is in doubt, none before
         the venue was asked for the symbol's orders."""
         worker, symbol, order_id = self._worker, order.instrument.symbol, order.client_order_id
         partition = worker.log.partition_of(symbol.encode())
-        if b"o/" + order_id.encode() not in self._durable_keys(partition):
+        if b"o/" + order_id.encode() not in self._durable_keys("orders", partition):
             self._violate(f"{order_id} is sent although its intent is not durable")
         in_doubt = [
             other.order_id
@@ -51,6 +52,8 @@ class Watch:
         if order is None or order.signal is None:
             self._violate(f"{order_id} is sent without a row or a signal")
             return
+        if join(b"s", symbol, order.signal.signal_id) not in self._durable_keys("signals", partition):
+            self._violate(f"{order_id} is sent although its plan is not durable")
         age_s = (worker.clock.now_ns() - order.signal.at_ns) / 1_000_000_000
         if age_s > worker.around.weather.signal_max_age_s:
             self._violate(f"{order_id} is sent when its signal is {age_s:.3f} s old")
@@ -82,15 +85,15 @@ class Watch:
             return
         order_id, _, sequence = named["event-id"].decode().rpartition("-")
         key = f"h/{order_id}/{int(sequence):010d}".encode()
-        if key not in self._durable_keys(partition):
+        if key not in self._durable_keys("orders", partition):
             self._violate(f"event {order_id}-{sequence} goes out before its row is durable")
 
-    def _durable_keys(self, partition: int) -> set[bytes]:
-        at = (self._worker.rows["orders"].changelog, partition)
-        keys, log = self._durable[partition], self._worker.around.broker.logs[at]
-        while self._followed[partition] < self._worker.log.acknowledged[at]:
-            keys.add(log[self._followed[partition]].key or b"")
-            self._followed[partition] += 1
+    def _durable_keys(self, table: str, partition: int) -> set[bytes]:
+        at = (self._worker.rows[table].changelog, partition)
+        keys, log = self._durable[at], self._worker.around.broker.logs[at]
+        while self._followed[at] < self._worker.log.acknowledged[at]:
+            keys.add(log[self._followed[at]].key or b"")
+            self._followed[at] += 1
         return keys
 
     def _violate(self, sentence: str) -> None:
