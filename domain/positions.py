@@ -55,12 +55,18 @@ class FillKey(msgspec.Struct, frozen=True, order=True):
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A fill, the state after it, and the record of `order-updates` that brought it."""
+    """A fill, the state after it, and the record of `order-updates` that brought it.
+
+    The state after a fill changes when a late one takes its place before it, but what an event has said stays said:
+    `told_after` is what the fill's event tells as the state after it, `told_state` as the position's. None: as `after`.
+    """
 
     fill: FillReport
     order_id: str
     offset: int
     after: PositionState
+    told_after: PositionState | None = None
+    told_state: PositionState | None = None
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):

@@ -182,7 +182,7 @@ def latencies(order: Order) -> Latencies:
 
 
 def position_event(position: Position, entry: LedgerEntry, source: str) -> PositionEvent:
-    """The event of a fill that changed a position."""
+    """The event of a fill that changed a position. It says the same again whatever has come in between."""
     fill = entry.fill
     where = position.instrument
     return PositionEvent(
@@ -202,7 +202,7 @@ def position_event(position: Position, entry: LedgerEntry, source: str) -> Posit
         fee_currency=fill.fee_currency,
         maker=fill.maker,
         executed_ns=fill.executed_ns,
-        after_fill=entry.after,
-        state=position.state,
+        after_fill=entry.told_after or entry.after,
+        state=entry.told_state or entry.after,
         source=source,
     )

@@ -20,6 +20,7 @@ from tables.keys import join
 from tables.receipt import Receipt
 from tables.rows import Rows
 
+replace = msgspec.structs.replace
 _encoder = msgspec.json.Encoder()
 _position = msgspec.json.Decoder(Position)
 _entry = msgspec.json.Decoder(LedgerEntry)
@@ -74,10 +75,17 @@ class PositionTable:
         else:
             state, following = self._around(partition, fill, key, position.applied_offset)
             last = position.last
-        state = self._append(partition, LedgerEntry(fill=fill, order_id=order_id, offset=offset, after=state), receipt)
-        for entry in following:
-            state = self._append(partition, msgspec.structs.replace(entry, after=state), receipt)
-        position = msgspec.structs.replace(
+        state = after_fill(state, fill)
+        entry = LedgerEntry(fill=fill, order_id=order_id, offset=offset, after=state)
+        again = []
+        for later in following:
+            state = after_fill(state, later.fill)
+            again.append(_folded_again(later, state))
+        if again:
+            entry = replace(entry, told_after=entry.after, told_state=state)
+        for row in (entry, *again):
+            self.rows.put(partition, _ledger_key(row.fill), _encoder.encode(row), receipt)
+        position = replace(
             position,
             state=state,
             last=last,
@@ -97,13 +105,6 @@ class PositionTable:
         position = self.get(partition, fill.instrument, fill.account, fill.position_side)
         if entry.offset > position.applied_offset:
             self.rows.put(partition, _ledger_key(fill), None, receipt)
-
-    def _append(self, partition: int, entry: LedgerEntry, receipt: Receipt) -> PositionState:
-        """Write `entry`, whose `after` is the state before its fill, with the state after it; returns that."""
-        state = after_fill(entry.after, entry.fill)
-        row = _encoder.encode(msgspec.structs.replace(entry, after=state))
-        self.rows.put(partition, _ledger_key(entry.fill), row, receipt)
-        return state
 
     def _around(
         self, partition: int, fill: FillReport, key: FillKey, applied_offset: int
@@ -130,6 +131,13 @@ def decode_position(value: bytes) -> Position:
     """A position's row."""
     position: Position = _position.decode(value)
     return position
+
+
+def _folded_again(entry: LedgerEntry, after: PositionState) -> LedgerEntry:
+    """The entry behind a late fill. Its event was told from what stood there before."""
+    return replace(
+        entry, after=after, told_after=entry.told_after or entry.after, told_state=entry.told_state or entry.after
+    )
 
 
 def _market(instrument: Instrument) -> tuple[str, str, str]:
