@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from app.metrics import Metrics
 from app.settings import Settings, api_key
-from app.web import ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings, key_hash, readiness
+from app.web import ApiKey, Check, Mark, Scope, WebContext, WebSettings, key_hash, readiness
 from app.worker import Worker
 from domain.commands import Command, encode_command
 from domain.events import Transition
@@ -19,6 +19,7 @@ from domain.instruments import Instrument
 from domain.orders import Order
 from exchanges.venue import CallHooks
 from streams import boards
+from streams.boards import Control
 from streams.hooks import Hooks
 from tables.queries import count_open_orders, count_uncertain_orders
 
@@ -103,23 +104,13 @@ class _Answers:
         await log.publish(topics.order_commands, command.symbol.encode(), encode_command(command))
 
     def controls(self) -> Sequence[Control]:
-        return [
-            Control(scope=each.scope, state=each.state, reason=each.reason, set_by=each.set_by, at_ns=each.at_ns)
-            for each in self.worker.market.controls()
-        ]
+        return self.worker.market.controls()
 
     async def set_control(self, control: Control) -> None:
         """Durable, and in force here, when this returns; every other worker reads it as soon."""
         worker = self.worker
         topic = worker.topics.controls
-        value = boards.Control(
-            scope=control.scope,
-            state=control.state,
-            reason=control.reason,
-            set_by=control.set_by,
-            at_ns=control.at_ns,
-        )
-        at = await worker.engine.log.publish(topic, control.scope.encode(), boards.encode(value), partition=0)
+        at = await worker.engine.log.publish(topic, control.scope.encode(), boards.encode(control), partition=0)
         await worker.broadcasts.read_back(topic, at.offset)
 
     def mark(self, instrument: Instrument) -> Mark | None:

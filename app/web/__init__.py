@@ -13,7 +13,7 @@ from faust.web.base import BlueprintManager
 from app.web.auth import key_hash
 from app.web.commands import CommandsView, CommandView
 from app.web.connections import Connections
-from app.web.context import CONTEXT, ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings
+from app.web.context import CONTEXT, ApiKey, Check, Mark, Scope, WebContext, WebSettings
 from app.web.controls import ControlsView
 from app.web.guard import guard
 from app.web.internal import AskView
@@ -28,7 +28,6 @@ from app.web.view import SCATTER, ApiView
 __all__ = [
     "ApiKey",
     "Check",
-    "Control",
     "Mark",
     "Scope",
     "WebContext",

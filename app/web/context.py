@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-import msgspec
 from aiohttp import web
 
 from app.metrics import Metrics
 from domain.commands import Command
 from domain.instruments import Instrument
-from domain.plans import TradingState
+from streams.boards import Control
 from streams.explaining import Explainer
 from tables.queries import MAX_SCANNED
 from tables.rows import Rows
@@ -50,16 +49,6 @@ class Mark:
 
     price: Decimal
     at_ns: int
-
-
-class Control(msgspec.Struct, frozen=True, kw_only=True):
-    """A trading state for `all`, one venue (lower case) or one symbol (upper case) (requirement R05)."""
-
-    scope: str
-    state: TradingState
-    reason: str
-    set_by: str = ""
-    at_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

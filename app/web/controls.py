@@ -9,17 +9,17 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from app.web.context import Control, WebContext
+from app.web.context import WebContext
 from app.web.errors import bad_parameter
 from app.web.guard import caller
 from app.web.parameters import Parameters, read_body
 from app.web.replies import json_reply
 from app.web.view import ApiView, acknowledged
 from domain.plans import TradingState
+from streams.boards import EVERYWHERE, Control
 
 log = logging.getLogger(__name__)
 
-EVERYWHERE = "all"
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,39}")
 
 

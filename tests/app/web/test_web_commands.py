@@ -9,9 +9,10 @@ import pytest
 from table_cases import NOW, PARTITIONS, filled, order, partition_of, store_orders
 from web_cases import READ, TRADE, Worker
 
-from app.web import Check, Control, readiness
+from app.web import Check, readiness
 from domain.commands import Action
 from domain.plans import TradingState
+from streams.boards import Control
 from tables.receipt import Receipt
 from tables.signals import CommandRow, SignalTable
 

@@ -14,9 +14,10 @@ from fakes import MemoryRows
 from table_cases import PARTITIONS, partition_of
 
 from app.metrics import Metrics
-from app.web import ApiKey, Check, Control, Mark, Scope, WebContext, WebSettings, key_hash, register_views
+from app.web import ApiKey, Check, Mark, Scope, WebContext, WebSettings, key_hash, register_views
 from domain.commands import Command
 from domain.instruments import Instrument
+from streams.boards import Control
 from tables.orders import order_index
 from tables.positions import position_index
 from tables.signals import signal_index
