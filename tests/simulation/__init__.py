@@ -14,7 +14,7 @@ requests that never arrive, arrive late, or whose reply is lost; refusals, rate 
 behind; stream messages that are dropped (and filled in later), repeated, late and out of order; clocks that differ;
 orders placed, amended and cancelled by hand; funding and liquidations.
 
-What must hold is in `checks` (while it runs) and `verdict` (at the end, when the faults have stopped and all is quiet).
+What must hold is in `watch` (while it runs) and `verdict` (at the end, when the faults have stopped and all is quiet).
 
 Not covered: the transport, the ledger and the stores of the engine (tests/contracts runs those against a real broker),
 two owners of a partition at the same time, retention and compaction, venues' real protocols (tests/exchanges).

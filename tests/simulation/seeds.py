@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simulation.world import Run
 
-DEFAULT = "0:300"
+DEFAULT = "0:200"
 _CHUNK = 50
 
 
