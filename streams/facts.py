@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from domain.errors import VenueError
@@ -22,15 +22,22 @@ class Reservations:
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], dict[str, _Hold]] = {}
 
-    def hold(self, account: str, currency: str, order_id: str, amount: Decimal) -> None:
-        """Count `amount` from now on."""
-        self._held.setdefault((account, currency), {})[order_id] = _Hold(amount, None)
+    def hold(self, account: str, currency: str, order_id: str, amount: Decimal, source: str) -> None:
+        """Count `amount` from now on, for the signal that came as the record `source`."""
+        self._held.setdefault((account, currency), {})[order_id] = _Hold(amount, source)
 
     def shown_after(self, order_id: str, at_ns: int) -> None:
         """The venue has the order: a balance that was read after `at_ns` shows it."""
         for holds in self._held.values():
             if order_id in holds:
-                holds[order_id] = _Hold(holds[order_id].amount, at_ns)
+                holds[order_id] = replace(holds[order_id], shown_after_ns=at_ns)
+
+    def give_up(self, source: str, at_ns: int) -> None:
+        """The signal's turn ended early: what it sent is at the venue by now, the rest takes nothing from here."""
+        for holds in self._held.values():
+            for order_id, hold in holds.items():
+                if hold.source == source and hold.shown_after_ns is None:
+                    holds[order_id] = replace(hold, shown_after_ns=at_ns)
 
     def release(self, order_id: str) -> None:
         """The order will take nothing."""
@@ -52,11 +59,16 @@ class Reservations:
 @dataclass(frozen=True, slots=True)
 class _Hold:
     amount: Decimal
-    shown_after_ns: int | None
+    source: str
+    shown_after_ns: int | None = None
+
+
+MarketAnswer = tuple[InstrumentRules | None, Quote | None]
 
 
 class FactsGatherer:
-    """Gathers `Facts` for a signal of one symbol. The market may have to be asked, the rest is read at once after."""
+    """Gathers `Facts` for a signal of one symbol. The market may have to be asked, which takes its time; the rest is
+    read at once, in the step that plans and reserves."""
 
     def __init__(
         self,
@@ -82,7 +94,7 @@ class FactsGatherer:
         for intent in plan.intents:
             if rules is not None and not intent.reduce_only:
                 amount = divide(intent.amount, leverage)
-                self._reservations.hold(plan.account, rules.settle_currency, intent.order_id, amount)
+                self._reservations.hold(plan.account, rules.settle_currency, intent.order_id, amount, plan.source)
 
     def settled(self, order: Order) -> None:
         """An order's outcome is applied: the venue's balance will show it, or it takes nothing."""
@@ -91,21 +103,21 @@ class FactsGatherer:
         else:
             self._reservations.shown_after(order.order_id, self._clock.now_ns())
 
+    def given_up(self, source: str) -> None:
+        """The turn of the signal that came as the record `source` ended before its outcome was applied."""
+        self._reservations.give_up(source, self._clock.now_ns())
+
     async def gather(
         self, partition: int, instrument: Instrument, attempt: int, side: PositionSide, record_time_ns: int
     ) -> Facts:
-        """The facts as they stand when this returns. Raises `VenueError` when the rules can't be had; a missing
-        quote or balance is None, and the gates decide on that."""
-        rules, quote = await self._market.rules(instrument), await self._quote(instrument)
-        return self._facts(partition, instrument, attempt, side, record_time_ns, rules, quote)
+        """`ask_market` and `read` in one. Raises `VenueError` when the rules can't be had."""
+        return self.read(partition, instrument, attempt, side, record_time_ns, *await self.ask_market(instrument))
 
-    def without_market(
-        self, partition: int, instrument: Instrument, attempt: int, side: PositionSide, record_time_ns: int
-    ) -> Facts:
-        """The facts without what the venue would have to be asked for."""
-        return self._facts(partition, instrument, attempt, side, record_time_ns, None, None)
+    async def ask_market(self, instrument: Instrument) -> MarketAnswer:
+        """Raises `VenueError` when the rules can't be had; a missing quote is None, and the gates decide on that."""
+        return await self._market.rules(instrument), await self._quote(instrument)
 
-    def _facts(
+    def read(
         self,
         partition: int,
         instrument: Instrument,
@@ -115,6 +127,8 @@ class FactsGatherer:
         rules: InstrumentRules | None,
         quote: Quote | None,
     ) -> Facts:
+        """The facts as they stand now. Nothing may wait between this, the plan and its reservation: another lane
+        would count on the same money."""
         trading, reason = self._market.trading(instrument)
         position = self._positions.get(partition, instrument, self._account, side)
         currency = rules.settle_currency if rules is not None else ""

@@ -31,11 +31,11 @@ from domain.plans import Decision, Plan, PlanSettings
 from streams.applied import Applied
 from streams.cancelling import Canceller
 from streams.clearance import Clearance
-from streams.facts import FactsGatherer
+from streams.facts import FactsGatherer, MarketAnswer
 from streams.hooks import Hooks
 from streams.intents import intended_order
 from streams.outbox import Outgoing
-from streams.ports import Clock, Log, Turn
+from streams.ports import Clock, Log, Revoked, Turn
 from streams.signal_events import SignalEvents
 from streams.signal_intake import SignalIntake, Work
 from streams.submitting import Submitter
@@ -103,6 +103,13 @@ class SignalAgent:
         if work is None:
             return
         self._hooks.on_step("taken")
+        try:
+            await self._execute(turn, work)
+        except Revoked:
+            self._facts.given_up(work.source)
+            raise
+
+    async def _execute(self, turn: Turn, work: Work) -> None:
         row = await self._know(turn, work)  # 2, 3
         if row is None or row.state is SignalState.DONE:
             return
@@ -154,6 +161,8 @@ class SignalAgent:
         if row.source == work.source:
             if row.state is SignalState.DONE:
                 await self._publish(turn, self._events.end(row))
+            else:
+                self._facts.reserve(row.standing_plan, self._settings.plan.leverage)  # again: a turn that ended lost it
             return row
         verdict = next((repeat.verdict for repeat in row.repeats if repeat.source == work.source), "")
         if not verdict:
@@ -213,16 +222,18 @@ class SignalAgent:
     async def _plan(self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2]) -> Plan:
         side = work.signal.position_side or PositionSide.NET
         partition, born_ns = turn.record.partition, work.origin.timestamp_ns
+        market: MarketAnswer = (None, None)
         while True:
             try:
-                facts = await turn.wait(self._facts.gather(partition, work.instrument, attempt, side, born_ns))
+                market = await turn.wait(self._facts.ask_market(work.instrument))
                 break
             except VenueError:
                 # The venue can't say what it trades: no reason to refuse a signal, which ages meanwhile.
                 if self._clock.now_ns() > self._expires_at_ns(work):
-                    facts = self._facts.without_market(partition, work.instrument, attempt, side, born_ns)
                     break
                 await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
+        # Nothing waits from here to the reservation: signals of other symbols plan on the same money.
+        facts = self._facts.read(partition, work.instrument, attempt, side, born_ns, *market)
         plan = plan_signal(
             work.signal,
             facts,

@@ -1,0 +1,64 @@
+"""Money that orders on their way will take is counted once, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from decimal import Decimal
+
+from trading_desk import ACCOUNT, NOW, TOPICS, Desk
+
+from streams.lanes import Lanes
+from streams.record import Record
+from tables.signals import SignalResult
+
+
+def signal(offset: int, symbol: str, amount: str) -> Record:
+    value = {"signal_id": f"s{offset}", "signal_type": "buy", "symbol": symbol, "amount": amount, "order_type": "limit"}
+    return Record(TOPICS.signals, 0, offset, symbol.encode(), json.dumps(value).encode(), (), NOW)
+
+
+def lanes_of(desk: Desk) -> Lanes:
+    return Lanes(desk.signal_agent.handle, desk.inbox)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 -- there is no event to wait for: the condition is on figures
+            await asyncio.sleep(0)
+
+
+async def test_r02_signals_of_two_symbols_at_once_do_not_count_on_the_same_money() -> None:
+    desk = Desk()
+    lanes = lanes_of(desk)
+
+    for offset, symbol in enumerate(("BTCUSDT", "ETHUSDT")):
+        await lanes.submit(signal(offset, symbol, "600"))
+    await lanes.drained()
+
+    rows = [desk.signals.get(0, "BTCUSDT", "s0"), desk.signals.get(0, "ETHUSDT", "s1")]
+    assert [row.result for row in rows if row] == [SignalResult.EXECUTED, SignalResult.REJECTED]
+    assert len(desk.venue.created) == 1
+
+
+async def test_r02_a_turn_that_loses_its_partition_does_not_keep_money_back_for_ever() -> None:
+    desk = Desk()
+    token = asyncio.Event()
+    waiting = asyncio.Event()
+
+    async def no_token_yet() -> None:
+        waiting.set()
+        await token.wait()
+
+    desk.venue.on_admit = no_token_yet
+    lanes = lanes_of(desk)
+    await lanes.submit(signal(0, "BTCUSDT", "600"))
+    await waiting.wait()
+    assert desk.reservations.total(ACCOUNT, "USDT", NOW) == 600
+
+    desk.inbox.current = False
+    lanes.stop_taking()
+    await lanes.drained()
+
+    assert desk.reservations.total(ACCOUNT, "USDT", desk.clock.now_ns() + 1) == Decimal(0)
