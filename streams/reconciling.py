@@ -31,6 +31,8 @@ from streams.updates import UpdatePublisher
 from tables.orders import OrderTable
 
 _NS = 1_000_000_000
+_CLOCK_MARGIN_S = 60.0
+"""Beyond the permitted error of our clock: costs nothing when executions are asked for."""
 
 
 class Finding(StrEnum):
@@ -126,10 +128,15 @@ class Reconciler:
         wait_s = traits.receive_window_s + self._settings.clock_error_s + traits.history_lag_s
         return sent_by_ns + int(wait_s * _NS)
 
+    def out_of_reach(self, order: Order) -> bool:
+        """Whether the venue may have had the order and would not show it any more: condition 4. Then its absence does
+        not say that it never was."""
+        age_s = (self._clock.now_ns() - order.times.created_ns) / _NS
+        return known_at_venue(order) or age_s > self._trading.traits.unfilled_history_s
+
     async def conclude_absent(self, order: Order, sentence: str) -> None:
         """Write the conclusion about an order that was found absent, and wait until it is applied."""
-        age_s = (self._clock.now_ns() - order.times.created_ns) / _NS
-        out_of_reach = known_at_venue(order) or age_s > self._trading.traits.unfilled_history_s
+        out_of_reach = self.out_of_reach(order)
         at = await self._publisher.publish(
             Absence(
                 instrument=order.instrument,
@@ -148,12 +155,22 @@ class Reconciler:
     async def _bring_fills(self, order: Order, ref: OrderRef) -> Source | None:
         """The order's executions, through the join. Those that we have are dropped there by their ids."""
         fills = await self._trading.executions(
-            order.instrument.category, since_ns=0, symbol=order.instrument.symbol, ref=ref
+            order.instrument.category,
+            since_ns=self._executed_from_ns(order),
+            symbol=order.instrument.symbol,
+            ref=ref,
         )
         at = None
         for fill in fills:
             at = await self._publisher.publish(self._as_reconciled(fill, order))
         return at
+
+    def _executed_from_ns(self, order: Order) -> int:
+        """No execution of an order of ours is older than its intent: the venue keeps years, in pages of days. When
+        somebody else's order began is not known."""
+        if order.external:
+            return 0
+        return max(0, order.times.created_ns - int((self._settings.clock_error_s + _CLOCK_MARGIN_S) * _NS))
 
     def _as_reconciled(self, update: OrderReport | FillReport, order: Order) -> OrderReport | FillReport:
         """Named by our id, so that it finds its order even where the venue does not repeat it."""

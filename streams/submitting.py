@@ -13,7 +13,7 @@ from functools import partial
 
 from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError
 from domain.money import plain
-from domain.orders import LocalState, Order, OrderState, OrderType, Pending
+from domain.orders import Order, OrderState, OrderType, Pending
 from domain.plans import TradingState
 from domain.updates import Call, CallOutcome, OrderReport, Origin, Result
 from exchanges.venue import NewOrder, OrderRef, Trading
@@ -46,6 +46,15 @@ class _Again:
     """Surely not accepted: the same order may be sent after a pause."""
 
     pause_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """The `number`-th attempt of a turn; `untold`: how many, with this one, no outcome has told of yet."""
+
+    number: int
+    untold: int
+    final: bool
 
 
 class Submitter:
@@ -90,16 +99,19 @@ class Submitter:
     async def _submit(self, turn: Turn, order_id: str, expires_at_ns: int, maybe_sent: bool) -> None:
         partition = turn.record.partition
         deadline_ns = self._clock.now_ns() + int(self._settings.execution_timeout_s * _NS)
-        attempt = 0
+        attempt = untold = 0
         while True:
             if maybe_sent and not await self._absent(turn, order_id, deadline_ns):
                 return
             await turn.wait(self._trading.admit(Call.CREATE))
-            attempt += 1
+            attempt, untold = attempt + 1, untold + 1
             last = attempt >= self._settings.max_attempts or self._clock.now_ns() >= deadline_ns
-            effect = partial(self._attempt, partition, order_id, attempt, last, expires_at_ns)
+            effect = partial(self._attempt, partition, order_id, _Try(attempt, untold, last), expires_at_ns)
             outcome = await turn.call(effect)
+            if outcome is None:
+                return
             if isinstance(outcome, Source):
+                untold = 0
                 await turn.wait(self._applied.reached(outcome))
                 order = self._orders.get(partition, order_id)
                 if order is None or order.state is not OrderState.UNCERTAIN:
@@ -117,9 +129,12 @@ class Submitter:
         if order is None or finding is Finding.FOUND:
             return False
         if finding is Finding.ABSENT:
-            if self._trading.traits.unique_client_ids:
+            if self._reconciler.out_of_reach(order):
+                sentence = "the venue does not know the order, and no longer would if it had ended without a fill"
+            elif self._trading.traits.unique_client_ids:
                 return True
-            sentence = "the venue does not know the order, and would not refuse a second one: it is not sent again"
+            else:
+                sentence = "the venue does not know the order, and would not refuse a second one: it is not sent again"
             await turn.wait(self._reconciler.conclude_absent(order, sentence))
             return False
         if order.state is not OrderState.UNCERTAIN:
@@ -130,34 +145,34 @@ class Submitter:
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
-    async def _attempt(
-        self, partition: int, order_id: str, number: int, final: bool, expires_at_ns: int
-    ) -> Source | _Again:
+    async def _attempt(self, partition: int, order_id: str, this: _Try, expires_at_ns: int) -> Source | _Again | None:
+        """The outcome's place in the log; or that it may be tried again; or None, when the venue's word on the order
+        came while a token was waited for: it has it, or its end is known."""
         order = self._orders.get(partition, order_id)
         if order is None:
             raise LookupError(f"order {order_id} has no row although its intent was acknowledged")
+        if not order.in_doubt:
+            return None
         if (objection := self._objection(order, expires_at_ns)) is not None:
-            return await self._publish(order, Result.EXPIRED, *objection, attempts=0)
+            return await self._publish(order, Result.EXPIRED, *objection, attempts=this.untold - 1)
         sent_ns = self._clock.now_ns()
         try:
             venue_order_id = await self._trading.create(_request(order))
         except Duplicate as error:
-            return await self._identify(order, error, number, sent_ns)
+            return await self._identify(order, error, this.untold, sent_ns)
         except Refused as error:
-            return await self._publish(order, Result.REFUSED, error.code, error.sentence, number, sent_ns)
+            return await self._publish(order, Result.REFUSED, error.code, error.sentence, this.untold, sent_ns)
         except NotAccepted as error:
-            if final:
-                return await self._publish(order, Result.NOT_ACCEPTED, error.code, error.sentence, number, sent_ns)
-            return _Again(self._pause_s(error, number))
+            if this.final:
+                return await self._publish(order, Result.NOT_ACCEPTED, error.code, error.sentence, this.untold, sent_ns)
+            return _Again(self._pause_s(error, this.number))
         except VenueError as error:
-            return await self._publish(order, Result.UNCERTAIN, error.code, error.sentence, number, sent_ns)
-        return await self._publish(order, Result.ACCEPTED, "", "", number, sent_ns, venue_order_id)
+            return await self._publish(order, Result.UNCERTAIN, error.code, error.sentence, this.untold, sent_ns)
+        return await self._publish(order, Result.ACCEPTED, "", "", this.untold, sent_ns, venue_order_id)
 
     def _objection(self, order: Order, expires_at_ns: int) -> tuple[str, str] | None:
         """Why the order must not be sent now, if anything speaks against it. Synchronous: nothing can come between
         this and the first byte but the socket."""
-        if order.local not in {LocalState.PLANNED, LocalState.UNCERTAIN, LocalState.SUBMITTING}:
-            return "NOT_PLANNED", f"the order is {order.state}"
         if order.pending is not Pending.NOTHING:
             return "CANCELLED_BEFORE_SENT", f"cancel was requested before the order was sent: {order.reason}"
         state, why = self._market.trading(order.instrument)
@@ -168,18 +183,18 @@ class Submitter:
             return "SIGNAL_EXPIRED", f"the signal expired {late_ns / _NS:.3f} s before the order could be sent"
         return None
 
-    async def _identify(self, order: Order, error: Duplicate, number: int, sent_ns: int) -> Source:
+    async def _identify(self, order: Order, error: Duplicate, attempts: int, sent_ns: int) -> Source:
         """The venue has an order of this id: it is ours if it agrees in symbol, side and quantity (requirement X02)."""
         try:
             report = await self._trading.order(OrderRef(order.instrument, order.order_id))
         except VenueError:
             report = None
         if report is None:
-            return await self._publish(order, Result.UNCERTAIN, error.code, error.sentence, number, sent_ns)
+            return await self._publish(order, Result.UNCERTAIN, error.code, error.sentence, attempts, sent_ns)
         if (difference := _difference(order, report)) is not None:
             sentence = f"the venue has another order under this id: {difference}"
-            return await self._publish(order, Result.REFUSED, "CLIENT_ORDER_ID_CONFLICT", sentence, number, sent_ns)
-        return await self._publish(order, Result.ACCEPTED, "", "", number, sent_ns, report.venue_order_id)
+            return await self._publish(order, Result.REFUSED, "CLIENT_ORDER_ID_CONFLICT", sentence, attempts, sent_ns)
+        return await self._publish(order, Result.ACCEPTED, "", "", attempts, sent_ns, report.venue_order_id)
 
     def _pause_s(self, error: NotAccepted, number: int) -> float:
         """Exponential with jitter; what the venue asks for wins (requirement X05)."""

@@ -1,0 +1,66 @@
+"""One order's way to the venue: what is sent, what is not sent again, and what may be concluded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from trading_desk import DAY_S, NOW, SECOND, Desk, report
+
+from domain.errors import NotAccepted, Uncertain
+from domain.orders import OrderState, Sums, VenueState
+
+
+async def test_x06_an_absent_order_older_than_the_venues_history_is_neither_sent_nor_said_to_be_unsent() -> (
+    None
+):
+    desk = Desk()
+    desk.intend(age_s=2 * DAY_S)
+
+    order = await desk.submit(maybe_sent=True, for_s=3 * DAY_S)
+
+    assert order.state is OrderState.CLOSED_UNKNOWN
+    assert desk.venue.created == []
+
+
+async def test_x06_an_absent_order_within_the_venues_history_is_sent_again() -> None:
+    desk = Desk()
+    desk.intend(age_s=10)
+
+    order = await desk.submit(maybe_sent=True)
+
+    assert order.state is OrderState.ACKNOWLEDGED
+    assert len(desk.venue.created) == 1
+
+
+async def test_x06_an_order_that_the_stream_tells_of_while_a_token_is_waited_for_is_not_sent() -> None:
+    desk = Desk()
+    intent = desk.intend()
+    desk.venue.on_admit = lambda: desk.told(report(intent))
+
+    order = await desk.submit()
+
+    assert order.state is OrderState.ACKNOWLEDGED
+    assert desk.venue.created == []
+
+
+async def test_x05_each_attempt_counts_once_whatever_became_of_it() -> None:
+    desk = Desk()
+    desk.intend()
+    desk.venue.answers = [NotAccepted("NO_WAY", "no connection"), Uncertain("TIME_OUT", "no reply")]
+
+    order = await desk.submit()
+
+    assert len(desk.venue.created) == 3
+    assert order.attempts == 3
+
+
+async def test_o05_executions_of_an_order_are_asked_for_from_its_intent_on() -> None:
+    desk = Desk()
+    intent = desk.intend(age_s=5)
+    bought = Sums(Decimal(1), Decimal(100))
+    desk.venue.known["om1"] = report(intent, VenueState.FILLED, cumulative=bought)
+
+    await desk.reconciler.ask(intent)
+
+    (since_ns,) = desk.venue.executions_since_ns
+    assert NOW - 120 * SECOND < since_ns < NOW - 5 * SECOND
