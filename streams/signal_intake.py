@@ -8,7 +8,7 @@ from domain.errors import InvalidInput
 from domain.ids import trace_id
 from domain.instruments import Instrument
 from domain.signals import Signal, fingerprint, identify, parse_signal, signal_time_ns
-from streams.dead_letters import dead_letter
+from streams.dead_letters import MAX_HEADERS_BYTES, dead_letter, size_of
 from streams.origin import Origin, origin_of, republished
 from streams.outbox import Outgoing
 from streams.ports import Log
@@ -62,6 +62,8 @@ class SignalIntake:
         key = signal.symbol.encode()
         partition = self._log.partition_of(key)
         if record.key != key or record.partition != partition:
+            if size_of(record.headers) > MAX_HEADERS_BYTES:
+                raise InvalidInput("BAD_SIGNAL", [f"headers: more than {MAX_HEADERS_BYTES} bytes"])
             if origin.hops:
                 sentence = f"key {record.key!r} in partition {record.partition} after it was sent to {signal.symbol}'s"
                 raise InvalidInput("WRONG_PARTITION", [sentence])
