@@ -12,7 +12,6 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +21,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from fault_verdict import Verdict, verdict_on
 
 from app.children import Child
 from app.crash_points import WISH_FILE
@@ -29,12 +29,14 @@ from app.kafka.broker import free_ports
 from app.local_set import LocalSet
 from app.sample_producer import SampleProducer
 from app.settings import Settings
-from app.settling import Books, Told, settled_books, settled_events, unread_records
+from app.settling import settled_books, unread_records
 
 log = logging.getLogger(__name__)
 
 PARTITIONS = 4
 SETTLE_LIMIT_S = 60.0
+LATENCY_S = 0.1
+"""Of the exchange's replies under load: what dies then dies in the middle of calls."""
 
 SHORT: dict[str, Any] = {  # Any: settings have many types
     "partitions": PARTITIONS,
@@ -181,11 +183,10 @@ class FaultSet:
             if not unread or time.monotonic() > end_s:
                 break
             await asyncio.sleep(0.1)
-        bootstrap, topic = self.settings.bootstrap, self.local.topics.order_events
-        events, untold = await settled_events(bootstrap, topic, books.orders)
         lagging = [f"{unread} records were not finished"] if unread else []
-        verdict = Verdict(books, events, trouble + lagging + untold + early_calls(books, events))
+        verdict = await verdict_on(self.local, books, trouble + lagging)
         self.sound = not verdict.differences
+        log.info("%s: creates %s", verdict.account(), await self._creates())  # pytest shows it when a test fails
         return verdict
 
     async def _unread(self) -> int:
@@ -194,47 +195,10 @@ class FaultSet:
         inputs = (topics.signals, topics.order_updates, topics.order_commands)
         return await unread_records(self.settings.bootstrap, topics.app_id, inputs)
 
-    async def creates(self) -> dict[str, int]:
+    async def _creates(self) -> dict[str, int]:
         """How many creates reached the exchange since it started, by what became of them."""
         stats = await self.local.paper_get("/paper/stats")
         return stats["endpoints"].get("order/create", {})
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Both books, all events, and everything that is not as it must be, in words."""
-
-    books: Books
-    events: dict[str, Told]
-    differences: list[str]
-
-    def assert_agreed(self) -> None:
-        """Nothing differs, and something was done at all."""
-        assert not self.differences, "\n".join(self.differences)
-        assert self.books.account["executions"] or self.books.account["orders"]
-
-    def orders_of(self, signal_id: str) -> list[dict[str, Any]]:
-        """The manager's orders of one signal."""
-        return [order for order in self.books.orders if (order["signal"] or {}).get("signal_id") == signal_id]
-
-    def at_venue(self, order_id: str) -> list[dict[str, Any]]:
-        """The exchange's orders under one client order id."""
-        return [row for row in self.books.account["orders"] if row["orderLinkId"] == order_id]
-
-
-def early_calls(books: Books, events: dict[str, Told]) -> list[str]:
-    """Orders that the exchange has from before their intent was told, which is after it was durable (X01)."""
-    intended_ms = {
-        told.event["order_id"]: told.published_ms for told in events.values() if told.event["type"] == "created"
-    }
-    found = []
-    for row in books.account["orders"]:
-        name = row["orderLinkId"]
-        if name not in intended_ms:
-            found.append(f"order {name} at the exchange has no event of its intent")
-        elif intended_ms[name] > int(row["createdTime"]):
-            found.append(f"order {name} reached the exchange before its intent was durable")
-    return found
 
 
 class Stage:
@@ -251,7 +215,11 @@ class Stage:
             await self.close()
         if self._set is None:
             self._set = FaultSet(
-                self._bootstrap, self._directories.mktemp("busy"), workers=2, paper_market_interval_s=0.1
+                self._bootstrap,
+                self._directories.mktemp("busy"),
+                workers=2,
+                paper_market_interval_s=0.1,
+                paper_latency_s=LATENCY_S,
             )
             await self._set.__aenter__()
         else:
