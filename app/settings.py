@@ -128,7 +128,7 @@ class Settings(BaseSettings):
 
     # -- signals and decisions -----------------------------------------------------------------------------------
     signal_max_age_s: _Seconds = Field(60.0, description="Older signals are not executed but expire.")
-    signal_max_bytes: Annotated[int, Field(ge=256, le=400_000)] = Field(
+    signal_max_bytes: Annotated[int, Field(ge=256, le=900_000)] = Field(
         262_144, description="Larger records are refused."
     )
     max_future_s: _Seconds = Field(5.0, description="A signal's time may be this far ahead of our clock.")
@@ -167,6 +167,7 @@ class Settings(BaseSettings):
     clock_error_s: Annotated[float, Field(ge=0, le=60)] = Field(1.0, description="How far clocks may be apart.")
     cancel_timeout_s: _Seconds = Field(15.0, description="Longest wait for the evidence of a cancel.")
     doubt_s: _Seconds = Field(5.0, description="Orders in doubt are asked for again after this long.")
+    reconcile_interval_s: _Seconds = Field(300.0, description="Open orders are compared with the venue this often.")
     timer_interval_s: _Seconds = Field(2.0, description="How often the open orders are looked at.")
 
     # -- the gateway ---------------------------------------------------------------------------------------------

@@ -206,7 +206,11 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         orders=orders,
         signals=signals,
         clock=clock,
-        settings=TimerSettings(interval_s=settings.timer_interval_s, doubt_s=settings.doubt_s),
+        settings=TimerSettings(
+            interval_s=settings.timer_interval_s,
+            doubt_s=settings.doubt_s,
+            reconcile_s=settings.reconcile_interval_s,
+        ),
     )
     engine.runs(topics.order_updates, order_agent.handle)
     engine.lanes(topics.signals, signal_agent.handle, max_running=settings.max_running, max_queued=settings.max_queued)

@@ -1,4 +1,5 @@
-"""Time's wishes, as commands: orders that have been in flight or in doubt for too long are asked for (Y02).
+"""Time's wishes, as commands: orders that have been in flight or in doubt for too long are asked for, and every open
+one now and then (requirement Y02).
 
 A timer never writes a row and never calls a venue. It looks at the rows and produces commands, which are durable,
 in order with everything else of their symbol, and the same for every worker that looks.
@@ -23,10 +24,12 @@ _NS = 1_000_000_000
 @dataclass(frozen=True, slots=True)
 class TimerSettings:
     """`interval_s` between looks; `doubt_s`: how long an order may stay in doubt, unconfirmed, or without the fills
-    that the venue reported, before it is asked for (and again after as long)."""
+    that the venue reported, before it is asked for (and again after as long); `reconcile_s`: how long any other open
+    order may be quiet, since a stream that lost a message does not say so."""
 
     interval_s: float = 2.0
     doubt_s: float = 5.0
+    reconcile_s: float = 300.0
 
 
 class Timers:
@@ -65,11 +68,12 @@ class Timers:
 
     def _due(self, partition: int) -> Iterator[Command]:
         now_ns = self._clock.now_ns()
-        period_ns = int(self._settings.doubt_s * _NS)
         for symbol in self._orders.open_symbols(partition):
             for order in self._orders.open_orders(partition, symbol):
                 quiet_ns = now_ns - max(order.times.updated_ns, order.times.created_ns)
-                if not overdue(order) or quiet_ns < period_ns or self._being_asked(partition, order.order_id):
+                period_s = self._settings.doubt_s if overdue(order) else self._settings.reconcile_s
+                period_ns = int(period_s * _NS)
+                if quiet_ns < period_ns or self._being_asked(partition, order.order_id):
                     continue
                 # One id per order and period, so that looks of the same period wish for the same thing.
                 command_id = f"timer:{order.order_id}:{now_ns // period_ns}"

@@ -9,6 +9,8 @@ from scenario_set import Desk, wish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SETTINGS = {"reconcile_interval_s": 1.5}
+
 
 async def test_y01_what_happened_while_the_worker_was_away_is_known_before_its_symbol_trades(
     desk: Desk, symbol: str
@@ -68,4 +70,17 @@ async def test_y02_fills_that_the_stream_swallowed_are_asked_for(desk: Desk, sym
 
     fills = (await desk.ask(f"/orders/{order['order_id']}"))["fills"]
     assert [fill["quantity"] for fill in fills] == ["10"]
+    await desk.position_is(symbol, "10")
+
+
+async def test_y02_an_open_order_is_compared_now_and_then_although_nothing_seems_wrong(
+    desk: Desk, symbol: str
+) -> None:
+    order = await desk.resting(symbol)
+    await desk.fault("drop_stream", symbol=symbol)
+    await desk.quote(symbol, asks=(("99.9", "1000"),), bids=(("99.8", "1000"),))
+
+    filled = await desk.order_in(order["order_id"], "filled")
+
+    assert filled["executed_quantity"] == "10"
     await desk.position_is(symbol, "10")
