@@ -128,7 +128,7 @@ class Settings(BaseSettings):
 
     # -- signals and decisions -----------------------------------------------------------------------------------
     signal_max_age_s: _Seconds = Field(60.0, description="Older signals are not executed but expire.")
-    signal_max_bytes: Annotated[int, Field(ge=256, le=900_000)] = Field(
+    signal_max_bytes: Annotated[int, Field(ge=256, le=400_000)] = Field(
         262_144, description="Larger records are refused."
     )
     max_future_s: _Seconds = Field(5.0, description="A signal's time may be this far ahead of our clock.")
