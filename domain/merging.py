@@ -63,7 +63,7 @@ def _merge(order: Order, update: Update) -> Order:
         order = replace(order, venue_order_id=update.venue_order_id)
     match update:
         case OrderReport():
-            return replace(order, evidence=merge_evidence(order.evidence, update))
+            return _merge_report(order, update)
         case FillReport():
             return replace(order, fills=add_fill(order.fills, update))
         case CallOutcome():
@@ -73,6 +73,13 @@ def _merge(order: Order, update: Update) -> Order:
             return replace(order, pending=wish, pending_by=update.command_id, reason=update.reason)
         case Absence():
             return _merge_absence(order, update)
+
+
+def _merge_report(order: Order, report: OrderReport) -> Order:
+    """What we took for gone, and of which the venue says something new, is there (requirement O01)."""
+    evidence = merge_evidence(order.evidence, report)
+    reopens = order.local is LocalState.CLOSED_UNKNOWN and evidence != order.evidence
+    return replace(order, evidence=evidence, local=LocalState.ACCEPTED if reopens else order.local)
 
 
 def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:

@@ -92,7 +92,7 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
     fees = dict(state.fees)
     if fill.fill_kind is FillKind.FUNDING:
         # Funding is a payment on the position, in the settlement currency; it trades nothing.
-        return msgspec.structs.replace(state, funding=state.funding - fill.fee, fills=state.fills + 1)
+        return msgspec.structs.replace(state, funding=canonical(state.funding - fill.fee), fills=state.fills + 1)
     if fill.fee:
         fees[fill.fee_currency] = canonical(fees.get(fill.fee_currency, ZERO) + fill.fee)
     size, cost, average_entry, realised = _traded(state, fill.side.sign * fill.quantity, fill.price)

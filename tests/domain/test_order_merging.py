@@ -240,6 +240,16 @@ def test_o01_an_order_whose_history_is_out_of_reach_is_closed_unknown_and_somebo
     assert [alert.partition(":")[0] for alert in told.alerts] == ["ORDER_CLOSED_UNKNOWN"]
 
 
+def test_o01_an_order_closed_as_unknown_reopens_when_the_venue_says_something_new_of_it():
+    gone = tell(order(), [report(), absence(None, closed_unknown=True)]).order
+
+    assert tell(gone, [report()]).order.state is OrderState.CLOSED_UNKNOWN, "the same again is no news"
+    told = tell(gone, [report(updated_ns=NOW + 1)])
+
+    assert told.order.state is OrderState.ACKNOWLEDGED
+    assert [alert.partition(":")[0] for alert in told.alerts] == ["ORDER_CORRECTED"]
+
+
 def test_o07_an_order_whose_quantity_the_venue_does_not_state_is_neither_filled_nor_overfilled():
     unstated = order(quantity=dec(0), local=LocalState.NONE, state=OrderState.ACKNOWLEDGED, external=True)
 
