@@ -60,10 +60,19 @@ class Applied:
                 return False
             future: asyncio.Future[None] = loop.create_future()
             self._changing[symbol].append(future)
-            await asyncio.wait((future,), timeout=remaining_s)
-            if not future.done():
-                future.cancel()
+            try:
+                await asyncio.wait((future,), timeout=remaining_s)
+            finally:
+                self._gone(symbol, future)
         return True
+
+    def _gone(self, symbol: str, future: asyncio.Future[None]) -> None:
+        """Whoever waited does so no more: a symbol of which nothing is heard must not collect them."""
+        waiting = self._changing.get(symbol)
+        if waiting is not None and future in waiting:
+            waiting.remove(future)
+            if not waiting:
+                del self._changing[symbol]
 
 
 def _release(entry: tuple[int, asyncio.Future[None]], offset: int) -> bool:

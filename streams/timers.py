@@ -52,6 +52,7 @@ class Timers:
         self._clock = clock
         self._settings = settings
         self._asked: dict[str, str] = {}
+        """By order, our last command about it."""
 
     async def run(self) -> None:
         """Look, again and again, until cancelled."""
@@ -61,22 +62,27 @@ class Timers:
 
     async def look(self) -> int:
         """One look; returns how many commands were produced."""
-        commands = [command for partition in self._orders.rows.partitions() for command in self._due(partition)]
+        before, self._asked = self._asked, {}  # what is quiet no more is forgotten
+        commands = [command for partition in self._orders.rows.partitions() for command in self._due(partition, before)]
         for command in commands:
             await self._log.publish(self._topics.order_commands, command.symbol.encode(), encode_command(command))
         return len(commands)
 
-    def _due(self, partition: int) -> Iterator[Command]:
+    def _due(self, partition: int, asked: dict[str, str]) -> Iterator[Command]:
         now_ns = self._clock.now_ns()
         for symbol in self._orders.open_symbols(partition):
             for order in self._orders.open_orders(partition, symbol):
                 quiet_ns = now_ns - max(order.times.updated_ns, order.times.created_ns)
                 period_s = self._settings.doubt_s if overdue(order) else self._settings.reconcile_s
                 period_ns = int(period_s * _NS)
-                if quiet_ns < period_ns or self._being_asked(partition, order.order_id):
+                if quiet_ns < period_ns:
                     continue
                 # One id per order and period, so that looks of the same period wish for the same thing.
                 command_id = f"timer:{order.order_id}:{now_ns // period_ns}"
+                last = asked.get(order.order_id, "")
+                if last == command_id or (last and not self._is_done(partition, last)):
+                    self._asked[order.order_id] = last  # a venue that is away must not pile them up
+                    continue
                 self._asked[order.order_id] = command_id
                 yield Command(
                     command_id=command_id,
@@ -89,13 +95,6 @@ class Timers:
                     trace_id=order.trace_id,
                 )
 
-    def _being_asked(self, partition: int, order_id: str) -> bool:
-        """Whether our last command about the order is still waiting: a venue that is away must not pile them up."""
-        command_id = self._asked.get(order_id)
-        if command_id is None:
-            return False
+    def _is_done(self, partition: int, command_id: str) -> bool:
         row = self._signals.command(partition, command_id)
-        if row is not None and row.done:
-            del self._asked[order_id]
-            return False
-        return True
+        return row is not None and row.done
