@@ -156,6 +156,13 @@ class FaultSet:
                 assert time.monotonic() < end_s, f"worker {number} is not ready: {why}"
                 await asyncio.sleep(0.1)
 
+    async def until_creates(self, count: int, limit_s: float = 10.0) -> None:
+        """Wait until so many creates have reached the exchange since it started."""
+        end_s = time.monotonic() + limit_s
+        while (arrived := await self.creates()) < count:
+            assert time.monotonic() < end_s, f"{arrived} creates arrived, not {count}"
+            await asyncio.sleep(0.02)
+
     # -- deaths --------------------------------------------------------------------------------------------------
 
     def crash_at(self, place: str) -> None:
@@ -186,7 +193,7 @@ class FaultSet:
         lagging = [f"{unread} records were not finished"] if unread else []
         verdict = await verdict_on(self.local, books, trouble + lagging)
         self.sound = not verdict.differences
-        log.info("%s: creates %s", verdict.account(), await self._creates())  # pytest shows it when a test fails
+        log.info("%s, %s creates arrived", verdict.account(), await self.creates())
         return verdict
 
     async def _unread(self) -> int:
@@ -195,10 +202,10 @@ class FaultSet:
         inputs = (topics.signals, topics.order_updates, topics.order_commands)
         return await unread_records(self.settings.bootstrap, topics.app_id, inputs)
 
-    async def _creates(self) -> dict[str, int]:
-        """How many creates reached the exchange since it started, by what became of them."""
+    async def creates(self) -> int:
+        """How many creates reached the exchange since it started."""
         stats = await self.local.paper_get("/paper/stats")
-        return stats["endpoints"].get("order/create", {})
+        return int(stats["endpoints"].get("order/create", {}).get("arrived", 0))
 
 
 class Stage:
@@ -248,7 +255,7 @@ async def hurt_under_load(
 
     The load waits while the exchange's prices or the broker can't be had.
     """
-    log.info("seed %s", seed)  # pytest shows it when the test fails
+    log.info("seed %s", seed)  # pytest shows this and what follows where a test fails
     sending = asyncio.create_task(_load(hurt, seed, count, rate_per_s))
     try:
         await what(random.Random(seed))  # noqa: S311 -- moments to hurt at, repeatable

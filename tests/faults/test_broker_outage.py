@@ -1,4 +1,4 @@
-"""The broker goes away under load, in order and as by a power cut: the set waits and goes on.
+"""The broker goes away, in order and as by a power cut: the set waits and goes on.
 
 While it is away nothing reaches the exchange whose intent is not durable, so nothing new does.
 """
@@ -8,34 +8,73 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from fault_set import FaultSet, hurt_under_load
 
-from app.kafka.broker import LocalKafka
+from app.kafka.broker import LocalKafka, free_ports
+from app.kafka.options import KafkaOptions
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 IN_FLIGHT_MS = 500
 """What had passed its last check when the broker went may still arrive at the exchange."""
 
 
-async def test_the_set_waits_for_a_broker_that_stops_and_one_that_is_killed(broker: LocalKafka, tmp_path: Path) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def own_broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalKafka]:
+    """A broker that only these tests use."""
+    port, controller_port = free_ports(2)
+    directory = tmp_path_factory.mktemp("outage-kafka")
+    made = LocalKafka(KafkaOptions(directory, port, controller_port, quick=True, with_parent=True))
+    await made.start()
+    yield made
+    await made.kill()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hurt(own_broker: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultSet]:
+    """A set on it."""
+    directory = tmp_path_factory.mktemp("outage")
+    async with FaultSet(own_broker.bootstrap, directory, paper_market_interval_s=0.1) as made:
+        yield made
+
+
+async def test_the_set_waits_for_a_broker_that_stops_and_one_that_is_killed(
+    own_broker: LocalKafka, hurt: FaultSet
+) -> None:
     away_ms: list[tuple[float, float]] = []
 
     async def stop_then_kill(draw: random.Random) -> None:
-        for end in (broker.stop, broker.kill):
+        for end in (own_broker.stop, own_broker.kill):
             await asyncio.sleep(draw.uniform(2.0, 4.0))
             await end()
             gone_ms = time.time() * 1000
             await asyncio.sleep(draw.uniform(5.0, 8.0))
             away_ms.append((gone_ms + IN_FLIGHT_MS, time.time() * 1000))
-            await broker.start()
+            await own_broker.start()
 
-    async with FaultSet(broker.bootstrap, tmp_path / "set", paper_market_interval_s=0.1) as hurt:
-        verdict = await hurt_under_load(hurt, 4_711, stop_then_kill, count=120)
-        verdict.assert_agreed()
-        placed_ms = [int(row["createdTime"]) for row in verdict.books.account["orders"]]
-        assert not [at for at in placed_ms for start, end in away_ms if start < at < end]
-        assert hurt.worker.restarts == 0
+    verdict = await hurt_under_load(hurt, 4_711, stop_then_kill, count=120)
+    verdict.assert_agreed()
+    placed_ms = [int(row["createdTime"]) for row in verdict.books.account["orders"]]
+    assert not [at for at in placed_ms for start, end in away_ms if start < at < end]
+    assert hurt.local.workers[0].child.restarts == 0
+
+
+async def test_an_order_accepted_while_the_broker_died_is_one_order(own_broker: LocalKafka, hurt: FaultSet) -> None:
+    placed = await hurt.creates()
+    await hurt.local.paper_post(
+        "/paper/faults", {"kind": "late_reply", "endpoint": "order/create", "count": 1, "delay_ms": 1_500}
+    )
+    signal = await hurt.send("BTCUSDT", order_type="market")
+    await hurt.until_creates(placed + 1)
+    await own_broker.kill()
+    await asyncio.sleep(2.5)  # the reply comes, and nobody can be told
+    await own_broker.start()
+    verdict = await hurt.verdict()
+    verdict.assert_agreed()
+    (order,) = verdict.orders_of(signal)
+    assert order["state"] == "filled"
+    assert await hurt.creates() == placed + 1

@@ -24,7 +24,8 @@ SESSION_S = 3.0
 
 async def kill_workers_at_random(hurt: FaultSet, times: int, draw: random.Random) -> None:
     for _ in range(times):
-        await asyncio.sleep(draw.uniform(2.0, 7.0))  # a random moment is what is wanted
+        soon = draw.random() < 0.3  # while it recovers, or the other takes over
+        await asyncio.sleep(draw.uniform(0.5, 2.0) if soon else draw.uniform(2.0, 7.0))
         draw.choice(hurt.local.workers).child.signal(signal.SIGKILL)
 
 
@@ -105,10 +106,10 @@ def tables_of(hurt: FaultSet, number: int) -> Path:
     return hurt.settings.data_dir / f"worker-{number}" / "tables"
 
 
-def flip_bytes(directory: Path, draw: random.Random) -> int:
+def flip_bytes(directory: Path, draw: random.Random, pattern: str = "*") -> int:
     """A few bytes of every file of the stores are not what was written."""
     flipped = 0
-    for file in sorted(directory.rglob("*")):
+    for file in sorted(directory.rglob(pattern)):
         if file.is_file() and file.stat().st_size and file.name != "LOCK":
             content = bytearray(file.read_bytes())
             for _ in range(3):
@@ -125,6 +126,7 @@ async def test_stores_with_flipped_bytes_lost_or_old_are_built_anew(busy: FaultS
     async def spoil(draw: random.Random) -> None:
         assert await first.stop() == 0
         shutil.copytree(tables_of(busy, 1), old)
+        assert flip_bytes(tables_of(busy, 1), draw, "*.sst")
         first.start()
         await busy.until_ready(0)
         await asyncio.sleep(draw.uniform(1.0, 2.0))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from fault_set import FaultSet, Verdict
+from fault_set import FaultSet
+from fault_verdict import Verdict
 
 from exchanges.paper.instruments import INSTRUMENTS
 
