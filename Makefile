@@ -18,7 +18,7 @@ run: setup  ## start everything: Kafka, paper exchange, gateway, worker, sample 
 	@$(BIN)/ordermanager run
 
 test: lint  ## lint, then run every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: setup  ## style and types
 	@$(BIN)/ruff check .
