@@ -128,7 +128,7 @@ class OrderAgent:
 
     def _apply(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing]:
         if isinstance(update, FillReport) and update.fill_kind is FillKind.FUNDING:
-            return self._apply_position(record, update, "", rows)
+            return self._apply_position(record, update, None, rows)
         if not update.client_order_id and self._orders.is_parked(
             record.partition, update.instrument.symbol, record.offset
         ):
@@ -243,7 +243,7 @@ class OrderAgent:
             if order.venue_order_id != applied.order.venue_order_id or applied.order.state.terminal:
                 outgoing += self._release_parked(record, symbol)
         if isinstance(update, FillReport):
-            outgoing += self._apply_position(record, update, order.order_id, rows)
+            outgoing += self._apply_position(record, update, order, rows)
         return outgoing
 
     def _too_late(self, record: Record, order: Order, fill: FillReport) -> bool:
@@ -267,7 +267,8 @@ class OrderAgent:
 
     # -- 4. the position -----------------------------------------------------------------------------------------
 
-    def _apply_position(self, record: Record, fill: FillReport, order_id: str, rows: Receipt) -> list[Outgoing]:
+    def _apply_position(self, record: Record, fill: FillReport, order: Order | None, rows: Receipt) -> list[Outgoing]:
+        order_id, trace_id = (order.order_id, order.trace_id) if order is not None else ("", "")
         entry = self._positions.entry(record.partition, fill)
         if entry is not None and entry.offset < record.offset and not order_id:
             return []  # the same payment, told again; a trade told again is known by its order
@@ -278,7 +279,7 @@ class OrderAgent:
             raise LookupError(fill.execution_id)
         self._hooks.on_fill(fill)
         position = self._positions.get(record.partition, fill.instrument, fill.account, fill.position_side)
-        outgoing = [self._position_event(record, position, entry)]
+        outgoing = [self._position_event(record, position, entry, trace_id)]
         if fill.fill_kind not in {FillKind.TRADE, FillKind.FUNDING}:
             sentence = (
                 f"the venue closed {plain(fill.quantity)} {fill.instrument.symbol} by {fill.fill_kind} at "
@@ -310,9 +311,9 @@ class OrderAgent:
             told.append(self._alert(record, *alert, symbol, order.trace_id))
         return told
 
-    def _position_event(self, record: Record, position: Position, entry: LedgerEntry) -> Outgoing:
-        event = schemas.position_event(position, entry, str(record.source))
-        headers = schemas.event_headers(_POSITION_SCHEMA, event.event_id)
+    def _position_event(self, record: Record, position: Position, entry: LedgerEntry, trace_id: str) -> Outgoing:
+        event = schemas.position_event(position, entry, str(record.source), trace_id)
+        headers = schemas.event_headers(_POSITION_SCHEMA, event.event_id, trace_id)
         key = position.instrument.symbol.encode()
         return Outgoing(self._topics.position_events, record.partition, key, schemas.encode(event), headers)
 

@@ -95,6 +95,7 @@ class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
     after_fill: PositionState
     state: PositionState
     source: str
+    trace_id: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +182,7 @@ def latencies(order: Order) -> Latencies:
     return latencies_of(order.times)
 
 
-def position_event(position: Position, entry: LedgerEntry, source: str) -> PositionEvent:
+def position_event(position: Position, entry: LedgerEntry, source: str, trace_id: str = "") -> PositionEvent:
     """The event of a fill that changed a position. It says the same again whatever has come in between."""
     fill = entry.fill
     where = position.instrument
@@ -205,4 +206,5 @@ def position_event(position: Position, entry: LedgerEntry, source: str) -> Posit
         after_fill=entry.told_after or entry.after,
         state=entry.told_state or entry.after,
         source=source,
+        trace_id=trace_id,
     )

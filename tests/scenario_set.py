@@ -325,7 +325,7 @@ class Desk:
 
         async def done() -> Row | None:
             found: Row | None = await self.ask(f"/commands/{command_id}", missing=None)
-            return found
+            return found if found and found["done"] else None
 
         return await self.until(done, DEADLINE_S, f"the result of command {command_id}")
 
@@ -372,6 +372,11 @@ class Desk:
         return await self.order_where(
             order_id, lambda order: order["state"] in states and not order["missing_fills"], within_s
         )
+
+    def worker_log(self) -> list[Row]:
+        """Every line that the worker has written so far."""
+        text = self.set.workers[0].child.log_file.read_text()
+        return [orjson.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
     async def position(self, symbol: str, side: str = "net") -> Row:
         """The symbol's position; an empty one where there is none."""

@@ -82,6 +82,21 @@ async def test_c03_a_command_cancels_every_order_of_its_symbol_and_no_other(desk
     assert (await desk.order(bystander["order_id"]))["state"] == "acknowledged"
 
 
+async def test_c03_a_command_cancels_everything_of_ours_and_nothing_of_others(desk: Desk) -> None:
+    symbols = desk.symbols(3)
+    orders = [await desk.resting(symbol) for symbol in symbols]
+    external = await desk.by_hand(symbols[0], "buy", "3", "99")
+    await desk.order_in(external.venue_order_id, "acknowledged")
+
+    result = await desk.command(action="cancel", symbol="*", reason="closing time")
+
+    assert result["ok"], result
+    for order in orders:
+        ended = await desk.order_in(order["order_id"], "cancelled")
+        assert "closing time" in {step["reason"] for step in await desk.events(ended["order_id"], "pending_cancel")}
+    assert (await desk.order(external.venue_order_id))["state"] == "acknowledged"
+
+
 async def test_c03_a_command_by_topic_does_the_same_and_only_once(desk: Desk, symbol: str) -> None:
     order = await desk.resting(symbol)
     command = Command(

@@ -280,7 +280,9 @@ async def test_s12_one_trace_is_on_the_signal_its_order_and_every_event(desk: De
     assert len(trace) == 32 if given == "nothing" else trace == TRACE
     assert order["trace_id"] == trace
     await desk.events(order["order_id"], "filled")
+    await desk.record("position_events", order_id=order["order_id"])
     events = desk.told("order_events", order_id=order["order_id"])
+    events += desk.told("position_events", order_id=order["order_id"])
     assert {event.body["trace_id"] for event in events} == {trace}
     assert {event.headers["traceparent"].decode().split("-")[1] for event in events} == {trace}
 
@@ -293,3 +295,15 @@ async def test_s12_the_trace_is_on_the_alert_that_a_signal_leads_to(desk: Desk, 
 
     alert = await desk.alert("ORDER_FAILED", symbol=symbol)
     assert alert["trace_id"] == TRACE
+
+
+async def test_s12_the_trace_is_on_the_log_line_of_every_call_to_the_venue(desk: Desk, symbol: str) -> None:
+    trace = "c" * 32
+    row = await desk.trade(wish(symbol, order_type="limit", trace_id=trace))
+    await desk.command(action="cancel", order_id=row["order_ids"][0])
+
+    async def both() -> bool | None:
+        lines = [line["event"] for line in desk.worker_log() if line.get("trace_id") == trace]
+        return {"create", "cancel"} <= {line.partition(" ")[0] for line in lines} or None
+
+    await desk.until(both, 5, "the lines of both calls")

@@ -84,7 +84,7 @@ async def test_x03_a_cancel_that_fails_stops_the_replacement(desk: Desk, symbol:
         ("error_code_before", 10002, "executed", 2, "filled"),
         ("rate_limited", 10006, "executed", 2, "filled"),
         ("error_code_before", 10016, "executed", 2, "resolved"),
-        ("error_code_after", 10016, "executed", 1, "resolved"),
+        ("error_code_after", 10016, "executed", 1, "filled"),
     ],
     ids=["no-funds", "bad-request", "clock", "too-many", "unknown-before", "unknown-after"],
 )

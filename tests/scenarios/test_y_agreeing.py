@@ -73,9 +73,7 @@ async def test_y02_fills_that_the_stream_swallowed_are_asked_for(desk: Desk, sym
     await desk.position_is(symbol, "10")
 
 
-async def test_y02_an_open_order_is_compared_now_and_then_although_nothing_seems_wrong(
-    desk: Desk, symbol: str
-) -> None:
+async def test_y02_an_open_order_is_compared_now_and_then_although_nothing_seems_wrong(desk: Desk, symbol: str) -> None:
     order = await desk.resting(symbol)
     await desk.fault("drop_stream", symbol=symbol)
     await desk.quote(symbol, asks=(("99.9", "1000"),), bids=(("99.8", "1000"),))
