@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from domain.errors import InvalidInput
+from domain.ids import fingerprint
 
 EVERY_SYMBOL = "*"
 
@@ -33,9 +34,18 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str = ""
 
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_MAX_NAME = 128
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{_MAX_NAME - 1}}}")
 _decoder = msgspec.json.Decoder(Command)
 _encoder = msgspec.json.Encoder()
+
+
+def for_symbol(command: Command, symbol: str) -> Command:
+    """What a command for every symbol becomes for one of them: a command of its own, with the same id each time."""
+    own_id = f"{command.command_id}:{symbol}"
+    if len(own_id) > _MAX_NAME:
+        own_id = f"every:{fingerprint((command.command_id, symbol))}"
+    return msgspec.structs.replace(command, command_id=own_id, symbol=symbol)
 
 
 def encode_command(command: Command) -> bytes:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
-
-from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command
+from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command, for_symbol
 from domain.errors import InvalidInput, VenueError
 from domain.orders import Order, OrderState
 from streams.cancelling import Canceller
@@ -117,9 +115,8 @@ class CommandAgent:
         symbols = self._orders.open_symbols(turn.record.partition)
         receipt = Receipt()
         for symbol in symbols:
-            own = msgspec.structs.replace(command, command_id=f"{command.command_id}:{symbol}", symbol=symbol)
-            key, topic = symbol.encode(), self._topics.order_commands
-            self._log.append(topic, turn.record.partition, key, encode_command(own), receipt)
+            own, topic = for_symbol(command, symbol), self._topics.order_commands
+            self._log.append(topic, turn.record.partition, symbol.encode(), encode_command(own), receipt)
         await turn.wait(receipt.durable())
         sentence = f"passed on to {len(symbols)} symbols with open orders"
         return self._result(turn, command, True, "", sentence, dict.fromkeys(symbols, "passed on"))
