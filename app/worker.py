@@ -89,6 +89,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     broadcasts = Broadcasts(
         settings.bootstrap, (topics.controls, topics.balances, topics.marks, topics.instruments, topics.heartbeats)
     )
+    broadcasts.on_failure = lambda error: engine.wiring.stop(f"BROADCASTS_FAILED: {error!r}")
     market = MarketView(
         broadcasts=broadcasts,
         topics=topics,

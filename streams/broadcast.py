@@ -35,6 +35,8 @@ class Broadcasts:
         self._reading: list[tuple[str, int, asyncio.Future[None]]] = []
         self._consumer: Any = None  # aiokafka is untyped
         self._task: asyncio.Task[None] | None = None
+        self.on_failure: Callable[[BaseException], None] | None = None
+        """Told when following has ended with an error: from then on nothing is heard, a halt neither."""
 
     def table(self, topic: str) -> dict[bytes, Entry]:
         """The live values of a topic by key. Not to be changed."""
@@ -62,6 +64,7 @@ class Broadcasts:
         while any([await self._consumer.position(tp) < ends[tp] for tp in partitions]):
             await self._read(timeout_ms=200)
         self._task = asyncio.create_task(self._follow(), name="broadcasts")
+        self._task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Stop following."""
@@ -70,6 +73,10 @@ class Broadcasts:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._consumer is not None:
             await self._consumer.stop()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and self.on_failure is not None:
+            self.on_failure(error)
 
     async def read_back(self, topic: str, offset: int) -> None:
         """Wait until the record at `offset` has been read here."""

@@ -1,0 +1,49 @@
+"""Broadcasts that can't be followed any more are no silence to get used to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streams import broadcast
+from streams.broadcast import Broadcasts
+
+
+class BrokenConsumer:
+    """Starts, and fails at the first read."""
+
+    def __init__(self, **_options: Any) -> None:
+        self.stopped = False
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    def assign(self, _partitions: Any) -> None: ...
+
+    async def seek_to_beginning(self, *_partitions: Any) -> None: ...
+
+    async def end_offsets(self, partitions: Any) -> Any:
+        return dict.fromkeys(partitions, 0)
+
+    async def position(self, _partition: Any) -> int:
+        return 0
+
+    async def getmany(self, **_options: Any) -> Any:
+        raise OSError("the connection is gone")
+
+
+async def test_r05_whoever_can_not_hear_a_halt_any_more_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcast, "AIOKafkaConsumer", BrokenConsumer)
+    broadcasts = Broadcasts("nowhere:9092", ["controls"])
+    failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    broadcasts.on_failure = failed.set_result
+
+    await broadcasts.start()
+
+    async with asyncio.timeout(5):
+        assert isinstance(await failed, OSError)
+    await broadcasts.stop()
