@@ -29,7 +29,7 @@ class Origin(StrEnum):
 
 
 class FillKind(StrEnum):
-    """What caused an execution row (requirement P06). Only trades belong to orders."""
+    """What caused an execution row (requirement P06). What has an order, ours or not, belongs to it too."""
 
     TRADE = "trade"
     FUNDING = "funding"
@@ -104,6 +104,11 @@ class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
     fill_kind: FillKind = FillKind.TRADE
     maker: bool | None = None
     position_side: PositionSide = PositionSide.NET
+
+    @property
+    def orderless(self) -> bool:
+        """Whether no order caused it: a payment, or a settlement, whose own id stands where an order's would."""
+        return self.fill_kind is FillKind.FUNDING or self.venue_order_id == self.execution_id
 
 
 class CallOutcome(_Update, frozen=True, kw_only=True, tag="outcome"):

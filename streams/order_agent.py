@@ -127,7 +127,7 @@ class OrderAgent:
         self._inbox.finished(record)
 
     def _apply(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing]:
-        if isinstance(update, FillReport) and update.fill_kind is FillKind.FUNDING:
+        if isinstance(update, FillReport) and update.orderless:
             return self._apply_position(record, update, None, rows)
         if not update.client_order_id and self._orders.is_parked(
             record.partition, update.instrument.symbol, record.offset

@@ -1,0 +1,48 @@
+"""The join: what becomes of updates that no order of ours caused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from trading_desk import ACCOUNT, BTC, NOW, TOPICS, Desk
+
+from domain.orders import PositionSide, Side
+from domain.updates import FillKind, FillReport, Origin
+
+
+def settlement(execution_id: str = "settled-1") -> FillReport:
+    return FillReport(
+        instrument=BTC,
+        account=ACCOUNT,
+        origin=Origin.STREAM,
+        received_ns=NOW,
+        venue_order_id=execution_id,
+        execution_id=execution_id,
+        side=Side.SELL,
+        price=Decimal(100),
+        quantity=Decimal("0.5"),
+        fee=Decimal("0.01"),
+        fee_currency="USDT",
+        executed_ns=NOW,
+        fill_kind=FillKind.SETTLEMENT,
+    )
+
+
+async def test_p06_a_settlement_changes_the_position_and_leaves_no_order_open_for_ever() -> None:
+    desk = Desk()
+
+    await desk.told(settlement())
+
+    assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == Decimal("-0.5")
+    assert desk.orders.open_orders(0, "BTCUSDT") == []
+    assert [record.key for record in desk.log.records[TOPICS.alerts]] == [b"order-updates-0-0-POSITION_CLOSED_BY_VENUE"]
+
+
+async def test_p06_a_settlement_told_twice_counts_once() -> None:
+    desk = Desk()
+
+    await desk.told(settlement())
+    await desk.told(settlement())
+
+    assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == Decimal("-0.5")
+    assert len(desk.log.records[TOPICS.position_events]) == 1
