@@ -197,6 +197,15 @@ def test_c04_a_refused_cancel_leaves_the_order_as_it_was():
     assert kinds(told)[-2:] == [EventKind.PENDING_CANCEL, EventKind.RESOLVED]
 
 
+def test_c04_whoever_gives_up_a_cancel_does_not_take_back_anothers_wish():
+    given_up = outcome(Result.NOT_ACCEPTED, Call.CANCEL, command_id="somebody-else")
+
+    told = tell(order(), [report(), cancel_request(), given_up])
+
+    assert told.order.pending is Pending.CANCEL
+    assert told.order.state is OrderState.PENDING_CANCEL
+
+
 def test_o01_an_accepted_cancel_is_no_evidence_that_the_order_is_gone():
     told = tell(order(), [report(), cancel_request(), outcome(Result.ACCEPTED, Call.CANCEL)])
 
