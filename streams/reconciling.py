@@ -13,7 +13,7 @@ So an answer is evidence, silence is not. Absence is a finding with conditions:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import msgspec
@@ -88,12 +88,15 @@ class Reconciler:
         at: Source | None = None
         if report is not None:
             at = await self._publisher.publish(self._as_reconciled(report, order))
+            ref = replace(ref, venue_order_id=report.venue_order_id)
         executed = report.cumulative.quantity if report is not None else order.evidence.cumulative.quantity
-        if executed > order.fills.quantity:
+        # An order in doubt that the lists of orders don't show may still have traded.
+        if executed > order.fills.quantity or (report is None and order.in_doubt):
             at = await self._bring_fills(order, ref) or at
-        if at is not None:
-            await self._applied.reached(at)
-        return Finding.FOUND if report is not None else Finding.ABSENT
+        if at is None:
+            return Finding.ABSENT
+        await self._applied.reached(at)
+        return Finding.FOUND
 
     async def settle(self, partition: int, order_id: str, deadline_ns: int) -> Finding:
         """Ask until the order is found or found absent under the conditions; UNANSWERED at the deadline (ns UTC)."""
@@ -162,6 +165,8 @@ class Reconciler:
         )
         at = None
         for fill in fills:
+            if not _belongs(fill, ref):
+                continue  # a venue that does not narrow the question down as asked
             at = await self._publisher.publish(self._as_reconciled(fill, order))
         return at
 
@@ -185,3 +190,9 @@ class Reconciler:
         """Ask often at first, as most answers come soon; then once more when silence begins to count."""
         lag_s = self._trading.traits.history_lag_s
         return min(max(remaining_s, lag_s, 0.05), max(self._settings.pause_s, lag_s))
+
+
+def _belongs(fill: FillReport, ref: OrderRef) -> bool:
+    if ref.venue_order_id:
+        return fill.venue_order_id == ref.venue_order_id
+    return fill.client_order_id == ref.client_order_id

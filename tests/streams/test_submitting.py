@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from trading_desk import DAY_S, NOW, SECOND, Desk, report
+from trading_desk import DAY_S, NOW, SECOND, Desk, fill_of, report
 
 from domain.errors import NotAccepted, Uncertain
 from domain.orders import OrderState, Sums, VenueState
@@ -64,3 +64,25 @@ async def test_o05_executions_of_an_order_are_asked_for_from_its_intent_on() -> 
 
     (since_ns,) = desk.venue.executions_since_ns
     assert NOW - 120 * SECOND < since_ns < NOW - 5 * SECOND
+
+
+async def test_x06_an_order_that_only_the_executions_show_is_not_absent() -> None:
+    desk = Desk()
+    intent = desk.intend(age_s=10)
+    desk.venue.executed = [fill_of(intent)]
+
+    order = await desk.submit(maybe_sent=True)
+
+    assert order.state is OrderState.FILLED
+    assert desk.venue.created == []
+
+
+async def test_x06_executions_of_another_order_are_not_taken_for_this_ones() -> None:
+    desk = Desk()
+    desk.intend(age_s=10)
+    desk.venue.executed = [fill_of(desk.intend("somebody-elses", age_s=10))]
+
+    order = await desk.submit(maybe_sent=True)
+
+    assert order.state is OrderState.ACKNOWLEDGED
+    assert not order.fills.quantity

@@ -139,6 +139,7 @@ class QuietVenue:
         self.created: list[NewOrder] = []
         self.answers: list[Exception] = []
         self.known: dict[str, OrderReport] = {}
+        self.executed: list[FillReport] = []
         self.executions_since_ns: list[int] = []
         self.on_admit: Callable[[], Awaitable[None]] | None = None
 
@@ -157,7 +158,7 @@ class QuietVenue:
 
     async def executions(self, category: str, *, since_ns: int, **_scope: Any) -> Sequence[FillReport]:
         self.executions_since_ns.append(since_ns)
-        return []
+        return self.executed
 
 
 class CalmMarket:
@@ -339,3 +340,22 @@ def report(order: Order, state: VenueState = VenueState.LIVE, **changed: Any) ->
         "updated_ns": NOW,
     }
     return OrderReport(**(fields | changed))
+
+
+def fill_of(order: Order, execution_id: str = "e1") -> FillReport:
+    """The execution of the whole order."""
+    return FillReport(
+        instrument=order.instrument,
+        account=order.account,
+        origin=Origin.REST,
+        received_ns=NOW,
+        client_order_id=order.order_id,
+        venue_order_id=f"venue-{order.order_id}",
+        execution_id=execution_id,
+        side=order.side,
+        price=order.price or Decimal(100),
+        quantity=order.quantity,
+        fee=Decimal("0.05"),
+        fee_currency="USDT",
+        executed_ns=NOW,
+    )
