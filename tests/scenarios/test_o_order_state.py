@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from itertools import pairwise
 
@@ -213,17 +212,20 @@ async def test_o07_an_update_without_a_client_id_waits_while_an_order_of_ours_is
     desk: Desk, symbol: str
 ) -> None:
     await desk.fault("latency", endpoint="order/create", symbol=symbol, delay_ms=800, count=1)
-    trading = asyncio.create_task(desk.trade(wish(symbol, order_type="limit")))
+    signal = wish(symbol, order_type="limit")
+    await desk.send(signal)
     await desk.record("order_events", type="created", instrument__symbol=symbol)
-    call = asyncio.create_task(desk.by_hand(symbol, "buy", "3", "99", client_order_id=""))
-    await asyncio.wait([trading, call])
-    placed = call.result()
+    await desk.quote(symbol, asks=(("100.1", "3"), ("100.2", "1000")))
+    placed = await desk.by_hand(symbol, "buy", "3", client_order_id="")
 
-    external = await desk.order_in(placed.venue_order_id, "acknowledged")
+    external = await desk.order_in(placed.venue_order_id, "filled")
 
     assert external["external"]
-    own = (await desk.order_in(trading.result()["order_ids"][0], "acknowledged"))["venue_order_id"]
-    assert own != placed.venue_order_id
+    own = (await desk.end_of(signal["signal_id"]))["orders"][0]
+    [known] = desk.told("order_events", order_id=own["order_id"], type="acknowledged")
+    adopted = desk.told("order_events", order_id=external["order_id"])[0]
+    assert adopted.offset > known.offset, "whose the update was could not be known before"
+    assert (await desk.position(symbol))["size"] == "3"
 
 
 async def test_o08_how_long_each_leg_took_is_on_the_order_and_its_events(desk: Desk, symbol: str) -> None:

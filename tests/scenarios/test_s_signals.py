@@ -246,9 +246,8 @@ def late(seconds: float) -> int:
     ],
     ids=["too-old", "past-its-end", "from-the-future"],
 )
-async def test_s09_a_signal_out_of_its_time_is_not_executed(
-    desk: Desk, symbol: str, times: Row, type_told: str, code: str
-) -> None:
+async def test_s09_a_signal_out_of_its_time_is_not_executed(desk: Desk, times: Row, type_told: str, code: str) -> None:
+    symbol = desk.named("XRPUSDT")
     signal = wish(symbol, **times)
 
     await desk.trade(signal)
@@ -270,7 +269,8 @@ async def test_s09_age_counts_when_the_turn_comes_not_when_the_record_does(desk:
 
 
 @pytest.mark.parametrize("given", ["field", "header", "nothing"])
-async def test_s12_one_trace_is_on_the_signal_its_order_and_every_event(desk: Desk, symbol: str, given: str) -> None:
+async def test_s12_one_trace_is_on_the_signal_its_order_and_every_event(desk: Desk, given: str) -> None:
+    symbol = desk.named("WLDUSDT")
     headers = [("traceparent", f"00-{TRACE}-{TRACE[:16]}-01".encode())] if given == "header" else []
     signal = wish(symbol, order_type="market", trace_id=TRACE if given == "field" else None)
     row = await desk.trade(signal, headers=headers)
