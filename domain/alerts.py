@@ -10,6 +10,8 @@ from domain.money import plain
 def alert_of(order_id: str, transition: Transition) -> tuple[str, str] | None:
     """(code, sentence), or None when the transition is in the ordinary course of things (requirement A01)."""
     executed, quantity = transition.cumulative.quantity, transition.quantity
+    if transition.fill is not None and executed > quantity > 0:
+        return "ORDER_OVERFILLED", f"order {order_id} of {plain(quantity)} executed {plain(executed)}"
     match transition.kind:
         case EventKind.CORRECTED:
             return "ORDER_CORRECTED", (
@@ -18,6 +20,4 @@ def alert_of(order_id: str, transition: Transition) -> tuple[str, str] | None:
             )
         case EventKind.FAILED | EventKind.CLOSED_UNKNOWN:
             return f"ORDER_{transition.kind.upper()}", f"order {order_id}: {transition.reason or 'see its history'}"
-    if transition.fill is not None and executed > quantity > 0:
-        return "ORDER_OVERFILLED", f"order {order_id} of {plain(quantity)} executed {plain(executed)}"
     return None

@@ -19,7 +19,7 @@ from decimal import Decimal
 import msgspec
 
 from domain.events import Transition
-from domain.money import ZERO, canonical, plain, plain_or_empty
+from domain.money import ZERO, canonical, plain_or_empty
 from domain.orders import Evidence, LocalState, Order, OrderState, Pending, Sums, Times, VenueState
 from domain.transitions import created, known_at_venue, transitions_between
 from domain.updates import Absence, Call, CallOutcome, CancelRequested, FillReport, OrderReport, Result, Update
@@ -31,17 +31,16 @@ replace = msgspec.structs.replace
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The order after an update, the transitions it went through, and what somebody must hear of."""
+    """The order after an update, and the transitions it went through (see `domain.alerts` for who must hear)."""
 
     order: Order
     transitions: tuple[Transition, ...]
-    alerts: tuple[str, ...]
 
 
 def apply_update(order: Order, update: Update, *, source: str, offset: int) -> Applied:
     """Merge `update`, read from `order-updates` at `offset`, into `order`.
 
-    A `FillReport` must be a trade and new to the order: the caller knows the fills by execution id.
+    A `FillReport` must be new to the order: the caller knows the fills by execution id.
     Raises `InvalidStateTransition` when the merge would leave the table of legal steps, which is a bug.
     """
     merged = _merge(order, update)
@@ -52,7 +51,7 @@ def apply_update(order: Order, update: Update, *, source: str, offset: int) -> A
     transitions = transitions_between(order, after, update, source)
     if transitions:
         after = replace(after, sequence=transitions[-1].sequence, reason=transitions[-1].reason or after.reason)
-    return Applied(after, transitions, _alerts(order, after))
+    return Applied(after, transitions)
 
 
 # -- merging -----------------------------------------------------------------------------------------------------
@@ -200,7 +199,7 @@ def _alive_state(order: Order, executed: Decimal) -> OrderState:
     return OrderState.ACKNOWLEDGED
 
 
-# -- times and alerts --------------------------------------------------------------------------------------------
+# -- times -------------------------------------------------------------------------------------------------------
 
 
 def _times(before: Order, after: Order, update: Update) -> Times:
@@ -225,24 +224,3 @@ def _times(before: Order, after: Order, update: Update) -> Times:
         finished_ns=(times.finished_ns or update.received_ns) if after.state.terminal else 0,
         updated_ns=max(times.updated_ns, update.received_ns),
     )
-
-
-def _alerts(before: Order, after: Order) -> tuple[str, ...]:
-    """What somebody must hear of: ends that changed, ends without knowledge, ends that need a person."""
-    alerts = []
-    if before.state.terminal and (
-        after.state is not before.state or after.cumulative.quantity > before.cumulative.quantity
-    ):
-        alerts.append(
-            f"ORDER_CORRECTED: order {after.order_id} had ended as {before.state} with "
-            f"{plain(before.cumulative.quantity)} executed; the venue's evidence makes it {after.state} with "
-            f"{plain(after.cumulative.quantity)}"
-        )
-    if after.cumulative.quantity > after.current_quantity > 0 and before.cumulative.quantity <= before.current_quantity:
-        alerts.append(
-            f"ORDER_OVERFILLED: order {after.order_id} of {plain(after.current_quantity)} executed "
-            f"{plain(after.cumulative.quantity)}"
-        )
-    if after.state is not before.state and after.state in {OrderState.FAILED, OrderState.CLOSED_UNKNOWN}:
-        alerts.append(f"ORDER_{after.state.upper()}: order {after.order_id}: {after.reason or 'see its history'}")
-    return tuple(alerts)
