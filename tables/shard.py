@@ -10,6 +10,7 @@ import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
@@ -99,6 +100,8 @@ class Shard:
         if (self._path / REBUILD_MARK).exists():
             delete(self._path)
         self._path.mkdir(parents=True, exist_ok=True)
+        db: Rdict | None = None
+        found: bytes | None = None
         try:
             db = Rdict(str(self._path), _options(cache))
             found = db.get(IDENTITY)
@@ -106,19 +109,21 @@ class Shard:
             if is_locked(error) or _says(error, FULL_WORDS):
                 raise
             # Whatever else is wrong with the files: the changelog has everything.
-            delete(self._path)
-            self._path.mkdir(parents=True)
-            db = Rdict(str(self._path), _options(cache))
-            found = None
+            db = self._made_anew(db, cache)
         if found is not None and found != identity:
-            db.close()
-            delete(self._path)
-            self._path.mkdir(parents=True)
-            db = Rdict(str(self._path), _options(cache))
+            db = self._made_anew(db, cache)
             found = None
         if found is None:
             db[IDENTITY] = identity
         return db
+
+    def _made_anew(self, db: Rdict | None, cache: Cache) -> Rdict:
+        """`db`, if it could be opened, holds the lock of the files that go."""
+        if db is not None:
+            db.close()
+        delete(self._path)
+        self._path.mkdir(parents=True)
+        return Rdict(str(self._path), _options(cache))
 
     def close(self) -> None:
         """Give the files free. Every further use raises `KeyError`."""
@@ -145,7 +150,7 @@ class Shard:
         return self._db
 
     def _read_position(self) -> Position | None:
-        raw = self._disk().get(POSITION)
+        raw: bytes | None = self._read(lambda db: db.get(POSITION))
         return None if raw is None else Position(*_POSITION.unpack(raw))
 
     # -- reading -------------------------------------------------------------------------------------------------
@@ -232,8 +237,14 @@ class Shard:
         return pairs
 
     def _read(self, read: Callable[[Rdict], Any]) -> Any:
-        try:
+        with self._damage_noticed():
             return read(self._disk())
+
+    @contextmanager
+    def _damage_noticed(self) -> Iterator[None]:
+        """Every touch of the files: damage ends the process, and the next one must not meet it again."""
+        try:
+            yield
         except Exception as error:
             if _says(error, DAMAGE_WORDS):
                 self.mark_for_rebuild()
@@ -300,6 +311,17 @@ class Shard:
         self.settle()
 
     def _write(self, rows: dict[bytes, bytes | None], next_offset: int, tip_offset: int, tip_crc: int) -> None:
+        position = Position(next_offset, tip_offset, tip_crc, self._now_ns())
+        with self._damage_noticed():  # an index entry to take back is read from the row that goes
+            batch = self._batch(rows)
+            batch.put(
+                POSITION,
+                _POSITION.pack(position.next_offset, position.tip_offset, position.tip_crc, position.written_at_ns),
+            )
+            self._disk().write(batch)
+        self.position = position
+
+    def _batch(self, rows: dict[bytes, bytes | None]) -> WriteBatch:
         db = self._disk()
         batch = WriteBatch(raw_mode=True)
         for key, value in rows.items():
@@ -309,18 +331,7 @@ class Shard:
                 batch.delete(ROW + key)
             else:
                 batch.put(ROW + key, value)
-        position = Position(next_offset, tip_offset, tip_crc, self._now_ns())
-        batch.put(
-            POSITION,
-            _POSITION.pack(position.next_offset, position.tip_offset, position.tip_crc, position.written_at_ns),
-        )
-        try:
-            db.write(batch)
-        except Exception as error:
-            if _says(error, DAMAGE_WORDS):
-                self.mark_for_rebuild()
-            raise
-        self.position = position
+        return batch
 
 
 def delete(path: Path) -> None:
