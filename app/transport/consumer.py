@@ -99,7 +99,9 @@ class Consumer(driver.Consumer):
                         break  # the position is set again from the committed offset when the partitions come back
                     await self._deliver(TP(tp.topic, tp.partition), batch, generation)
                 await asyncio.sleep(0)
-        except ConsumerStoppedError:
+        except (ConsumerStoppedError, asyncio.CancelledError):
+            # Faust takes a cancelled fetcher for a rebalance's, and crashes it. Stopping in the middle of a rebalance
+            # is no crash.
             if not self.app.should_stop:
                 raise
 
