@@ -94,6 +94,8 @@ class Draft:
     reduce_only: bool = False
     limit_price: Decimal | None = None
     cancelled: tuple[OpenOrder, ...] = ()
+    need: Decimal = ZERO
+    """What the opening part takes from the balance: at the worst price, with the fee."""
 
     @property
     def order_price(self) -> Decimal:

@@ -160,4 +160,5 @@ def _intent(case: Case, draft: Draft) -> Intent:
         position_side=case.position_side,
         amount=case.signal.amount,
         rule=draft.rule,
+        need=draft.need,
     )

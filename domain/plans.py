@@ -111,6 +111,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     position_side: PositionSide
     amount: Decimal
     rule: str
+    need: Decimal = ZERO
+    """What it takes from the available balance at worst; 0 for what only closes, or when the balance is not checked."""
 
 
 class Decision(StrEnum):

@@ -150,7 +150,7 @@ def balance(case: Case, draft: Draft) -> Step:
     told = f"need {plain(need)} {case.currency()}, free {plain(free)} {case.currency()}"
     if need > free:
         return rejected("balance", draft, "INSUFFICIENT_BALANCE", told, **figures)
-    return passed("balance", draft, told, **figures)
+    return passed("balance", replace(draft, need=need), told, **figures)
 
 
 def cost(case: Case, quantity: Decimal, price: Decimal) -> Decimal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from decimal import Decimal
 
 from trading_desk import ACCOUNT, NOW, TOPICS, Desk
@@ -14,19 +13,19 @@ from streams.record import Record
 from tables.signals import SignalResult
 
 
-def signal(offset: int, symbol: str, amount: str) -> Record:
-    value = {"signal_id": f"s{offset}", "signal_type": "buy", "symbol": symbol, "amount": amount, "order_type": "limit"}
+def signal(offset: int, symbol: str, amount: str, order_type: str = "limit") -> Record:
+    value = {
+        "signal_id": f"s{offset}",
+        "signal_type": "buy",
+        "symbol": symbol,
+        "amount": amount,
+        "order_type": order_type,
+    }
     return Record(TOPICS.signals, 0, offset, symbol.encode(), json.dumps(value).encode(), (), NOW)
 
 
 def lanes_of(desk: Desk) -> Lanes:
     return Lanes(desk.signal_agent.handle, desk.inbox)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 -- there is no event to wait for: the condition is on figures
-            await asyncio.sleep(0)
 
 
 async def test_r02_signals_of_two_symbols_at_once_do_not_count_on_the_same_money() -> None:
@@ -55,10 +54,24 @@ async def test_r02_a_turn_that_loses_its_partition_does_not_keep_money_back_for_
     lanes = lanes_of(desk)
     await lanes.submit(signal(0, "BTCUSDT", "600"))
     await waiting.wait()
-    assert desk.reservations.total(ACCOUNT, "USDT", NOW) == 600
+    assert desk.reservations.total(ACCOUNT, "USDT", NOW) > 0
 
     desk.inbox.current = False
     lanes.stop_taking()
     await lanes.drained()
 
     assert desk.reservations.total(ACCOUNT, "USDT", desk.clock.now_ns() + 1) == Decimal(0)
+
+
+async def test_r02_what_an_order_may_cost_at_worst_is_kept_for_it_with_its_fee() -> None:
+    desk = Desk()
+    desk.market.free = (Decimal(1_008), NOW)
+    lanes = lanes_of(desk)
+
+    for offset, symbol in enumerate(("BTCUSDT", "ETHUSDT")):  # each 500, at worst 505 and a fee
+        await lanes.submit(signal(offset, symbol, "500", "market"))
+    await lanes.drained()
+
+    second = desk.signals.get(0, "ETHUSDT", "s1")
+    assert second is not None
+    assert second.code == "INSUFFICIENT_BALANCE"
