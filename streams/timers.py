@@ -61,12 +61,17 @@ class Timers:
             await self.look()
 
     async def look(self) -> int:
-        """One look; returns how many commands were produced."""
-        before, self._asked = self._asked, {}  # what is quiet no more is forgotten
-        commands = [command for partition in self._orders.rows.partitions() for command in self._due(partition, before)]
-        for command in commands:
-            await self._log.publish(self._topics.order_commands, command.symbol.encode(), encode_command(command))
-        return len(commands)
+        """One look, a partition at a time, with room for others in between; returns how many commands were produced."""
+        before, self._asked = self._asked, {}  # what is due no more is forgotten
+        produced = 0
+        for partition in sorted(self._orders.rows.partitions()):
+            await self._clock.sleep(0)
+            if partition not in self._orders.rows.partitions():
+                continue  # it went meanwhile
+            for command in list(self._due(partition, before)):
+                await self._log.publish(self._topics.order_commands, command.symbol.encode(), encode_command(command))
+                produced += 1
+        return produced
 
     def _due(self, partition: int, asked: dict[str, str]) -> Iterator[Command]:
         now_ns = self._clock.now_ns()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from trading_desk import SECOND, TOPICS, Desk, report
@@ -55,3 +56,16 @@ async def test_y02_an_order_that_is_certain_again_leaves_nothing_behind() -> Non
     await timers.look()
 
     assert timers._asked == {}  # private: memory is what it is about
+
+
+async def test_y02_a_partition_that_goes_while_one_looks_is_left_alone() -> None:
+    desk = Desk()
+    desk.intend(age_s=60, local=LocalState.UNCERTAIN, state=OrderState.UNCERTAIN)
+    timers = timers_of(desk)
+
+    looking = asyncio.create_task(timers.look())
+    await asyncio.sleep(0)
+    rows: Any = desk.orders.rows
+    rows.held.clear()
+
+    assert await looking == 0
