@@ -138,7 +138,8 @@ class OrderAgent:
         if order is None:
             if (homeless := self._homeless(record, update, rows)) is not None:
                 return homeless
-            order = _external(update)
+            blank = _external(update)
+            order = self._orders.get(record.partition, blank.order_id) or blank
         return self._apply_order(record, order, update, rows)
 
     # -- 2. whose is it ------------------------------------------------------------------------------------------
@@ -342,9 +343,9 @@ def _external(update: Update) -> Order:
     if not isinstance(update, OrderReport | FillReport):  # pragma: no cover -- `_homeless` has taken the others
         raise TypeError(type(update))
     report = update if isinstance(update, OrderReport) else None
-    order_id = external_order_id(
-        update.instrument.venue, update.instrument.category, update.account, update.venue_order_id
-    )
+    # A venue that names an order by its owner's id only is taken at that word.
+    named = update.venue_order_id or f"client/{update.client_order_id}"
+    order_id = external_order_id(update.instrument.venue, update.instrument.category, update.account, named)
     blank = Order(
         order_id=order_id,
         instrument=update.instrument,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 from trading_desk import ACCOUNT, BTC, NOW, TOPICS, Desk
 
 from domain.orders import PositionSide, Side
@@ -46,3 +47,19 @@ async def test_p06_a_settlement_told_twice_counts_once() -> None:
 
     assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == Decimal("-0.5")
     assert len(desk.log.records[TOPICS.position_events]) == 1
+
+
+async def test_o07_orders_of_others_that_have_only_their_owners_ids_are_told_apart() -> None:
+    desk = Desk()
+    fills = [
+        msgspec.structs.replace(
+            settlement(f"e{number}"), fill_kind=FillKind.TRADE, venue_order_id="", client_order_id=owner
+        )
+        for number, owner in enumerate(("theirs-1", "theirs-2", "theirs-1"))
+    ]
+
+    for fill in fills:
+        await desk.told(fill)
+
+    orders = desk.orders.open_orders(0, "BTCUSDT")
+    assert sorted(order.cumulative.quantity for order in orders) == [Decimal("0.5"), Decimal(1)]
