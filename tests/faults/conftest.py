@@ -26,7 +26,7 @@ async def still(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Where sets with two workers are made, a new one after every disagreement."""
     made = Stage(kafka, tmp_path_factory)
@@ -34,7 +34,7 @@ async def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     await made.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def busy(stage: Stage) -> FaultSet:
     """Two workers and a market that moves."""
     return await stage.moving_set()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fault_set import FaultSet, hurt_under_load
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ async def hurt_many_times(hurt: FaultSet, times: int, draw: random.Random) -> No
 
 
 async def test_everything_at_once(busy: FaultSet) -> None:
-    verdict = await hurt_under_load(busy, SEED, lambda draw: hurt_many_times(busy, 12, draw), count=150, rate_per_s=7.0)
+    verdict = await hurt_under_load(busy, SEED, lambda draw: hurt_many_times(busy, 10, draw), count=120, rate_per_s=7.0)
     verdict.assert_agreed()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from fault_set import FaultSet, hurt_under_load
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 SEED = int(os.environ.get("ORDERMANAGER_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 SESSION_S = 3.0
@@ -31,7 +31,7 @@ async def kill_workers_at_random(hurt: FaultSet, times: int, draw: random.Random
 
 async def test_workers_killed_at_random_moments(busy: FaultSet) -> None:
     verdict = await hurt_under_load(
-        busy, SEED, lambda draw: kill_workers_at_random(busy, 6, draw), count=240, rate_per_s=7.0
+        busy, SEED, lambda draw: kill_workers_at_random(busy, 6, draw), count=200, rate_per_s=7.0
     )
     verdict.assert_agreed()
 
@@ -54,6 +54,7 @@ async def test_the_gateway_and_the_exchange_killed(busy: FaultSet) -> None:
     (await hurt_under_load(busy, SEED + 2, kill)).assert_agreed()
 
 
+@pytest.mark.slow
 async def test_a_worker_leaves_in_order_and_joins_again(busy: FaultSet) -> None:
     async def leave_and_join(draw: random.Random) -> None:
         for keeper in busy.local.workers:
@@ -79,6 +80,7 @@ async def test_the_other_worker_takes_over_from_one_that_was_killed(busy: FaultS
     assert stays.child.restarts == restarts
 
 
+@pytest.mark.slow
 async def test_every_worker_told_to_end_ends_with_its_work_done(busy: FaultSet) -> None:
     async def end_all(draw: random.Random) -> None:
         await asyncio.sleep(draw.uniform(1.0, 3.0))
@@ -88,6 +90,22 @@ async def test_every_worker_told_to_end_ends_with_its_work_done(busy: FaultSet) 
             keeper.start()
 
     (await hurt_under_load(busy, SEED + 5, end_all)).assert_agreed()
+
+
+async def test_a_worker_told_to_end_while_partitions_change_hands_ends_in_order(busy: FaultSet) -> None:
+    first, second = busy.local.workers
+
+    async def end_in_turn(draw: random.Random) -> None:
+        for _ in range(2):
+            ending = asyncio.create_task(first.stop())
+            await asyncio.sleep(draw.uniform(0.2, 1.5))
+            assert await second.stop() == 0
+            assert await ending == 0
+            first.start()
+            second.start()
+            await asyncio.gather(busy.until_ready(0), busy.until_ready(1))
+
+    (await hurt_under_load(busy, SEED + 8, end_in_turn, count=80)).assert_agreed()
 
 
 async def test_a_worker_that_slept_through_its_session_does_no_harm(busy: FaultSet) -> None:
