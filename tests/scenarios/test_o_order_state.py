@@ -222,8 +222,8 @@ async def test_o07_an_update_without_a_client_id_waits_while_an_order_of_ours_is
 
     assert external["external"]
     own = (await desk.end_of(signal["signal_id"]))["orders"][0]
-    [known] = desk.told("order_events", order_id=own["order_id"], type="acknowledged")
-    adopted = desk.told("order_events", order_id=external["order_id"])[0]
+    known = await desk.record("order_events", order_id=own["order_id"], type="acknowledged")
+    adopted = await desk.record("order_events", order_id=external["order_id"])
     assert adopted.offset > known.offset, "whose the update was could not be known before"
     assert (await desk.position(symbol))["size"] == "3"
 

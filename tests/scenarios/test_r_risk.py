@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from scenario_set import Desk, wish
 
@@ -41,5 +43,6 @@ async def test_r02_two_signals_at_once_do_not_count_on_the_same_money(desk: Desk
     assert sorted(row["result"] for row in results) == ["executed", "rejected"]
     refused = next(row for row in results if row["result"] == "rejected")
     assert refused["code"] == "INSUFFICIENT_BALANCE"
-    assert float(refused["plans"][-1]["verdicts"][-1]["figures"]["reserved"]) >= 6000
+    reserved = Decimal(refused["plans"][-1]["verdicts"][-1]["figures"]["reserved"])
+    assert reserved == 60 * Decimal("99.9") * Decimal("1.00055"), "what the other one may cost, its fee included"
     await desk.heal()
