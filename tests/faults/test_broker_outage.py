@@ -62,7 +62,8 @@ async def test_the_set_waits_for_a_broker_that_stops_and_one_that_is_killed(
     verdict.assert_agreed()
     placed_ms = [int(row["createdTime"]) for row in verdict.books.account["orders"]]
     assert not [at for at in placed_ms for start, end in away_ms if start < at < end]
-    assert hurt.local.workers[0].child.restarts == 0
+    # One that is opening a connection when the broker goes ends, and its next start waits for the broker.
+    assert hurt.local.workers[0].child.restarts <= 1
 
 
 async def test_an_order_accepted_while_the_broker_died_is_one_order(own_broker: LocalKafka, hurt: FaultSet) -> None:
