@@ -71,6 +71,16 @@ async def test_x06_a_request_that_arrives_after_it_was_given_up_makes_no_second_
     assert len(await desk.at_venue(symbol)) == 1
 
 
+async def test_x06_absence_counts_only_from_when_the_request_can_no_longer_arrive(desk: Desk, symbol: str) -> None:
+    await desk.fault("error_5xx_before", endpoint="order/create", symbol=symbol, count=1)
+
+    row = await desk.trade(wish(symbol, order_type="market"))
+
+    settings, times = desk.settings, (await desk.order_in(row["order_ids"][0], "filled"))["times"]
+    silent_s = settings.receive_window_ms / 1000 + settings.clock_error_s + settings.history_lag_s
+    assert times["acknowledged_ns"] - times["sent_ns"] >= silent_s * 1_000_000_000
+
+
 async def test_x06_while_the_venue_hides_the_order_nothing_is_sent_again(desk: Desk, symbol: str) -> None:
     before = await desk.arrived("order/create")
     await desk.fault("drop_stream", symbol=symbol)
