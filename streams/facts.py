@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
-from domain.money import ZERO, divide
+from domain.money import ZERO
 from domain.orders import Order, PositionSide
 from domain.plans import Facts, OpenOrder, Plan
 from streams.market import Market
@@ -87,15 +87,14 @@ class FactsGatherer:
         self._clock = clock
         self._account = account
 
-    def reserve(self, plan: Plan, leverage: Decimal) -> None:
-        """Hold what the plan's orders may take: never less than the signal's amount, as a venue blocks a little more
-        than we count (Bybit: the fee to close, too). Called in the same step as planning: two signals planned one
-        after the other never count on the same money."""
+    def reserve(self, plan: Plan) -> None:
+        """Hold what the plan's orders may take. Called in the same step as planning: two signals planned one after
+        the other never count on the same money."""
         rules = plan.facts.rules
         for intent in plan.intents:
             if rules is not None and intent.need:
-                amount = max(intent.need, divide(intent.amount, leverage))
-                self._reservations.hold(plan.account, rules.settle_currency, intent.order_id, amount, plan.source)
+                currency = rules.settle_currency
+                self._reservations.hold(plan.account, currency, intent.order_id, intent.need, plan.source)
 
     def settled(self, order: Order) -> None:
         """An order's outcome is applied: the venue's balance will show it, or it takes nothing."""

@@ -162,7 +162,7 @@ class SignalAgent:
             if row.state is SignalState.DONE:
                 await self._publish(turn, self._events.end(row))
             else:
-                self._facts.reserve(row.standing_plan, self._settings.plan.leverage)  # again: a turn that ended lost it
+                self._facts.reserve(row.standing_plan)  # again: a turn that ended lost it
             return row
         verdict = next((repeat.verdict for repeat in row.repeats if repeat.source == work.source), "")
         if not verdict:
@@ -242,7 +242,7 @@ class SignalAgent:
             source=work.source,
             phase=phase,
         )
-        self._facts.reserve(plan, self._settings.plan.leverage)
+        self._facts.reserve(plan)
         return plan
 
     async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan) -> SignalRow:
