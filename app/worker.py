@@ -40,6 +40,7 @@ from streams.facts import FactsGatherer, Reservations
 from streams.hooks import Hooks
 from streams.market_view import MarketSettings, MarketView
 from streams.order_agent import OrderAgent
+from streams.quarantine import Quarantine
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.recovery import Recovery, RecoverySettings
 from streams.signal_agent import SignalAgent, SignalSettings
@@ -213,9 +214,15 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
             reconcile_s=settings.reconcile_interval_s,
         ),
     )
+    quarantine = Quarantine(log=engine.log, topics=topics, signals=signals, clock=clock, hooks=hooks)
     engine.runs(topics.order_updates, order_agent.handle)
-    engine.lanes(topics.signals, signal_agent.handle, max_running=settings.max_running, max_queued=settings.max_queued)
-    engine.lanes(topics.order_commands, command_agent.handle)
+    engine.lanes(
+        topics.signals,
+        quarantine.around(signal_agent.handle),
+        max_running=settings.max_running,
+        max_queued=settings.max_queued,
+    )
+    engine.lanes(topics.order_commands, quarantine.around(command_agent.handle))
     engine.writes_to(
         topics.signals,
         topics.order_updates,

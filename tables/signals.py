@@ -121,6 +121,15 @@ class SignalTable:
         """Write the command."""
         self.rows.put(partition, join(b"c", row.command_id), _encoder.encode(row), receipt)
 
+    def failures(self, partition: int, source: str) -> int:
+        """How often the record at `source` failed unexpectedly."""
+        value = self.rows.get(partition, join(b"x", source))
+        return 0 if value is None else int(value)
+
+    def put_failures(self, partition: int, source: str, failures: int, receipt: Receipt) -> None:
+        """Write the count."""
+        self.rows.put(partition, join(b"x", source), b"%d" % failures, receipt)
+
 
 def decode_signal(value: bytes) -> SignalRow:
     """A signal's row."""

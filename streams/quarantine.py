@@ -1,0 +1,105 @@
+"""The end of fail-stop: a record that keeps failing is put aside, so that it can't take every worker down in turn.
+
+An error that nobody expected ends the process, and the record comes again: most such errors pass with a restart. The
+count of failures is durable on the record's partition. At the third one the record goes to the dead letters, its symbol
+is halted for whatever the error left half done, and an alert tells a person.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from domain.plans import TradingState
+from streams import boards, schemas
+from streams.dead_letters import dead_letter
+from streams.hooks import Hooks
+from streams.outbox import Outgoing
+from streams.ports import Clock, Log, Revoked, Turn
+from streams.topics import Topics
+from tables.receipt import Receipt
+from tables.signals import SignalTable
+
+_log = logging.getLogger(__name__)
+
+MAX_FAILURES = 3
+"""Twice may be the world's doing (a disk, a broker, a bug that a state of this minute woke); three times is the
+record's."""
+
+Handle = Callable[[Turn], Coroutine[Any, Any, None]]
+
+
+class Quarantine:
+    """Stands around the handlers of lanes."""
+
+    def __init__(
+        self, *, log: Log, topics: Topics, signals: SignalTable, clock: Clock, hooks: Hooks | None = None
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._signals = signals
+        self._clock = clock
+        self._hooks = hooks or Hooks()
+
+    def around(self, handle: Handle) -> Handle:
+        """The handler, with its unexpected errors counted. Raises them the first times: the process then ends."""
+
+        async def guarded(turn: Turn) -> None:
+            try:
+                await handle(turn)
+            except Revoked:
+                raise
+            except Exception as error:
+                if await self._count(turn) < MAX_FAILURES:
+                    raise
+                _log.exception("record %s failed %s times and is put aside", turn.record.source, MAX_FAILURES)
+                await self._put_aside(turn, error)
+
+        return guarded
+
+    async def _count(self, turn: Turn) -> int:
+        """One more failure at this place of the log; durable before anything follows from it."""
+        partition, source = turn.record.partition, str(turn.record.source)
+        failures = self._signals.failures(partition, source) + 1
+        receipt = Receipt()
+        self._signals.put_failures(partition, source, failures, receipt)
+        await turn.wait(receipt.durable())
+        return failures
+
+    async def _put_aside(self, turn: Turn, error: Exception) -> None:
+        record = turn.record
+        symbol = (record.key or b"").decode(errors="replace").upper()
+        sentence = (
+            f"record {record.source} failed {MAX_FAILURES} times and was put aside; its symbol is halted until "
+            f"somebody has looked at its orders and arms it again: {error!r:.500}"
+        )
+        out = [dead_letter(self._topics.dead(record.topic), record, "QUARANTINED", [sentence])]
+        out += self._halt(symbol, sentence) if symbol else []
+        alert = schemas.Alert(
+            alert_id=f"{record.source}-QUARANTINED",
+            code="QUARANTINED",
+            severity="critical",
+            sentence=sentence,
+            symbol=symbol,
+            at_ns=self._clock.now_ns(),
+            source=str(record.source),
+        )
+        headers = schemas.event_headers("alert/1", alert.alert_id)
+        out.append(Outgoing(self._topics.alerts, 0, alert.alert_id.encode(), schemas.encode(alert), headers))
+        self._hooks.on_dead_letter("QUARANTINED")
+        self._hooks.on_alert("QUARANTINED")
+        receipt = Receipt()
+        for each in out:
+            self._log.append(each.topic, each.partition, each.key, each.value, receipt, each.headers)
+        await turn.wait(receipt.durable())
+
+    def _halt(self, symbol: str, sentence: str) -> list[Outgoing]:
+        control = boards.Control(
+            scope=symbol,
+            state=TradingState.HALTED,
+            reason=sentence,
+            set_by="quarantine",
+            at_ns=self._clock.now_ns(),
+        )
+        return [Outgoing(self._topics.controls, 0, symbol.encode(), boards.encode(control))]

@@ -1,0 +1,62 @@
+"""A record that keeps failing is put aside; one that fails by accident comes again."""
+
+from __future__ import annotations
+
+import pytest
+from trading_desk import NOW, TOPICS, Desk, FreeTurn
+
+from domain.plans import TradingState
+from streams import boards
+from streams.ports import Revoked, Turn
+from streams.quarantine import MAX_FAILURES, Quarantine
+from streams.record import Record
+
+RECORD = Record(TOPICS.signals, 0, 7, b"BTCUSDT", b"the signal", (), NOW)
+
+
+def guarded(desk: Desk, handle):
+    return Quarantine(log=desk.log, topics=TOPICS, signals=desk.signals, clock=desk.clock).around(handle)
+
+
+async def broken(_turn: Turn) -> None:
+    raise ZeroDivisionError("a bug")
+
+
+async def test_an_error_ends_the_process_until_it_comes_for_the_third_time() -> None:
+    desk = Desk()
+    handle = guarded(desk, broken)
+
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(ZeroDivisionError):
+            await handle(FreeTurn(RECORD))
+    await handle(FreeTurn(RECORD))  # returns: the record counts as finished
+
+    (letter,) = desk.log.records[TOPICS.signals_dead]
+    assert letter.value == b"the signal"
+    assert dict(letter.headers)["__streams.errors.exception"] == b"QUARANTINED"
+    (control,) = desk.log.records[TOPICS.controls]
+    assert boards.decode_control(control.value).state is TradingState.HALTED
+    assert boards.decode_control(control.value).scope == "BTCUSDT"
+    assert len(desk.log.records[TOPICS.alerts]) == 1
+
+
+async def test_each_record_has_a_count_of_its_own() -> None:
+    desk = Desk()
+    handle = guarded(desk, broken)
+
+    for offset in range(MAX_FAILURES * 2):
+        with pytest.raises(ZeroDivisionError):
+            await handle(FreeTurn(Record(TOPICS.signals, 0, offset, b"BTCUSDT", b"", (), NOW)))
+
+
+async def test_a_turn_that_is_taken_away_is_no_failure() -> None:
+    desk = Desk()
+
+    async def revoked(_turn: Turn) -> None:
+        raise Revoked("rebalance")
+
+    for _ in range(MAX_FAILURES + 1):
+        with pytest.raises(Revoked):
+            await guarded(desk, revoked)(FreeTurn(RECORD))
+
+    assert desk.signals.failures(0, str(RECORD.source)) == 0
