@@ -27,6 +27,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from app.log_throttle import Throttle
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 RENDERERS = ("json", "console")
 
@@ -79,6 +81,7 @@ def configure_logs(
     handler = _Handler(target)
     handler.setLevel(level.upper())  # a library's own level must not let through what the whole process leaves out
     handler.setFormatter(_formatter(renderer, Mask(secrets), {"service": service, "worker": worker}, _is_tty(target)))
+    handler.addFilter(Throttle())
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
         root.removeHandler(old)
