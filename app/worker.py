@@ -239,6 +239,8 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     worker = Worker(
         settings, topics, engine, orders, signals, positions, gates, broadcasts, market, trading, submitter, explainer
     )
+    # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
+    engine.explains_waiting = lambda: bool(submitter.in_hand or gates.shut())
     engine.on_alert(lambda code, sentence: _raise_alert(worker, hooks, code, sentence))
     _follow_partitions(engine, order_agent, recovery, broadcasts, trading)
     engine.app.service(_Background(engine, "heartbeats", lambda: _beat(worker, clock, adapter.set_workers)))

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 import msgspec
 
 from domain.alerts import alert_of
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, InvalidStateTransition
 from domain.events import Transition
 from domain.ids import external_order_id, is_ours
 from domain.merging import apply_update
@@ -118,6 +118,12 @@ class OrderAgent:
         except InvalidInput as error:
             self._hooks.on_dead_letter(error.code)
             outgoing = [dead_letter(self._topics.order_updates_dead, record, error.code, error.reasons)]
+        except InvalidStateTransition as error:
+            # A bug of ours, found before any row was staged: the order stays as it was, the update is kept, and a
+            # person is told. Ending the process would only bring the same record again (requirement J05).
+            self._hooks.on_dead_letter(error.code)
+            letter = dead_letter(self._topics.order_updates_dead, record, error.code, [error.sentence])
+            outgoing = [letter, self._alert(record, error.code, error.sentence, symbol or "")]
         self._outbox.submit(record.partition, rows, outgoing, lambda: self._finished(record))
         self._applied.advance(record.partition, record.offset, symbol)
         self._hooks.on_step("applied")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
+import pytest
 from trading_desk import ACCOUNT, BTC, NOW, TOPICS, Desk
 
-from domain.orders import PositionSide, Side
+from domain.orders import TRANSITIONS, OrderState, PositionSide, Side
 from domain.updates import FillKind, FillReport, Origin
 
 
@@ -63,3 +64,20 @@ async def test_o07_orders_of_others_that_have_only_their_owners_ids_are_told_apa
 
     orders = desk.orders.open_orders(0, "BTCUSDT")
     assert sorted(order.cumulative.quantity for order in orders) == [Decimal("0.5"), Decimal(1)]
+
+
+async def test_o01_an_update_that_would_break_the_table_of_steps_is_put_aside_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.intend()
+    monkeypatch.setitem(TRANSITIONS, OrderState.PLANNED, frozenset())  # a bug: the table forgot a step
+    fill = msgspec.structs.replace(settlement(), fill_kind=FillKind.TRADE, client_order_id="om1")
+
+    await desk.told(fill)
+
+    order = desk.orders.get(0, "om1")
+    assert order is not None
+    assert (order.state, order.fills.quantity) == (OrderState.PLANNED, Decimal(0))
+    assert len(desk.log.records[TOPICS.order_updates_dead]) == 1
+    assert [record.key for record in desk.log.records[TOPICS.alerts]] == [b"order-updates-0-0-INVALID_STATE_TRANSITION"]
