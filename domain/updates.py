@@ -108,6 +108,8 @@ class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
     @property
     def orderless(self) -> bool:
         """Whether no order caused it: a payment, or a settlement, whose own id stands where an order's would."""
+        if self.fill_kind is FillKind.TRADE:
+            return False
         return self.fill_kind is FillKind.FUNDING or self.venue_order_id == self.execution_id
 
 
