@@ -113,22 +113,19 @@ async def test_j05_a_poisoned_update_goes_to_the_dead_letters_and_blocks_nothing
     await desk.bought(symbol, "100")
 
     _, partition, offset = source.rsplit("-", 2)
-    [letter] = [
-        record
-        for record in desk.told("order_updates_dead")
-        if record.partition == int(partition) and record.headers["__streams.errors.offset"] == offset.encode()
-    ]
+
+    def refused() -> Seen | None:
+        letters = [each for each in desk.told("order_updates_dead") if each.partition == int(partition)]
+        return next((each for each in letters if each.headers["__streams.errors.offset"] == offset.encode()), None)
+
+    letter = await desk.reader.until(refused, 10, "the dead letter")
     assert (letter.key, letter.value) == (symbol.encode(), poison)
     assert letter.headers["__streams.errors.message"]
 
 
 async def test_j05_an_update_in_anothers_partition_is_refused(desk: Desk, symbol: str) -> None:
     order = await desk.bought(symbol)
-    [told] = [
-        record
-        for record in desk.reader.records[desk.topics.order_updates]
-        if record.key == symbol.encode() and record.body["kind"] == "fill"
-    ]
+    told = await desk.record("order_updates", kind="fill", instrument__symbol=symbol)
     elsewhere = (desk.partition(symbol) + 1) % desk.settings.partitions
 
     await desk.tell_update(symbol, told.value, partition=elsewhere)
@@ -173,5 +170,5 @@ async def test_j07_two_gateways_at_once_do_no_harm(desk: Desk, symbol: str) -> N
     assert len({fill["execution_id"] for fill in fills}) == 1
     await desk.everything_is_read(symbol)
     assert (await desk.position(symbol))["size"] == "10"
-    assert len(desk.told("order_events", order_id=order["order_id"], type="filled")) == 1
-    assert len(desk.told("position_events", order_id=order["order_id"])) == 1
+    assert len(await desk.records("order_events", 1, order_id=order["order_id"], type="filled")) == 1
+    assert len(await desk.records("position_events", 1, order_id=order["order_id"])) == 1

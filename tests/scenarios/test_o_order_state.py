@@ -105,6 +105,7 @@ async def test_o04_however_the_stream_comes_the_row_and_the_position_end_the_sam
     assert (order["executed_quantity"], order["executed_value"]) == ("7", "699.3")
     assert [fill["quantity"] for fill in detail["fills"]] == ["4", "3"]
     assert (await desk.position(symbol))["size"] == "7"
+    await desk.events(order["order_id"], "cancelled")
     sequence = [record.body["sequence"] for record in desk.told("order_events", order_id=order["order_id"])]
     assert sequence == sorted(set(sequence))
 
@@ -112,6 +113,8 @@ async def test_o04_however_the_stream_comes_the_row_and_the_position_end_the_sam
 async def test_o04_updates_told_again_in_the_wrong_order_change_nothing(desk: Desk, symbol: str) -> None:
     order = await life(desk, symbol)
     position = await desk.position(symbol)
+    await desk.events(order["order_id"], "cancelled")
+    await desk.updates(symbol, "fill", count=2)
     told = [record for record in desk.reader.records[desk.topics.order_updates] if record.key == symbol.encode()]
     events = len(desk.told("order_events", order_id=order["order_id"]))
 

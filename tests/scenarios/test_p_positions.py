@@ -96,6 +96,7 @@ async def test_r02_without_the_check_the_venue_refuses_and_that_is_a_clean_rejec
     [order] = row["orders"]
     assert (row["result"], order["state"]) == ("rejected", "rejected")
     assert order["reason"].startswith("INSUFFICIENT_BALANCE")
+    await desk.events(order["order_id"], "rejected")
     assert not desk.told("alerts", symbol=symbol)
 
 
