@@ -120,7 +120,8 @@ class Shard:
     def _made_anew(self, db: Rdict | None, cache: Cache) -> Rdict:
         """`db`, if it could be opened, holds the lock of the files that go."""
         if db is not None:
-            db.close()
+            self._close(db)
+            del db  # what could not be closed lets go of its files with the last reference
         delete(self._path)
         self._path.mkdir(parents=True)
         return Rdict(str(self._path), _options(cache))
@@ -128,12 +129,23 @@ class Shard:
     def close(self) -> None:
         """Give the files free. Every further use raises `KeyError`."""
         if self._db is not None:
-            self._db.close()
-            self._db = None
+            db, self._db = self._db, None
+            self._close(db)
+
+    def _close(self, db: Rdict) -> None:
+        """Closing flushes, so damage that a compaction met in the background shows here too: it must not keep the
+        files from being made anew."""
+        try:
+            db.close()
+        except Exception as error:
+            if not _says(error, DAMAGE_WORDS):
+                raise
+            self.mark_for_rebuild()
 
     def flush(self) -> None:
         """Bring what is in memory to the table files: a smaller log to read at the next start."""
-        self._disk().flush()
+        with self._damage_noticed():
+            self._disk().flush()
 
     def mark_for_rebuild(self) -> None:
         """The next `Shard` at this path starts from nothing."""

@@ -132,6 +132,33 @@ def test_a_store_marked_for_rebuild_is_deleted(shard: Shard, tmp_path: Path) -> 
     again.close()
 
 
+def test_damage_that_shows_at_closing_too_does_not_keep_a_store_from_being_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = new_shard(tmp_path / "t-0")
+    first.apply([ChangelogRecord(0, b"k", b"v")], 1)
+    first.close()
+    damage = "Corruption: block checksum mismatch: stored = 1, computed = 2 in 000033.sst"
+
+    class Damaged:
+        """What a store is like when a compaction has met a bad block in the background."""
+
+        def __init__(self, *_arguments: object) -> None:
+            monkeypatch.undo()  # the next one that is opened is a real one
+
+        def get(self, _key: bytes) -> bytes:
+            raise OSError(damage)
+
+        def close(self) -> None:
+            raise OSError(damage)
+
+    monkeypatch.setattr("tables.shard.Rdict", Damaged)
+
+    with closing(new_shard(tmp_path / "t-0")) as again:
+        assert again.position is None
+        assert again.get(b"k") is None
+
+
 def test_a_store_with_flipped_bytes_is_built_anew_once_they_are_noticed(tmp_path: Path) -> None:
     shard = new_shard(tmp_path / "t-0")
     shard.apply([ChangelogRecord(i, b"%06d" % i, b"x" * 100) for i in range(5_000)], 5_000)
