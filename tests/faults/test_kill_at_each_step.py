@@ -27,11 +27,6 @@ MORE_CANCELLING = (
 )  # fmt: skip
 
 
-def places(usual: tuple[str, ...], more: tuple[str, ...]) -> list[object]:
-    """Places to die at; those that differ little from others take their time only where all is asked for."""
-    return [*usual, *(pytest.param(place, marks=pytest.mark.slow) for place in more)]
-
-
 _symbols = itertools.cycle(sorted(set(INSTRUMENTS) - {"BTCUSDT"}))
 
 
@@ -54,7 +49,7 @@ async def test_before_anything_is_hurt_a_signal_has_one_order(still: FaultSet) -
     assert_whole(await still.verdict(symbols={"BTCUSDT"}), signal)
 
 
-@pytest.mark.parametrize("place", places(STEPS, MORE_STEPS))
+@pytest.mark.parametrize("place", [*STEPS, *MORE_STEPS])
 async def test_a_market_signal_whose_worker_dies_has_one_order(still: FaultSet, place: str, symbol: str) -> None:
     await still.until_ready()
     still.crash_at(place)
@@ -65,7 +60,7 @@ async def test_a_market_signal_whose_worker_dies_has_one_order(still: FaultSet, 
     assert verdict.orders_of(signal)[0]["state"] == "filled"
 
 
-@pytest.mark.parametrize("place", places(CANCELLING, MORE_CANCELLING))
+@pytest.mark.parametrize("place", [*CANCELLING, *MORE_CANCELLING])
 async def test_a_signal_that_cancels_first_and_whose_worker_dies_leaves_one_order_resting(
     still: FaultSet, place: str, symbol: str
 ) -> None:
