@@ -1,0 +1,215 @@
+"""The parts of a worker, each made from what all of them share and from its own settings."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from app.engine import Engine
+from app.settings import Settings
+from exchanges.clock import SystemClock
+from exchanges.venue import Trading
+from streams.applied import Applied
+from streams.broadcast import Broadcasts
+from streams.cancelling import Canceller, CancelSettings
+from streams.command_agent import CommandAgent, CommandSettings
+from streams.facts import FactsGatherer, Reservations
+from streams.hooks import Hooks
+from streams.market_view import MarketSettings, MarketView
+from streams.order_agent import OrderAgent
+from streams.reconciling import Reconciler, ReconcileSettings
+from streams.recovery import Recovery, RecoverySettings
+from streams.signal_agent import SignalAgent, SignalSettings
+from streams.submitting import SubmitSettings, Submitter
+from streams.symbol_gates import SymbolGates
+from streams.timers import Timers, TimerSettings
+from streams.topics import Topics
+from streams.updates import UpdatePublisher
+from tables.orders import OrderTable
+from tables.positions import PositionTable
+from tables.signals import SignalTable
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What nearly every part needs: the engine with its tables, the venue, the market, and what is known of symbols."""
+
+    settings: Settings
+    topics: Topics
+    engine: Engine
+    clock: SystemClock
+    hooks: Hooks | None
+    orders: OrderTable
+    signals: SignalTable
+    positions: PositionTable
+    trading: Trading
+    publisher: UpdatePublisher
+    market: MarketView
+    applied: Applied
+    gates: SymbolGates
+
+
+def market_view(
+    settings: Settings, topics: Topics, broadcasts: Broadcasts, trading: Trading, clock: SystemClock
+) -> MarketView:
+    """Quotes, balances, instruments, controls and heartbeats, as the broadcasts tell them."""
+    return MarketView(
+        broadcasts=broadcasts,
+        topics=topics,
+        trading=trading,
+        clock=clock,
+        settings=MarketSettings(
+            armed_by_default=settings.armed_by_default,
+            max_quote_age_s=settings.max_quote_age_s,
+            balance_max_age_s=settings.balance_max_age_s,
+            instruments_lifetime_s=settings.instruments_lifetime_s,
+        ),
+    )
+
+
+def reconciler(shared: Shared) -> Reconciler:
+    """Asks the venue what it knows of an order."""
+    return Reconciler(
+        trading=shared.trading,
+        publisher=shared.publisher,
+        orders=shared.orders,
+        applied=shared.applied,
+        gates=shared.gates,
+        clock=shared.clock,
+        settings=ReconcileSettings(clock_error_s=shared.settings.clock_error_s),
+    )
+
+
+def canceller(shared: Shared, reconciler: Reconciler) -> Canceller:
+    """Cancels and waits for the venue's evidence."""
+    return Canceller(
+        trading=shared.trading,
+        publisher=shared.publisher,
+        reconciler=reconciler,
+        orders=shared.orders,
+        applied=shared.applied,
+        clock=shared.clock,
+        settings=CancelSettings(timeout_s=shared.settings.cancel_timeout_s),
+    )
+
+
+def submitter(shared: Shared, reconciler: Reconciler) -> Submitter:
+    """Sends what is intended, once."""
+    settings = shared.settings
+    return Submitter(
+        trading=shared.trading,
+        publisher=shared.publisher,
+        reconciler=reconciler,
+        orders=shared.orders,
+        applied=shared.applied,
+        market=shared.market,
+        clock=shared.clock,
+        settings=SubmitSettings(
+            max_attempts=settings.api_retry_max_attempts,
+            backoff_base_s=settings.api_retry_base_s,
+            backoff_multiplier=settings.api_retry_multiplier,
+            backoff_cap_s=settings.api_retry_cap_s,
+            execution_timeout_s=settings.order_execution_timeout_s,
+        ),
+        jitter=random.Random(),  # noqa: S311 -- spreads retries over time, guards nothing
+    )
+
+
+def facts_gatherer(shared: Shared) -> FactsGatherer:
+    """What a plan is made from."""
+    return FactsGatherer(
+        orders=shared.orders,
+        positions=shared.positions,
+        market=shared.market,
+        reservations=Reservations(),
+        clock=shared.clock,
+        account=shared.settings.account,
+    )
+
+
+def signal_settings(settings: Settings) -> SignalSettings:
+    """How signals are read and planned."""
+    return SignalSettings(
+        plan=settings.plan_settings(),
+        venue=settings.venue.value,
+        category=settings.category,
+        account=settings.account,
+        max_bytes=settings.signal_max_bytes,
+    )
+
+
+def order_agent(shared: Shared) -> OrderAgent:
+    """Joins updates to orders."""
+    return OrderAgent(
+        log=shared.engine.log,
+        inbox=shared.engine.inbox,
+        topics=shared.topics,
+        orders=shared.orders,
+        positions=shared.positions,
+        applied=shared.applied,
+        instance=shared.settings.instance,
+        hooks=shared.hooks,
+    )
+
+
+def signal_agent(shared: Shared, facts: FactsGatherer, submitter: Submitter, canceller: Canceller) -> SignalAgent:
+    """Turns signals into orders."""
+    return SignalAgent(
+        log=shared.engine.log,
+        topics=shared.topics,
+        orders=shared.orders,
+        signals=shared.signals,
+        facts=facts,
+        submitter=submitter,
+        canceller=canceller,
+        applied=shared.applied,
+        gates=shared.gates,
+        clock=shared.clock,
+        settings=signal_settings(shared.settings),
+        hooks=shared.hooks,
+    )
+
+
+def command_agent(shared: Shared, canceller: Canceller, reconciler: Reconciler, submitter: Submitter) -> CommandAgent:
+    """Does what operators and timers ask for."""
+    return CommandAgent(
+        log=shared.engine.log,
+        topics=shared.topics,
+        orders=shared.orders,
+        signals=shared.signals,
+        canceller=canceller,
+        reconciler=reconciler,
+        submitter=submitter,
+        clock=shared.clock,
+        settings=CommandSettings(),
+    )
+
+
+def recovery(shared: Shared, reconciler: Reconciler) -> Recovery:
+    """Settles what a former owner left in doubt before a symbol trades."""
+    return Recovery(
+        reconciler=reconciler,
+        orders=shared.orders,
+        gates=shared.gates,
+        applied=shared.applied,
+        clock=shared.clock,
+        settings=RecoverySettings(),
+        on_failure=lambda error: shared.engine.wiring.stop(f"RECOVERY_FAILED: {error!r}"),
+    )
+
+
+def timers(shared: Shared) -> Timers:
+    """Ask for what has been in doubt, or at rest, for too long."""
+    settings = shared.settings
+    return Timers(
+        log=shared.engine.log,
+        topics=shared.topics,
+        orders=shared.orders,
+        signals=shared.signals,
+        clock=shared.clock,
+        settings=TimerSettings(
+            interval_s=settings.timer_interval_s,
+            doubt_s=settings.doubt_s,
+            reconcile_s=settings.reconcile_interval_s,
+        ),
+    )

@@ -1,0 +1,140 @@
+"""What runs in a worker beside its agents: connections that close with it, heartbeats, alerts of the engine.
+
+A service's error ends the process: an unnoticed end of the heartbeats or the timers would be worse.
+"""
+
+# Mode carries no types that mypy could follow:
+# mypy: allow-subclassing-any, allow-untyped-decorators
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from mode import Service
+
+from app.engine import Engine
+from app.settings import Settings
+from exchanges.clock import SystemClock
+from exchanges.venue import Trading
+from streams import boards, schemas
+from streams.broadcast import Broadcasts
+from streams.hooks import Hooks
+from streams.market_view import MarketView
+from streams.topics import Topics
+from tables.orders import OrderTable
+from tables.receipt import Receipt
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 1.0
+
+
+class Connections(Service):
+    """Closed when the process ends."""
+
+    def __init__(self, broadcasts: Broadcasts, trading: Trading) -> None:
+        super().__init__()
+        self._broadcasts = broadcasts
+        self._trading = trading
+
+    async def on_stop(self) -> None:
+        await self._broadcasts.stop()
+        await self._trading.close()
+
+
+class Background(Service):
+    """Something that runs for as long as the engine runs. An error in it ends the process: it would be missed
+    otherwise."""
+
+    def __init__(self, engine: Engine, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._engine = engine
+        self._name = name
+        self._run = run
+
+    async def on_start(self) -> None:
+        self.add_future(self._work())
+
+    async def _work(self) -> None:
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it must not be missed
+            _log.error("%s ended", self._name, exc_info=error)
+            self._engine.wiring.stop(f"SERVICE_FAILED: {self._name}: {error!r}")
+
+
+class Heartbeats:
+    """Says every second that this worker lives, where it is asked, and what it has; and hears how many there are, since
+    they share the account's rate limits (requirement X07)."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        engine: Engine,
+        topics: Topics,
+        orders: OrderTable,
+        market: MarketView,
+        clock: SystemClock,
+        share_with: Callable[[int], None],
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._topics = topics
+        self._orders = orders
+        self._market = market
+        self._clock = clock
+        self._share_with = share_with
+
+    async def run(self) -> None:
+        while True:
+            heard = self._market.heartbeats(HEARTBEAT_S * 5)
+            self._share_with(max(1, sum(beat.role == "worker" for beat in heard)))
+            if self._engine.inbox.is_open:
+                await self._say()
+            await self._clock.sleep(HEARTBEAT_S)
+
+    async def _say(self) -> None:
+        ready, reasons = self._engine.ready()
+        heartbeat = boards.Heartbeat(
+            role="worker",
+            name=self._settings.worker_id,
+            url=self._settings.own_url,
+            partitions=tuple(sorted(self._orders.rows.partitions())),
+            ready=ready,
+            reasons=tuple(reasons),
+            at_ns=self._clock.now_ns(),
+        )
+        key = f"worker/{self._settings.worker_id}".encode()
+        await self._engine.log.publish(self._topics.heartbeats, key, boards.encode(heartbeat), partition=0)
+
+
+class EngineAlerts:
+    """What the engine has to tell an operator: in the log, and on the topic as soon as the broker takes it."""
+
+    def __init__(self, settings: Settings, engine: Engine, topics: Topics, hooks: Hooks | None) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._topics = topics
+        self._hooks = hooks
+
+    def __call__(self, code: str, sentence: str) -> None:
+        _log.error("%s", sentence, extra={"code": code})
+        at_ns = SystemClock().now_ns()
+        alert = schemas.Alert(
+            alert_id=f"{self._settings.worker_id}-{code}-{at_ns}",
+            code=code,
+            severity="critical",
+            sentence=sentence,
+            symbol="",
+            at_ns=at_ns,
+            source=self._settings.worker_id,
+        )
+        headers = schemas.event_headers("alert/1", alert.alert_id)
+        key = alert.alert_id.encode()
+        self._engine.log.append(self._topics.alerts, 0, key, schemas.encode(alert), Receipt(), headers)
+        if self._hooks is not None:
+            self._hooks.on_alert(code)
