@@ -9,39 +9,25 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from scenario_reader import Reader, Row, Seen, until
+from scenario_venue import BIDS, DEADLINE_S, MID, SPREAD, VenueSide
 
 from app.agreement import compare
 from app.kafka.broker import free_ports
 from app.local_set import LocalSet
 from app.settings import Settings, api_key
 from app.transport.partitioner import partition_of
-from app.venue import bybit_options
 from domain.commands import Command, encode_command
-from domain.instruments import Instrument
-from domain.orders import OrderType, Side, TimeInForce
-from exchanges.bybit.trading import BybitTrading
 from exchanges.paper.instruments import INSTRUMENTS
-from exchanges.venue import NewOrder, OrderRef
-
-T = TypeVar("T")
-Row = dict[str, Any]  # Any: JSON
-Levels = tuple[tuple[str, str], ...]
-
-DEADLINE_S = 15.0
-LOOK_EVERY_S = 0.03
-MID, SPREAD = "100", "0.2"
-BIDS, ASKS = (("99.9", "100000"),), (("100.1", "100000"),)
-"""Price and quantity of each level, best first."""
 
 PROMPT: dict[str, Any] = {  # Any: each setting has its own type
     "partitions": 4,
@@ -73,108 +59,6 @@ _OUTPUTS = (
 _IN_DOUBT = {"planned", "submitting", "uncertain", "pending_cancel", "pending_replace"}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A record of a topic as its reader saw it. `body` is its JSON, None where it is none."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes
-    headers: dict[str, bytes]
-    body: Any  # Any: JSON
-
-    @property
-    def source(self) -> str:
-        """Topic-partition-offset."""
-        return f"{self.topic}-{self.partition}-{self.offset}"
-
-    def says(self, fields: Mapping[str, object]) -> bool:
-        """Whether the body has all these fields; `signal__signal_id` looks into `signal`."""
-        return all(_field(self.body, name) == wanted for name, wanted in fields.items())
-
-
-def _field(body: Any, name: str) -> object:  # Any: JSON
-    for part in name.split("__"):
-        body = body.get(part) if isinstance(body, dict) else None
-    return body
-
-
-@dataclass(slots=True)
-class Reader:
-    """Reads topics from their beginning, as a user's own program would, and keeps everything."""
-
-    bootstrap: str
-    topics: tuple[str, ...]
-    records: dict[str, list[Seen]] = field(default_factory=dict)
-    _consumer: Any = None  # Any: aiokafka is untyped
-    _task: asyncio.Task[None] | None = None
-    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def start(self) -> None:
-        """Connect, and read from now on."""
-        self.records = {topic: [] for topic in self.topics}
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=20
-        )
-        await self._consumer.start()
-        await self._consumer._client.force_metadata_update()
-        places = [
-            TopicPartition(topic, number)
-            for topic in self.topics
-            for number in self._consumer.partitions_for_topic(topic) or ()
-        ]
-        self._consumer.assign(places)
-        await self._consumer.seek_to_beginning(*places)
-        self._task = asyncio.create_task(self._read(), name="scenario-reader")
-
-    async def stop(self) -> None:
-        """Disconnect."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._consumer is not None:
-            await self._consumer.stop()
-
-    async def until(self, found: Callable[[], T | None], within_s: float, what: str) -> T:
-        """What `found` gives once it gives something. Raises `AssertionError` at the deadline."""
-        end_s = time.monotonic() + within_s
-        async with self._news:
-            while True:
-                if (result := found()) is not None:
-                    return result
-                try:
-                    async with asyncio.timeout(end_s - time.monotonic()):
-                        await self._news.wait()
-                except TimeoutError:
-                    raise AssertionError(f"{what} did not come within {within_s:g} s") from None
-
-    async def _read(self) -> None:
-        while True:
-            batches = await self._consumer.getmany(timeout_ms=100)
-            async with self._news:
-                for place, batch in batches.items():
-                    self.records[place.topic] += [_seen(record) for record in batch]
-                self._news.notify_all()
-
-
-def _seen(record: Any) -> Seen:  # Any: aiokafka is untyped
-    try:
-        body = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError:
-        body = None
-    return Seen(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.value or b"",
-        {name: bytes(value) for name, value in record.headers},
-        body,
-    )
-
-
 def wish(symbol: str, signal_type: str = "buy", **fields: object) -> Row:
     """A signal over 1000 USDT at 100: ten pieces. A field that is None is left out."""
     signal: Row = {
@@ -189,18 +73,15 @@ def wish(symbol: str, signal_type: str = "buy", **fields: object) -> Row:
     return {name: value for name, value in signal.items() if value is not None}
 
 
-class Desk:
+class Desk(VenueSide):
     """Where a scenario sends signals, reads what is told, asks the views, and is the exchange's weather."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.set = LocalSet(settings, broker=False)
+        http = httpx.AsyncClient(timeout=10.0, headers={"X-API-Key": api_key(settings)})
+        super().__init__(settings, LocalSet(settings, broker=False), http)
         self.topics = self.set.topics
         self.reader = Reader(settings.bootstrap, tuple(getattr(self.topics, name) for name in _OUTPUTS))
-        self.stranger = BybitTrading(bybit_options(settings))
-        """Somebody else who trades on the same account, by hand."""
         self._producer: Any = None  # Any: aiokafka is untyped
-        self._http = httpx.AsyncClient(timeout=10.0, headers={"X-API-Key": api_key(settings)})
         self._given: set[str] = set()
         self._named: set[str] = set()
 
@@ -298,7 +179,7 @@ class Desk:
             ]
             return rows[0] if rows else None
 
-        return await self.until(ended, within_s, f"the end of signal {signal_id}")
+        return await until(ended, within_s, f"the end of signal {signal_id}")
 
     async def bought(self, symbol: str, amount: str = "1000") -> Row:
         """Buy at the market; returns the filled order. The position's event has been told."""
@@ -327,7 +208,7 @@ class Desk:
             found: Row | None = await self.ask(f"/commands/{command_id}", missing=None)
             return found if found and found["done"] else None
 
-        return await self.until(done, DEADLINE_S, f"the result of command {command_id}")
+        return await until(done, DEADLINE_S, f"the result of command {command_id}")
 
     async def post(self, path: str, **body: object) -> httpx.Response:
         """Post to the views, whatever the reply."""
@@ -363,7 +244,7 @@ class Desk:
             return dict(last) if detail and holds(last) else None
 
         try:
-            return await self.until(there, within_s, f"order {order_id} as wanted")
+            return await until(there, within_s, f"order {order_id} as wanted")
         except AssertionError as error:
             raise AssertionError(f"{error}: it is {last.get('state')}: {last}") from None
 
@@ -390,7 +271,7 @@ class Desk:
         async def reached() -> bool | None:
             return Decimal((await self.position(symbol))["size"]) == Decimal(size) or None
 
-        await self.until(reached, DEADLINE_S, f"a position of {size} {symbol}")
+        await until(reached, DEADLINE_S, f"a position of {size} {symbol}")
 
     async def health(self) -> Row:
         """What the worker says of its readiness, ready or not."""
@@ -399,7 +280,7 @@ class Desk:
 
     async def worker_is_ready(self) -> None:
         """Wait until the worker says so."""
-        await self.until(lambda: self._health_says(lambda health: health["ready"]), 30, "the worker's readiness")
+        await until(lambda: self._health_says(lambda health: health["ready"]), 30, "the worker's readiness")
 
     @asynccontextmanager
     async def worker_away(self, *, ready: bool = True) -> AsyncIterator[None]:
@@ -414,7 +295,7 @@ class Desk:
             if ready:
                 await self.worker_is_ready()
             else:
-                await self.until(lambda: self._health_says(_has_tables), 30, "the worker's tables")
+                await until(lambda: self._health_says(_has_tables), 30, "the worker's tables")
 
     async def _health_says(self, holds: Callable[[Row], bool]) -> bool | None:
         try:
@@ -430,15 +311,6 @@ class Desk:
             return found if len(found) >= count else None
 
         return await self.reader.until(enough, DEADLINE_S, f"{count} updates of {symbol}")
-
-    async def until(self, found: Callable[[], Awaitable[T | None]], within_s: float, what: str) -> T:
-        """What `found` gives once it gives something: for conditions that only a question can tell."""
-        end_s = time.monotonic() + within_s
-        while True:
-            if (result := await found()) is not None:
-                return result
-            assert time.monotonic() < end_s, f"{what} did not come within {within_s:g} s"
-            await asyncio.sleep(LOOK_EVERY_S)
 
     # -- what is told ------------------------------------------------------------------------------------------------
 
@@ -470,12 +342,6 @@ class Desk:
         """The first alert of this code, once it is there."""
         return dict((await self.record("alerts", within_s, code=code, **fields)).body)
 
-    # -- the exchange ------------------------------------------------------------------------------------------------
-
-    async def quote(self, symbol: str, *, bids: Levels = BIDS, asks: Levels = ASKS) -> None:
-        """Pin the symbol's book; resting orders that it crosses are filled at their own price."""
-        await self.set.paper_post("/paper/market", {"symbol": symbol, "bids": bids, "asks": asks})
-
     async def quotes_are_seen(self) -> None:
         """Wait until the gateway shows the usual quotes of every symbol."""
 
@@ -484,86 +350,6 @@ class Desk:
             return len(seen) == len(INSTRUMENTS) or None
 
         await self.reader.until(shown, DEADLINE_S, "the usual quotes of every symbol")
-
-    async def fault(self, kind: str, **rule: object) -> int:
-        """Let the exchange misbehave until `heal`; returns the rule's number."""
-        answer = await self.set.paper_post("/paper/faults", {"kind": kind, **rule})
-        return int(answer.get("id", 0))
-
-    async def heal(self) -> None:
-        """Take back every fault."""
-        reply = await self._http.delete(self.set.paper_url + "/paper/faults")
-        assert reply.status_code == httpx.codes.OK
-
-    async def fired(self, fault: int) -> int:
-        """How often the rule has struck."""
-        rules = (await self.set.paper_get("/paper/faults"))["faults"]
-        return int(next(rule["fired"] for rule in rules if rule["id"] == fault))
-
-    async def arrived(self, endpoint: str) -> int:
-        """How many calls of an endpoint, such as order/create, have come to the exchange."""
-        return (await self._calls(endpoint)).get("arrived", 0)
-
-    async def served(self, endpoint: str) -> int:
-        """How many of them it has accepted or refused."""
-        calls = await self._calls(endpoint)
-        return calls.get("accepted", 0) + calls.get("refused", 0)
-
-    async def _calls(self, endpoint: str) -> dict[str, int]:
-        stats = await self.set.paper_get("/paper/stats")
-        return dict(stats["endpoints"].get(endpoint, {}))
-
-    async def at_venue(self, symbol: str) -> list[Row]:
-        """The exchange's own orders of the symbol, oldest first."""
-        books = await self.set.paper_get(f"/paper/books?symbol={symbol}&only=orders")
-        return list(books["accounts"][0]["orders"])
-
-    async def stream_is_up(self, listeners: int = 1, within_s: float = DEADLINE_S) -> None:
-        """Wait until so many gateways listen."""
-
-        async def listening() -> bool | None:
-            stats = await self.set.paper_get("/paper/stats")
-            return stats["private"]["subscribed"] >= listeners or None
-
-        await self.until(listening, within_s, "the gateway's subscription")
-
-    async def paper_is_back(self) -> None:
-        """Start the exchange again, with the books it had, and wait for its listener."""
-        self.set.paper.start()
-        await self.until(self._paper_answers, DEADLINE_S, "the exchange")
-        await self.stream_is_up()
-
-    async def _paper_answers(self) -> bool | None:
-        try:
-            return (await self._http.get(self.set.paper_url + "/paper/health")).status_code == httpx.codes.OK or None
-        except httpx.TransportError:
-            return None
-
-    async def by_hand(
-        self, symbol: str, side: str, quantity: str, price: str | None = None, *, client_order_id: str | None = None
-    ) -> OrderRef:
-        """Somebody else places an order on the same account: a market order, or one that rests at `price`."""
-        instrument = self.instrument(symbol)
-        name = f"by-hand-{uuid.uuid4().hex[:12]}" if client_order_id is None else client_order_id
-        market = price is None
-        order = NewOrder(
-            instrument,
-            name,
-            Side(side),
-            OrderType.MARKET if market else OrderType.LIMIT,
-            Decimal(quantity),
-            None if price is None else Decimal(price),
-            TimeInForce.IOC if market else TimeInForce.GTC,
-        )
-        return OrderRef(instrument, name, await self.stranger.create(order))
-
-    def reference(self, order: Row) -> OrderRef:
-        """An order of ours as its venue is asked for it."""
-        return OrderRef(self.instrument(order["instrument"]["symbol"]), order["order_id"], order["venue_order_id"])
-
-    def instrument(self, symbol: str) -> Instrument:
-        """The symbol's instrument."""
-        return Instrument(self.settings.venue.value, self.settings.category, symbol)
 
     # -- the end of a module -----------------------------------------------------------------------------------------
 
@@ -591,7 +377,7 @@ class Desk:
             return not found or None
 
         try:
-            await self.until(agreed, DEADLINE_S, "agreement with the exchange")
+            await until(agreed, DEADLINE_S, "agreement with the exchange")
         except AssertionError:
             raise AssertionError("\n".join(found)) from None
         await self._events_are_complete()
