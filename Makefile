@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lock env clean
+.PHONY: help setup run test bench lint lock env clean
 .DELETE_ON_ERROR:
 
 help:  ## show this
@@ -19,6 +19,9 @@ run: setup  ## start everything: Kafka, paper exchange, gateway, worker, sample 
 
 test: lint  ## lint, then run every test
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+bench: setup  ## measure against baselines, 25 minutes; ONLY=name[,name] for some, QUICK=1 to see that they work
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 lint: setup  ## style and types
 	@$(BIN)/ruff check .
