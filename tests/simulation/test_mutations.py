@@ -219,8 +219,8 @@ class Forgetful(SignalTable):
 
 def parked_updates_dropped_on_release(worker: Worker) -> None:
     """A parked update's row is deleted when its copy is sent, not when the copy is applied."""
-    agent = worker.order_agent
-    release = agent._release_parked
+    belonging = worker.order_agent._belonging
+    release = belonging.release_parked
 
     def hasty(record: Any, symbol: str) -> Any:
         for _, key, _ in worker.orders.parked(record.partition, symbol):
@@ -229,17 +229,17 @@ def parked_updates_dropped_on_release(worker: Worker) -> None:
             return copies
         return []
 
-    agent._release_parked = hasty  # type: ignore[method-assign]
+    belonging.release_parked = hasty  # type: ignore[method-assign]
 
 
 def conclusions_told_without_the_beginning(worker: Worker) -> None:
     """A wish or a conclusion is told of an order whose first event a crash has kept back."""
-    agent = worker.order_agent
+    events = worker.order_agent._events
 
     def told(record: Record, order: Order, transitions: Sequence[Transition], update: Update) -> list[Outgoing]:
-        return [outgoing for transition in transitions for outgoing in agent._told(record, order, transition)]
+        return [outgoing for transition in transitions for outgoing in events._of_transition(record, order, transition)]
 
-    agent._all_told = told  # type: ignore[method-assign]
+    events.of_update = told  # type: ignore[method-assign]
 
 
 def stored_plans_pass_the_gate(worker: Worker) -> None:
