@@ -53,9 +53,10 @@ $(STAMPS)/environment:
 	done
 	@mkdir -p $(STAMPS) && touch $@
 
+# --no-deps: the lock is complete, and names the versions that pyproject.toml's overrides want, which pip knows nothing of.
 $(STAMPS)/requirements: requirements.lock $(STAMPS)/environment
 	@echo "installing what requirements.lock names"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 $(STAMPS)/project: pyproject.toml $(STAMPS)/requirements
