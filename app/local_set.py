@@ -21,7 +21,8 @@ from app.broker_keeper import BrokerKeeper
 from app.children import RESTART_PAUSE_S, Child, Keeper
 from app.kafka.broker import LocalKafka, free_ports
 from app.kafka.options import KafkaOptions
-from app.settings import PREFIX, Settings, VenueName, api_key
+from app.settings import PREFIX, Settings, api_key
+from app.settings_parts import VenueName
 from app.topic_creation import create_topics
 from app.topics import topics_of
 from domain.errors import OrderManagerError

@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from app.env_example import env_example
-from app.settings import PREFIX, Settings, VenueName, api_key, load_settings
+from app.settings import PREFIX, Settings, api_key, load_settings
+from app.settings_parts import VenueName
 from domain.errors import InvalidInput
 
 ROOT = Path(__file__).parents[2]

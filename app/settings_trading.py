@@ -1,0 +1,62 @@
+"""Settings of trading: how signals are decided, and how calls, doubts and commands are handled."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, Field, field_validator
+
+from app.settings_types import Ratio, Seconds
+from domain.plans import WarmupMode
+
+
+class DecisionSettings(BaseModel):
+    """Signals and decisions."""
+
+    signal_max_age_s: Seconds = Field(60.0, description="Older signals are not executed but expire.")
+    signal_max_bytes: Annotated[int, Field(ge=256, le=400_000)] = Field(
+        262_144, description="Larger records are refused."
+    )
+    max_future_s: Seconds = Field(5.0, description="A signal's time may be this far ahead of our clock.")
+    warmup_mode: WarmupMode = Field(WarmupMode.SIMULATE, description="simulate, execute or ignore warm-up signals.")
+    min_confidence: Ratio = Field(Decimal(0), description="Signals with less confidence are rejected.")
+    market_order_confidence_threshold: Ratio = Field(Decimal("0.9"), description="Above it a market order is sent.")
+    market_order_spread_threshold: Ratio = Field(Decimal("0.001"), description="Spread ÷ price below it: market order.")
+    limit_order_price_offset_ratio: Ratio = Field(Decimal("0.5"), description="Part of the spread a limit gives way.")
+    post_only: bool = Field(True, description="Limit orders may not take liquidity, unless a signal says so.")
+    price_drift_warn: Ratio = Field(Decimal("0.05"), description="Price change since the snapshot that is warned of.")
+    price_drift_reject: Ratio | None = Field(None, description="Price change that rejects the signal; empty = off.")
+    max_slippage: Ratio = Field(Decimal("0.01"), description="Worst price of a market order, from the reference price.")
+    max_snapshot_age_s: Seconds = Field(60.0, description="An older snapshot's price gives way to the venue's ticker.")
+    allow_short: bool = Field(False, description="Whether a sell may exceed what is held.")
+    enable_balance_check: bool = Field(True, description="Orders over the available balance are not sent.")
+    cash_reserve: Annotated[Decimal, Field(ge=0)] = Field(Decimal(0), description="Balance that orders leave alone.")
+    taker_fee_rate: Ratio = Field(Decimal("0.00055"), description="Fee counted in for the balance check.")
+    leverage: Annotated[Decimal, Field(gt=0, le=200)] = Field(Decimal(1), description="Notional per unit of balance.")
+    cancel_opposite_orders_only: bool = Field(False, description="A new signal leaves orders of its own side alone.")
+    cancel_partially_filled: bool = Field(False, description="A new signal cancels partially filled orders too.")
+    max_quote_age_s: Seconds = Field(5.0, description="Older prices are asked for again.")
+    balance_max_age_s: Seconds = Field(30.0, description="Older balances count as unknown: buying stops.")
+
+    @field_validator("price_drift_reject", mode="before")
+    @classmethod
+    def _empty_is_off(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class CallSettings(BaseModel):
+    """Calls, doubts and commands."""
+
+    api_retry_max_attempts: Annotated[int, Field(ge=1, le=20)] = Field(
+        3, description="Attempts at what was surely refused."
+    )
+    api_retry_base_s: Seconds = Field(1.0, description="First pause between attempts.")
+    api_retry_multiplier: Annotated[float, Field(ge=1, le=10)] = Field(2.0, description="Growth of the pause.")
+    api_retry_cap_s: Seconds = Field(30.0, description="Longest pause.")
+    order_execution_timeout_s: Seconds = Field(30.0, description="Longest work on one order; then it is uncertain.")
+    clock_error_s: Annotated[float, Field(ge=0, le=60)] = Field(1.0, description="How far clocks may be apart.")
+    cancel_timeout_s: Seconds = Field(15.0, description="Longest wait for the evidence of a cancel.")
+    doubt_s: Seconds = Field(5.0, description="Orders in doubt are asked for again after this long.")
+    reconcile_interval_s: Seconds = Field(300.0, description="Open orders are compared with the venue this often.")
+    timer_interval_s: Seconds = Field(2.0, description="How often the open orders are looked at.")
