@@ -1,0 +1,1 @@
+"""What the benchmarks of the trading way share: a venue that only notes times, the load, the workers, the raw loop."""
