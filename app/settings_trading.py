@@ -57,6 +57,16 @@ class CallSettings(BaseModel):
     order_execution_timeout_s: Seconds = Field(30.0, description="Longest work on one order; then it is uncertain.")
     clock_error_s: Annotated[float, Field(ge=0, le=60)] = Field(1.0, description="How far clocks may be apart.")
     cancel_timeout_s: Seconds = Field(15.0, description="Longest wait for the evidence of a cancel.")
+    breaker_window_s: Seconds = Field(
+        30.0, description="Calls of the last so many seconds tell whether the venue is well."
+    )
+    breaker_min_calls: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        10, description="With fewer calls in the window nothing is concluded."
+    )
+    breaker_failure_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="From this part of failed calls on, no creates are sent; cancels and questions go on."
+    )
+    breaker_open_s: Seconds = Field(10.0, description="Then the venue is asked, and one create tried, this often.")
     doubt_s: Seconds = Field(5.0, description="Orders in doubt are asked for again after this long.")
     reconcile_interval_s: Seconds = Field(300.0, description="Open orders are compared with the venue this often.")
     timer_interval_s: Seconds = Field(2.0, description="How often the open orders are looked at.")

@@ -77,7 +77,8 @@ class _Answers:
         silent_s = worker.broadcasts.silent_s(worker.topics.heartbeats)
         silent = f"BROADCASTS_SILENT: nothing heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""
         unwell = "; ".join(reason for beat in self._gateways() if not beat.ready for reason in beat.reasons)
-        return [*found, Check("broadcasts", silent), Check("venue", unwell)]
+        breaker = f"BREAKER_OPEN: {worker.breaker.why}" if worker.breaker.state else ""
+        return [*found, Check("broadcasts", silent), Check("venue", unwell), Check("breaker", breaker)]
 
     def _gateways(self) -> list[boards.Heartbeat]:
         return [beat for beat in self.worker.market.heartbeats(HEARD_WITHIN_S) if beat.role == "gateway"]
@@ -142,6 +143,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
     metrics.watch_orders(answers.open_orders, answers.uncertain_orders)
     metrics.watch_lag(worker.engine.lag)
     metrics.watch_lanes(answers.lanes)
+    metrics.watch_breakers(lambda: {settings.venue.value: worker.breaker.state})
     # Workers of one installation share the key, so what they show each other can follow from it.
     internal_key = hmac.new(api_key(settings).encode(), b"between workers", hashlib.sha256).hexdigest()
     return WebContext(

@@ -24,6 +24,7 @@ from app.topics import topics_of
 from app.venue import bybit_options
 from app.worker_parts import Shared
 from app.worker_services import Background, Connections, EngineAlerts, Heartbeats
+from exchanges.breaker import Breaker
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from exchanges.venue import CallHooks, Trading
@@ -60,6 +61,7 @@ class Worker:
     broadcasts: Broadcasts
     market: MarketView
     trading: Trading
+    breaker: Breaker
     submitter: Submitter
     explainer: Explainer
 
@@ -69,8 +71,10 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     topics = topics_of(settings)
     engine = build_engine(_engine_options(settings, topics))
     adapter = BybitTrading(bybit_options(settings), hooks=call_hooks)
+    alert = EngineAlerts(settings, engine, topics, hooks)
+    guarded = parts.guarded(settings, adapter, SystemClock(), alert)
     broadcasts = _broadcasts(settings, topics, engine)
-    shared = _shared(settings, topics, engine, broadcasts, adapter, hooks)
+    shared = _shared(settings, topics, engine, broadcasts, guarded, hooks)
 
     reconciler = parts.reconciler(shared)
     canceller = parts.canceller(shared, reconciler)
@@ -88,7 +92,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     _run_beside(shared, adapter)
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
     engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut())
-    engine.on_alert(EngineAlerts(settings, engine, topics, hooks))
+    engine.on_alert(alert)
     return Worker(
         settings=settings,
         topics=topics,
@@ -100,6 +104,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         broadcasts=broadcasts,
         market=shared.market,
         trading=shared.trading,
+        breaker=guarded.breaker,
         submitter=submitter,
         explainer=explainer,
     )
@@ -110,11 +115,10 @@ def _shared(
     topics: Topics,
     engine: Engine,
     broadcasts: Broadcasts,
-    adapter: BybitTrading,
+    trading: Trading,
     hooks: Hooks | None,
 ) -> Shared:
     clock = SystemClock()
-    trading: Trading = adapter
     publisher = UpdatePublisher(engine.log, topics)
     market = parts.market_view(settings, topics, broadcasts, trading, clock)
     if settings.crash_at:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.engine import Engine
 from app.settings import Settings
+from exchanges.breaker import Breaker, BreakerSettings, BreakerState
 from exchanges.clock import SystemClock
+from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading
 from streams.applied import Applied
 from streams.broadcast import Broadcasts
@@ -29,6 +33,8 @@ from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.signals import SignalTable
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -47,6 +53,31 @@ class Shared:
     market: MarketView
     applied: Applied
     gates: SymbolGates
+
+
+def guarded(
+    settings: Settings, trading: Trading, clock: SystemClock, alert: Callable[[str, str], None]
+) -> GuardedTrading:
+    """The venue behind its breaker (requirement X08); an operator is told when it opens."""
+
+    def on_change(state: BreakerState, why: str) -> None:
+        if state is BreakerState.OPEN:
+            alert("BREAKER_OPEN", f"no creates are sent to {trading.traits.name}: {why}")
+        else:
+            _log.warning("the breaker of %s is %s", trading.traits.name, state.name.lower())
+
+    breaker = Breaker(
+        BreakerSettings(
+            window_s=settings.breaker_window_s,
+            min_calls=settings.breaker_min_calls,
+            failure_ratio=settings.breaker_failure_ratio,
+            open_s=settings.breaker_open_s,
+        ),
+        clock,
+        probe=trading.balances,
+        on_change=on_change,
+    )
+    return GuardedTrading(trading, breaker)
 
 
 def market_view(

@@ -28,6 +28,7 @@ from tables.orders import OrderTable
 _log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
+_ASK_AGAIN_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Submitter:
         while True:
             if maybe_sent and not await self._absent(turn, order_id, deadline_ns):
                 return
-            await turn.wait(self._trading.admit(Call.CREATE))
+            await self._admitted(turn, expires_at_ns)
             attempt, untold = attempt + 1, untold + 1
             last = attempt >= self._settings.max_attempts or self._clock.now_ns() >= deadline_ns
             effect = partial(self._attempt, partition, order_id, _Try(attempt, untold, last), expires_at_ns)
@@ -120,6 +121,18 @@ class Submitter:
             else:
                 await turn.wait(self._clock.sleep(outcome.pause_s))
                 maybe_sent = False
+
+    async def _admitted(self, turn: Turn, expires_at_ns: int) -> None:
+        """Wait for the consent of the venue's breaker and rate limit; while the breaker is open, no longer than until
+        the order expires: the check before the call then ends it."""
+        while True:
+            try:
+                await turn.wait(self._trading.admit(Call.CREATE))
+            except NotAccepted:
+                if self._clock.now_ns() <= expires_at_ns:
+                    await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
+                    continue
+            return
 
     async def _absent(self, turn: Turn, order_id: str, deadline_ns: int) -> bool:
         """True when the order may be sent (again): surely not at the venue, and the venue refuses a second one."""

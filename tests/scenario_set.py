@@ -49,6 +49,7 @@ PROMPT: dict[str, Any] = {  # Any: each setting has its own type
     "gateway_interval_s": 0.2,
     "gap_overlap_s": 5.0,
     "session_timeout_s": 6.0,
+    "breaker_open_s": 0.5,
 }
 """Short waits instead of the careful ones: the exchange is on this machine, and honest about its clock."""
 

@@ -1,0 +1,141 @@
+"""A circuit breaker for one venue: while it looks unwell, nothing new is sent to it (requirement X08).
+
+    closed ── too many of the window's calls failed ──► open ── after a while, and a question answered ──► half open
+       ▲                                                 ▲                                                  │
+       └────────────── one create was answered ──────────┼──────────────────────────────────────────────────┤
+                                                         └─────────────────── it failed ────────────────────┘
+
+A failure is an answer that tells of an unwell venue: an unknown outcome, a connection that never opened, keys that are
+refused. A refusal of an order, or a rate limit, is a healthy answer. Cancels and questions are never held back: they
+take risk away. Half open lets one create through, after a harmless question; with real money at stake, nothing else
+should find out whether the venue is back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from domain.errors import NotAccepted, RateLimited, RefusedByAccount, Uncertain, VenueError
+from exchanges.clock import Clock
+
+OPEN_CODE = "BREAKER_OPEN"
+
+_HEALTHY_CODES = frozenset({"CLOCK_SKEW", "NO_QUOTE", "CLOSED", OPEN_CODE})
+"""Codes of `NotAccepted` that say nothing about the venue's health."""
+
+
+class BreakerState(IntEnum):
+    """The numbers are those of the metric."""
+
+    CLOSED = 0
+    HALF_OPEN = 1
+    OPEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSettings:
+    """It opens when, of at least `min_calls` within `window_s` seconds, `failure_ratio` or more failed, and stays open
+    for `open_s` seconds."""
+
+    window_s: float = 30.0
+    min_calls: int = 10
+    failure_ratio: float = 0.5
+    open_s: float = 10.0
+
+
+def tells_of_an_unwell_venue(error: VenueError) -> bool:
+    """Whether an error is the venue's, or the way's, and not the order's."""
+    if isinstance(error, RateLimited) or error.code in _HEALTHY_CODES:
+        return False
+    return isinstance(error, Uncertain | NotAccepted | RefusedByAccount)
+
+
+class Breaker:
+    """Counts answers and gives, or refuses, its consent to creates. `probe` asks the venue something harmless;
+    `on_change` is told (state, why)."""
+
+    def __init__(
+        self,
+        settings: BreakerSettings,
+        clock: Clock,
+        *,
+        probe: Callable[[], Awaitable[object]],
+        on_change: Callable[[BreakerState, str], None] = lambda _state, _why: None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._probe = probe
+        self.on_change = on_change
+        self._state = BreakerState.CLOSED
+        self._why = ""
+        self._answers: deque[tuple[float, bool]] = deque()
+        self._not_before_s = 0.0
+        """When open: no probe earlier. When half open: the trial counts as lost from then on."""
+
+    @property
+    def state(self) -> BreakerState:
+        """As it stands."""
+        return self._state
+
+    @property
+    def why(self) -> str:
+        """What opened it; empty when closed."""
+        return self._why
+
+    async def consent(self) -> None:
+        """Return when one create may be sent now. Raises `NotAccepted` (`BREAKER_OPEN`) when it may not."""
+        if self._state is BreakerState.CLOSED:
+            return
+        now_s = self._clock.monotonic_s()
+        if now_s < self._not_before_s:
+            raise NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}")
+        # This caller has the trial; whoever asks meanwhile is refused.
+        self._not_before_s = now_s + self._settings.open_s
+        try:
+            await self._probe()
+        except VenueError as error:
+            self._open(f"still unwell: {error}")
+            raise NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}") from error
+        self._change(BreakerState.HALF_OPEN, self._why)
+
+    def succeeded(self, *, create: bool) -> None:
+        """A call was answered as a healthy venue answers."""
+        if create and self._state is BreakerState.HALF_OPEN:
+            self._answers.clear()
+            self._change(BreakerState.CLOSED, "")
+        self._count(failed=False)
+
+    def failed(self, error: VenueError, *, create: bool) -> None:
+        """A call ended with an error that tells of an unwell venue."""
+        self._count(failed=True)
+        if self._state is BreakerState.HALF_OPEN and create:
+            self._open(f"the trial failed: {error}")
+            return
+        failures = sum(failed for _, failed in self._answers)
+        calls = len(self._answers)
+        if (
+            self._state is BreakerState.CLOSED
+            and calls >= self._settings.min_calls
+            and failures >= calls * self._settings.failure_ratio
+        ):
+            self._open(f"{failures} of {calls} calls failed within {self._settings.window_s:g} s, the last: {error}")
+
+    def _count(self, *, failed: bool) -> None:
+        now_s = self._clock.monotonic_s()
+        self._answers.append((now_s, failed))
+        while self._answers[0][0] < now_s - self._settings.window_s:
+            self._answers.popleft()
+
+    def _open(self, why: str) -> None:
+        self._not_before_s = self._clock.monotonic_s() + self._settings.open_s
+        self._answers.clear()
+        self._change(BreakerState.OPEN, why)
+
+    def _change(self, state: BreakerState, why: str) -> None:
+        changed = state is not self._state
+        self._state, self._why = state, why
+        if changed:
+            self.on_change(state, why)

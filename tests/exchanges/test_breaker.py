@@ -1,0 +1,166 @@
+"""The circuit breaker: what opens it, what it holds back, and what closes it (requirement X08)."""
+
+from __future__ import annotations
+
+import pytest
+from virtual_clock import VirtualClock
+
+from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, RefusedByAccount, Uncertain, VenueError
+from exchanges.breaker import Breaker, BreakerSettings, BreakerState, tells_of_an_unwell_venue
+
+SETTINGS = BreakerSettings(window_s=30, min_calls=4, failure_ratio=0.5, open_s=10)
+NO_REPLY = Uncertain("NO_REPLY", "no complete reply within 8 s")
+
+
+class Venue:
+    """Counts the questions of the breaker; answers them unless it is away."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.away = False
+
+    async def probe(self) -> None:
+        self.asked += 1
+        if self.away:
+            raise NotAccepted("NO_CONNECTION", "refused")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def venue() -> Venue:
+    return Venue()
+
+
+@pytest.fixture
+def breaker(clock: VirtualClock, venue: Venue) -> Breaker:
+    return Breaker(SETTINGS, clock, probe=venue.probe)
+
+
+def fail(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        breaker.failed(NO_REPLY, create=True)
+
+
+async def refused(breaker: Breaker) -> bool:
+    try:
+        await breaker.consent()
+    except NotAccepted as error:
+        return error.code == "BREAKER_OPEN"
+    return False
+
+
+async def test_it_opens_when_half_of_enough_calls_failed_and_says_why(breaker: Breaker) -> None:
+    told: list[tuple[BreakerState, str]] = []
+    breaker.on_change = lambda state, why: told.append((state, why))
+    for _ in range(2):
+        breaker.succeeded(create=True)
+
+    fail(breaker, 1)
+    assert not await refused(breaker)
+    fail(breaker, 1)
+
+    assert await refused(breaker)
+    assert told == [
+        (
+            BreakerState.OPEN,
+            "2 of 4 calls failed within 30 s, the last: NO_REPLY: no complete reply within 8 s",
+        )
+    ]
+
+
+async def test_a_few_failures_among_few_calls_conclude_nothing(breaker: Breaker) -> None:
+    fail(breaker, 3)
+
+    assert not await refused(breaker)
+
+
+async def test_failures_that_have_left_the_window_do_not_count(breaker: Breaker, clock: VirtualClock) -> None:
+    fail(breaker, 3)
+    await clock.advance(31)
+    fail(breaker, 1)
+
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_after_its_time_it_asks_first_and_lets_one_create_through(
+    breaker: Breaker, clock: VirtualClock, venue: Venue
+) -> None:
+    fail(breaker, 4)
+    await clock.advance(9.9)
+    assert await refused(breaker)
+    assert venue.asked == 0
+    await clock.advance(0.2)
+
+    assert not await refused(breaker)
+
+    assert venue.asked == 1
+    assert breaker.state is BreakerState.HALF_OPEN
+    assert await refused(breaker), "a second create went out before the first was answered"
+
+
+async def test_an_answered_trial_closes_it(breaker: Breaker, clock: VirtualClock) -> None:
+    fail(breaker, 4)
+    await clock.advance(10)
+    await breaker.consent()
+
+    breaker.succeeded(create=False)
+    assert breaker.state is BreakerState.HALF_OPEN, "a question is no trial of orders"
+    breaker.succeeded(create=True)
+
+    assert breaker.state is BreakerState.CLOSED
+    assert not await refused(breaker)
+
+
+async def test_a_failed_trial_opens_it_again(breaker: Breaker, clock: VirtualClock) -> None:
+    fail(breaker, 4)
+    await clock.advance(10)
+    await breaker.consent()
+
+    breaker.failed(NO_REPLY, create=True)
+
+    assert breaker.state is BreakerState.OPEN
+    assert await refused(breaker)
+
+
+async def test_a_question_without_an_answer_keeps_it_open(breaker: Breaker, clock: VirtualClock, venue: Venue) -> None:
+    fail(breaker, 4)
+    venue.away = True
+    await clock.advance(10)
+
+    assert await refused(breaker)
+    assert await refused(breaker)
+
+    assert venue.asked == 1
+    assert "NO_CONNECTION" in breaker.why
+
+
+async def test_a_trial_that_was_never_sent_does_not_hold_the_others_for_ever(
+    breaker: Breaker, clock: VirtualClock
+) -> None:
+    fail(breaker, 4)
+    await clock.advance(10)
+    await breaker.consent()
+
+    await clock.advance(10)
+
+    assert not await refused(breaker)
+
+
+@pytest.mark.parametrize(
+    ("error", "unwell"),
+    [
+        (NO_REPLY, True),
+        (NotAccepted("NO_CONNECTION", "refused"), True),
+        (RefusedByAccount("ACCOUNT", "the key is not known"), True),
+        (RateLimited("THROTTLED", "too many visits"), False),
+        (NotAccepted("CLOCK_SKEW", "10002"), False),
+        (Refused("FUNDS", "not enough"), False),
+        (Duplicate("DUPLICATE", "seen"), False),
+    ],
+)
+def test_what_tells_of_an_unwell_venue(error: VenueError, unwell: bool) -> None:
+    assert tells_of_an_unwell_venue(error) is unwell
