@@ -13,6 +13,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.waiting_for_brokers import once_there
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -52,19 +54,30 @@ class Broadcasts:
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """Read every topic to its present end, then go on following. Raises aiokafka's errors."""
+        """Read every topic to its present end, then go on following. Brokers that are away are waited for; raises
+        aiokafka's errors when that takes too long."""
         partitions = [TopicPartition(topic, 0) for topic in self._tables]
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100
-        )
-        await self._consumer.start()
-        self._consumer.assign(partitions)
-        await self._consumer.seek_to_beginning(*partitions)
-        ends = await self._consumer.end_offsets(partitions)
+        ends = await once_there("broadcasts", lambda: self._begin(partitions))
         while any([await self._consumer.position(tp) < ends[tp] for tp in partitions]):
             await self._read(timeout_ms=200)
         self._task = asyncio.create_task(self._follow(), name="broadcasts")
         self._task.add_done_callback(self._ended)
+
+    async def _begin(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Connect and go to the beginning; returns the ends."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100
+        )
+        try:
+            await consumer.start()
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+        except BaseException:
+            await consumer.stop()
+            raise
+        self._consumer = consumer
+        return ends
 
     async def stop(self) -> None:
         """Stop following."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from app.transport.consumer_thread import ConsumerThread
+from app.transport.ledger import Commit
 from app.transport.topic_reader import read_topics
 from streams.record import Record
 
@@ -167,7 +168,7 @@ class Consumer(driver.Consumer):
         wiring = self.wiring
         partitions = self.assigned_inputs()
         starts = await self._thread.starts(sorted(partitions))
-        missing = {tp: start.position for tp, start in starts.items() if start.committed is None}
+        missing = {tp: Commit(start.position) for tp, start in starts.items() if start.committed is None}
         if missing:
             self._check_state_has_offsets(missing)
             # From here on "no offset" means "lost", not "new": a crash before the first commit leaves these.
@@ -178,7 +179,8 @@ class Consumer(driver.Consumer):
                 self._alert_cut(tp, start.committed, start.low)
         generation = wiring.inbox.open()
         for tp, start in starts.items():
-            wiring.ledger.start(tp, start.position, start.position, generation)
+            ahead = tuple(sorted(offset for offset in start.ahead if offset > start.position))
+            wiring.ledger.start(tp, start.position, Commit(start.position, ahead), generation)
             self._positions[tp] = start.position
         for resume in wiring.resuming:
             resume()
@@ -192,7 +194,7 @@ class Consumer(driver.Consumer):
             "UNREAD_RECORDS_CUT", f"{tp.topic}-{tp.partition}: retention cut offsets {first} to {low - 1} unread"
         )
 
-    def _check_state_has_offsets(self, missing: Mapping[TP, int]) -> None:
+    def _check_state_has_offsets(self, missing: Iterable[TP]) -> None:
         for table in self.wiring.tables:
             for tp in missing:
                 if table.has_rows(tp.partition):
@@ -207,22 +209,22 @@ class Consumer(driver.Consumer):
         """Commit what is finished: first the offsets are taken, then everything appended before is made durable, and
         only then are they committed. They move in the ledger only when the coordinator has accepted them."""
         mine = self.assignment()
-        offsets = {TP(*tp): offset for tp, offset in self.wiring.ledger.committable().items() if TP(*tp) in mine}
-        if not offsets:
+        commits = {TP(*tp): commit for tp, commit in self.wiring.ledger.committable().items() if TP(*tp) in mine}
+        if not commits:
             return False
         generation = self.wiring.inbox.generation
         await self.wiring.log.flush()
         if self.wiring.inbox.generation != generation:
             return False  # the partitions were with somebody else meanwhile: these offsets may be behind
-        if not await self._commit(offsets):
+        if not await self._commit(commits):
             return False
-        self.wiring.ledger.committed(dict(offsets))
-        self.app.monitor.on_tp_commit(offsets)
+        self.wiring.ledger.committed(commits)
+        self.app.monitor.on_tp_commit({tp: commit.offset for tp, commit in commits.items()})
         return True
 
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+    async def _commit(self, commits: Mapping[TP, Commit]) -> bool:
         try:
-            await self._thread.commit_offsets(offsets)
+            await self._thread.commit_offsets(commits)
         except (CommitFailedError, IllegalStateError) as error:
             # The group has moved on: the next owner starts at the last offset that was committed.
             self.log.info("offsets not committed, the group has moved on: %r", error)

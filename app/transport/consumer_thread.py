@@ -15,6 +15,10 @@ from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
+from app.transport.ledger import Commit
+from app.transport.offset_metadata import finished_offsets, finished_text
+from streams.waiting_for_brokers import once_there
+
 if TYPE_CHECKING:
     from faust.types import TP
 
@@ -35,6 +39,8 @@ class Start(NamedTuple):
 
     committed: int | None
     low: int
+    ahead: frozenset[int] = frozenset()
+    """Offsets behind the committed one that are finished."""
 
     @property
     def position(self) -> int:
@@ -44,6 +50,8 @@ class Start(NamedTuple):
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread with a lease from heartbeats, real pauses, and polls that can be woken."""
+
+    _consumer: Any  # AIOKafkaConsumer, untyped; None before the start
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 -- Faust's signature
         conf = self.app.conf
@@ -67,9 +75,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         )
 
     async def on_start(self) -> None:
-        """Start aiokafka's consumer and listen to its heartbeats."""
-        await super().on_start()
+        """Start aiokafka's consumer, waiting for a broker that went away meanwhile, and listen to its heartbeats."""
+        await once_there("the group's consumer", self._start_consumer)
         self._watch_lease()
+
+    async def _start_consumer(self) -> None:
+        try:
+            await super().on_start()
+        except BaseException:
+            consumer, self._consumer = self._consumer, None
+            await consumer.stop()
+            raise
 
     async def on_thread_stop(self) -> None:
         """Stop, and let the closed connections leave the loop before it ends with them half closed."""
@@ -128,8 +144,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def starts(self, tps: Iterable[TP]) -> dict[TP, Start]:
         """Committed and oldest offsets, asked for afresh."""
-        result: dict[TP, Start] = await self.call_thread(self._starts, list(tps))
-        return result
+        wanted = list(tps)
+
+        async def ask() -> dict[TP, Start]:
+            result: dict[TP, Start] = await self.call_thread(self._starts, wanted)
+            return result
+
+        return await once_there("asking for the group's offsets", ask)
 
     async def _starts(self, tps: list[TP]) -> dict[TP, Start]:
         if not tps:
@@ -138,7 +159,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         keys = {tp: TopicPartition(*tp) for tp in tps}
         offsets = await consumer._coordinator.fetch_committed_offsets(list(keys.values()))
         lows = await consumer.beginning_offsets(list(keys.values()))
-        return {tp: Start(_known(offsets.get(key)), lows[key]) for tp, key in keys.items()}
+        return {tp: _start(offsets.get(key), lows[key]) for tp, key in keys.items()}
 
     async def seek_and_resume(self, positions: Mapping[TP, int]) -> None:
         """Fetch from these positions on."""
@@ -151,15 +172,20 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             consumer.seek(key, offset)
             consumer.resume(key)
 
-    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
+    async def commit_offsets(self, commits: Mapping[TP, Commit]) -> None:
         """Commit, retrying what can be retried. Raises `CommitFailedError` when the group has rebalanced."""
-        await self.call_thread(self._commit_offsets, dict(offsets))
+        await self.call_thread(self._commit_offsets, dict(commits))
 
-    async def _commit_offsets(self, offsets: dict[TP, int]) -> None:
+    async def _commit_offsets(self, commits: dict[TP, Commit]) -> None:
         await self._ensure_consumer().commit(
-            {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+            {
+                TopicPartition(*tp): OffsetAndMetadata(offset, finished_text(offset, ahead))
+                for tp, (offset, ahead) in commits.items()
+            }
         )
 
 
-def _known(committed: Any) -> int | None:
-    return None if committed is None or committed.offset < 0 else int(committed.offset)
+def _start(committed: Any, low: int) -> Start:  # Any: aiokafka's OffsetAndMetadata, untyped
+    if committed is None or committed.offset < 0:
+        return Start(None, low)
+    return Start(int(committed.offset), low, finished_offsets(committed.offset, committed.metadata or ""))

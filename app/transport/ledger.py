@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
+from app.transport.offset_metadata import SPAN
 from streams.record import Record, Source
 
 Partition = tuple[str, int]
@@ -16,34 +18,55 @@ class OutOfOrder(Exception):  # noqa: N818 -- said of a record, reads as a sente
     """A record does not follow the one taken before it: records were lost between the fetch and the handler."""
 
 
+class Commit(NamedTuple):
+    """How far a partition is done: everything below `offset`, and the records `ahead` of it that are finished too."""
+
+    offset: int
+    ahead: tuple[int, ...] = ()
+
+
 class _Book:
     """One partition in one generation. Offsets are taken in rising order, so a queue of them is sorted by itself."""
 
-    __slots__ = ("committed", "expected", "forgotten", "generation", "taken", "unfinished")
+    __slots__ = ("committed", "done_before", "expected", "forgotten", "generation", "taken", "unfinished")
 
-    def __init__(self, position: int, committed: int | None, generation: int) -> None:
+    def __init__(self, position: int, committed: Commit | None, generation: int) -> None:
         self.generation = generation
         self.expected = position
         self.committed = committed
+        self.done_before = set() if committed is None else set(committed.ahead)
+        """Finished by the former owner, and not delivered to us yet."""
         self.taken: deque[int] = deque()
         self.unfinished: set[int] = set()
-        self.forgotten: int | None = None
+        self.forgotten: set[int] = set()
 
     def watermark(self) -> int:
         """The lowest offset that is not finished: what the next owner has to read first."""
-        taken, unfinished = self.taken, self.unfinished
-        while taken and taken[0] not in unfinished:
+        taken, unfinished, forgotten = self.taken, self.unfinished, self.forgotten
+        while taken and taken[0] not in unfinished and taken[0] not in forgotten:
             taken.popleft()
-        low = taken[0] if taken else self.expected
-        return low if self.forgotten is None else min(low, self.forgotten)
+        return taken[0] if taken else self.expected
+
+    def commit(self) -> Commit:
+        """What can be committed now."""
+        low = self.watermark()
+        ahead = []
+        for offset in self.taken:
+            if offset > low + SPAN:
+                break
+            if offset not in self.unfinished and offset not in self.forgotten:
+                ahead.append(offset)
+        # What the former owner finished and we have not met yet stays known. It lies behind all that we took.
+        ahead += sorted(self.done_before)
+        return Commit(low, tuple(ahead))
 
 
 class Ledger:
     """Every record between "taken from the stream" and "finished".
 
-    A partition's committable offset is its lowest unfinished or forgotten one, whatever finished above it. Calls for
-    records of an earlier generation, or of a partition that was revoked, change nothing. Not thread-safe: it belongs
-    to the loop.
+    A partition's committable offset is its lowest unfinished or forgotten one. What finished above it is committed
+    beside it, so that the next owner takes none of it again. Calls for records of an earlier generation, or of a
+    partition that was revoked, change nothing. Not thread-safe: it belongs to the loop.
     """
 
     def __init__(self) -> None:
@@ -56,8 +79,9 @@ class Ledger:
     def __len__(self) -> int:
         return self._unfinished
 
-    def start(self, partition: Partition, position: int, committed: int | None, generation: int) -> None:
-        """A partition is ours from `position` on; `committed` is the group's offset, None if it has none."""
+    def start(self, partition: Partition, position: int, committed: Commit | None, generation: int) -> None:
+        """A partition is ours from `position` on; `committed` is what the group has of it, None if nothing. Records
+        that it names as finished are not taken again."""
         self._drop(partition)
         self._books[partition] = _Book(position, committed, generation)
 
@@ -65,7 +89,8 @@ class Ledger:
         """A record was taken for handling. `follows` is the position it was read at: its own offset, or a lower one
         when the log has no records in between (compaction, transaction markers).
 
-        False for a record that is not to be handled: of another generation, or delivered twice in this one.
+        False for a record that is not to be handled: of another generation, delivered twice in this one, or finished
+        by the former owner.
         Raises `OutOfOrder` if records before it were delivered to nobody.
         """
         book = self._book_of(record)
@@ -75,6 +100,9 @@ class Ledger:
             raise OutOfOrder(f"{record.source}: expected offset {book.expected}, the delivery starts at {follows}")
         book.expected = record.offset + 1
         book.taken.append(record.offset)
+        if record.offset in book.done_before:
+            book.done_before.discard(record.offset)
+            return False
         book.unfinished.add(record.offset)
         self._unfinished += 1
         self._idle.clear()
@@ -88,29 +116,29 @@ class Ledger:
     def forgotten(self, record: Record) -> None:
         """Nothing more happens for the record here, and it is not done: no commit may pass it."""
         book = self._settle(record)
-        if book is not None and (book.forgotten is None or record.offset < book.forgotten):
-            book.forgotten = record.offset
+        if book is not None:
+            book.forgotten.add(record.offset)
 
     def is_unfinished(self, record: Record) -> bool:
         """Whether the record was taken and is neither finished nor forgotten."""
         book = self._book_of(record)
         return book is not None and record.offset in book.unfinished
 
-    def committable(self) -> dict[Partition, int]:
-        """Offsets to commit, of the partitions where they moved beyond what is committed."""
-        offsets = {}
+    def committable(self) -> dict[Partition, Commit]:
+        """What to commit, of the partitions where that differs from what is committed."""
+        commits = {}
         for partition, book in self._books.items():
-            low = book.watermark()
-            if book.committed is None or low > book.committed:
-                offsets[partition] = low
-        return offsets
+            commit = book.commit()
+            if book.committed is None or (commit != book.committed and commit.offset >= book.committed.offset):
+                commits[partition] = commit
+        return commits
 
-    def committed(self, offsets: dict[Partition, int]) -> None:
-        """The group's coordinator has accepted these offsets."""
-        for partition, offset in offsets.items():
+    def committed(self, commits: Mapping[Partition, Commit]) -> None:
+        """The group's coordinator has accepted these."""
+        for partition, commit in commits.items():
             book = self._books.get(partition)
             if book is not None:
-                book.committed = offset
+                book.committed = commit
 
     def revoke(self) -> None:
         """Close all books: the protocol is eager, a rebalance takes every partition away."""

@@ -99,7 +99,8 @@ class AppendLog:
             client.add_topic(topic)
         deadline_s = time.monotonic() + METADATA_WAIT_S
         while True:
-            await client.force_metadata_update()
+            if not await client.force_metadata_update():
+                deadline_s = time.monotonic() + METADATA_WAIT_S  # nobody answered: that says nothing of the topics
             for topic in topics:
                 known = client.cluster.partitions_for_topic(topic)
                 counts[topic] = None if known is None else len(known)

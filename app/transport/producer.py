@@ -31,6 +31,8 @@ class Producer(driver.Producer):
     Faust's own sending is closed: its flush gives up after 0.1 s and a record that fails is only a warning.
     """
 
+    _producer: Any  # AIOKafkaProducer, untyped; None before the start
+
     @property
     def wiring(self) -> Wiring:
         """The parts of the engine around this producer."""
@@ -45,14 +47,27 @@ class Producer(driver.Producer):
 
     async def on_start(self) -> None:
         """Start, learn the topics, connect: the first append is as quick as the second."""
-        await self._wait_for_broker()
-        if self.should_stop:
-            return
-        await super().on_start()
+        while not await self._connected():
+            if self.should_stop:
+                return
         wiring = self.wiring
         wiring.log.bind(self._producer)
         self._hold_rows_of_a_lapsed_lease()
         await self._check_topics()
+
+    async def _connected(self) -> bool:
+        """Start aiokafka's producer. False if the broker went away again meanwhile."""
+        await self._wait_for_broker()
+        if self.should_stop:
+            return False
+        try:
+            await super().on_start()
+        except KafkaConnectionError as error:
+            self.log.warning("the broker went away again: %s", error)
+            producer, self._producer = self._producer, None
+            await producer.stop()
+            return False
+        return True
 
     async def _wait_for_broker(self) -> None:
         """A broker that isn't there yet is waited for; whatever starts us need not know the order."""

@@ -20,6 +20,7 @@ from faust.tables.recovery import Recovery as FaustRecovery
 from mode import Service
 
 from app.transport.topic_reader import offsets_of, read_topics
+from streams.waiting_for_brokers import once_there
 from tables.durable_rows import DurableRows
 from tables.shard import ChangelogRecord, Position, fingerprint, is_locked
 
@@ -177,13 +178,16 @@ class Recovery(FaustRecovery):
 
     async def _cluster(self) -> str:
         if self._cluster_id is None:
-            admin = AIOKafkaAdminClient(**self.wiring.connection())
-            await admin.start()
-            try:
-                self._cluster_id = str((await admin.describe_cluster())["cluster_id"])
-            finally:
-                await admin.close()
+            self._cluster_id = await once_there("recovery", self._ask_for_cluster)
         return self._cluster_id
+
+    async def _ask_for_cluster(self) -> str:
+        admin = AIOKafkaAdminClient(**self.wiring.connection())
+        try:
+            await admin.start()
+            return str((await admin.describe_cluster())["cluster_id"])
+        finally:
+            await admin.close()
 
     async def _follow(self, tables: dict[str, DurableRows], ours: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Bring every partition to its changelog's end; returns the ends."""

@@ -10,6 +10,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from streams.waiting_for_brokers import once_there
+
 FETCH_BYTES = 4 << 20
 MAX_RECORDS = 2_000
 """Of one read: applied in one go, so it bounds how long the loop stands still (about 10 ms)."""
@@ -22,6 +24,14 @@ OnRecords = Callable[[TopicPartition, list[Any]], None]
 
 @asynccontextmanager
 async def _consumer(connection: Connection):  # type: ignore[no-untyped-def]  # yields an untyped AIOKafkaConsumer
+    consumer = await once_there("a reader of topics", lambda: _started(connection))
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _started(connection: Connection) -> Any:
     consumer = AIOKafkaConsumer(
         **connection,
         group_id=None,
@@ -31,20 +41,25 @@ async def _consumer(connection: Connection):  # type: ignore[no-untyped-def]  # 
         max_poll_records=MAX_RECORDS,
         fetch_max_wait_ms=100,
     )
-    await consumer.start()
     try:
-        yield consumer
-    finally:
+        await consumer.start()
+    except BaseException:
         await consumer.stop()
+        raise
+    return consumer
 
 
 async def offsets_of(connection: Connection, partitions: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
     """(oldest offset, end offset) of each partition; the end is the offset of the record to come."""
-    async with _consumer(connection) as consumer:
-        consumer.assign(partitions)
-        low = await consumer.beginning_offsets(partitions)
-        end = await consumer.end_offsets(partitions)
-        return {tp: (low[tp], end[tp]) for tp in partitions}
+
+    async def ask() -> dict[TopicPartition, tuple[int, int]]:
+        async with _consumer(connection) as consumer:
+            consumer.assign(partitions)
+            low = await consumer.beginning_offsets(partitions)
+            end = await consumer.end_offsets(partitions)
+            return {tp: (low[tp], end[tp]) for tp in partitions}
+
+    return await once_there("asking for the ends of topics", ask)
 
 
 async def read_topics(
@@ -52,7 +67,8 @@ async def read_topics(
 ) -> None:
     """Read each partition from its start to before its end, handing over records in offset order.
 
-    An end is reached by position, not by a last record: compaction may have taken that.
+    An end is reached by position, not by a last record: compaction may have taken that. While brokers are away it
+    waits: fetches are repeated by aiokafka.
     """
     open_ends = {TopicPartition(*tp): end for tp, end in ends.items() if starts[tp] < end}
     if not open_ends:

@@ -8,20 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.transport.ledger import Ledger, OutOfOrder
+from app.transport.ledger import Commit, Ledger, OutOfOrder
+from app.transport.offset_metadata import SPAN
 from streams.record import Record, Source
 
 TOPIC = "signals"
 PARTITION = (TOPIC, 0)
+NOTHING = Commit(0)
 
 
 def record(offset: int, generation: int = 1, partition: int = 0) -> Record:
     return Record(TOPIC, partition, offset, b"BTCUSDT", b"{}", (), 0, generation)
 
 
-def opened(position: int = 0, committed: int | None = 0, generation: int = 1) -> Ledger:
+def opened(committed: Commit = NOTHING, generation: int = 1) -> Ledger:
     ledger = Ledger()
-    ledger.start(PARTITION, position, committed, generation)
+    ledger.start(PARTITION, committed.offset, committed, generation)
     return ledger
 
 
@@ -31,14 +33,37 @@ def take(ledger: Ledger, *offsets: int) -> list[Record]:
     return taken
 
 
-def test_nothing_is_committable_before_the_lowest_record_is_finished() -> None:
+def test_the_lowest_record_that_is_not_finished_holds_the_offset() -> None:
     ledger = opened()
     first, second, third = take(ledger, 0, 1, 2)
+    assert ledger.committable() == {}
     ledger.finished(third)
     ledger.finished(second)
-    assert ledger.committable() == {}
+    assert ledger.committable() == {PARTITION: Commit(0, ahead=(1, 2))}
     ledger.finished(first)
-    assert ledger.committable() == {PARTITION: 3}
+    assert ledger.committable() == {PARTITION: Commit(3)}
+
+
+def test_what_the_former_owner_finished_is_not_taken_again() -> None:
+    ledger = opened(Commit(4, ahead=(6, 7)))
+    (fourth, fifth) = take(ledger, 4, 5)
+    assert not ledger.take(record(6), 6)
+    ledger.finished(fourth)
+    assert ledger.committable() == {PARTITION: Commit(5, ahead=(6, 7))}
+    assert not ledger.take(record(7), 7)
+    (eighth,) = take(ledger, 8)
+    ledger.finished(eighth)
+    ledger.finished(fifth)
+    assert ledger.committable() == {PARTITION: Commit(9)}
+    assert ledger.finished_total == 3
+
+
+def test_only_so_much_is_told_of_what_is_ahead() -> None:
+    ledger = opened()
+    taken = take(ledger, *range(SPAN + 10))
+    for one in taken[1:]:
+        ledger.finished(one)
+    assert ledger.committable()[PARTITION].ahead[-1] == SPAN
 
 
 def test_a_forgotten_record_holds_the_commit_for_good() -> None:
@@ -47,16 +72,16 @@ def test_a_forgotten_record_holds_the_commit_for_good() -> None:
     ledger.finished(first)
     ledger.forgotten(second)
     ledger.finished(third)
-    assert ledger.committable() == {PARTITION: 1}
+    assert ledger.committable() == {PARTITION: Commit(1, ahead=(2,))}
 
 
 def test_offsets_are_offered_until_the_coordinator_has_accepted_them() -> None:
     ledger = opened()
     (first,) = take(ledger, 0)
     ledger.finished(first)
-    assert ledger.committable() == {PARTITION: 1}
-    assert ledger.committable() == {PARTITION: 1}
-    ledger.committed({PARTITION: 1})
+    assert ledger.committable() == {PARTITION: Commit(1)}
+    assert ledger.committable() == {PARTITION: Commit(1)}
+    ledger.committed({PARTITION: Commit(1)})
     assert ledger.committable() == {}
 
 
@@ -80,13 +105,13 @@ def test_offsets_that_the_log_does_not_have_are_no_loss() -> None:
     assert ledger.take(record(5), 1)
     ledger.finished(record(0))
     ledger.finished(record(5))
-    assert ledger.committable() == {PARTITION: 6}
+    assert ledger.committable() == {PARTITION: Commit(6)}
 
 
 def test_a_record_of_an_earlier_generation_changes_nothing() -> None:
     ledger = opened(generation=1)
     (old,) = take(ledger, 0)
-    ledger.start(PARTITION, 0, 0, 2)
+    ledger.start(PARTITION, 0, Commit(0), 2)
     assert not ledger.take(record(0, generation=1), 0)
     ledger.finished(old)
     assert ledger.committable() == {}
@@ -127,4 +152,6 @@ def test_the_commit_never_passes_a_record_that_is_not_finished(n: int, chance: r
             finished.add(one.offset)
         lowest = next((at for at in range(n + 1) if at not in finished), n)
         assert ledger.watermark(PARTITION) == min(lowest, offset)
+        committable = ledger.committable().get(PARTITION, NOTHING)
+        assert set(range(committable.offset)) | set(committable.ahead) <= finished
     assert len(ledger) == 0

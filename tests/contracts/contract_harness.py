@@ -1,17 +1,17 @@
-"""What contract tests are made of: topics, load, worker processes, and the trace they leave."""
+"""What contract tests are made of: topics, load from a seed, and worker processes."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,41 +19,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
+from contract_trace import Deliveries, Line, Place, Trace, Verdict, deliveries, judge, read_trace
 
 PARTITIONS = 4
 SESSION_S = 3.0
 PROJECT = Path(__file__).parents[2]
 
-Place = tuple[int, int]
-"""(partition, offset) of an input record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the trace."""
-
-    at_s: float
-    worker: str
-    event: str
-    details: tuple[str, ...]
-
-    @property
-    def place(self) -> Place:
-        return int(self.details[0]), int(self.details[1])
-
-    @property
-    def key(self) -> str:
-        return self.details[2]
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What became of the produced records."""
-
-    lost: list[Place]
-    done_twice: list[Place]
-    out_of_order: list[Place]
-    overlapping: list[Place]
+SEED = int(os.environ.get("ORDERMANAGER_CONTRACT_SEED", "1"))
+"""All load follows from it: keys, durations, moments of kills. The same seed gives the same load, not the same run."""
 
 
 @dataclass(slots=True)
@@ -63,10 +36,12 @@ class Worker:
     name: str
     process: subprocess.Popen[bytes]
     output: Path
+    trace: Trace
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(10)
+        self.trace.write("GONE")
 
     def terminate(self, limit_s: float = 30.0) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -91,8 +66,12 @@ class Scene:
     directory: Path
     prefix: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:10]}-")
     workers: list[Worker] = field(default_factory=list)
+    rnd: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 -- a load, no secret
     produced: dict[Place, tuple[str, int]] = field(default_factory=dict)
     """(key, number) of every input record, by its place."""
+    updated: dict[Place, tuple[str, int]] = field(default_factory=dict)
+    """The same of every update."""
+    commanded: set[Place] = field(default_factory=set)
     _numbers: int = 0
 
     @property
@@ -102,6 +81,10 @@ class Scene:
     @property
     def updates(self) -> str:
         return f"{self.prefix}updates"
+
+    @property
+    def commands(self) -> str:
+        return f"{self.prefix}commands"
 
     @property
     def events(self) -> str:
@@ -119,22 +102,29 @@ class Scene:
     def trace(self) -> Path:
         return self.directory / "trace"
 
-    async def create_topics(self, replication: int = 1) -> None:
+    async def create_topics(self, replicas: Sequence[int] = ()) -> None:
+        """Make the topics, on the broker of the scene or on these nodes of a cluster, all of which must have a
+        record before it is acknowledged."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"}
-        await admin.create_topics(
-            [
-                *(NewTopic(name, PARTITIONS, replication) for name in (self.inputs, self.updates, self.events)),
-                NewTopic(self.changelog, PARTITIONS, replication, topic_configs=compacted),
-            ]
-        )
+        in_sync = {"min.insync.replicas": str(min(2, max(1, len(replicas))))}
+
+        def topic(name: str, **policy: str) -> NewTopic:
+            if not replicas:
+                return NewTopic(name, PARTITIONS, 1, topic_configs=policy)
+            turns = {p: [replicas[(p + n) % len(replicas)] for n in range(len(replicas))] for p in range(PARTITIONS)}
+            return NewTopic(name, -1, -1, replica_assignments=turns, topic_configs=in_sync | policy)
+
+        names = (self.inputs, self.commands, self.updates, self.events)
+        await admin.create_topics([*(topic(name) for name in names), topic(self.changelog, **compacted)])
         await admin.close()
 
     # -- workers -------------------------------------------------------------------------------------------------
 
-    def start(self, name: str, **config: Any) -> Worker:
-        """Start a worker; `config` goes to `contract_worker.py`."""
+    def start(self, name: str, *, stock: bool = False, **config: Any) -> Worker:
+        """Start a worker, of ours or of stock Faust; `config` goes to `contract_worker.py` or `stock_worker.py`."""
+        program = "stock_worker.py" if stock else "contract_worker.py"
         options = {
             "partitions": PARTITIONS,
             "session_timeout_s": SESSION_S,
@@ -146,11 +136,13 @@ class Scene:
         } | config.pop("options", {})
         whole = {
             "worker": name,
+            "seed": self.rnd.random(),
             "app_id": self.app_id,
             "bootstrap": self.bootstrap,
             "data_directory": str(self.directory / f"data-{name}"),
             "trace": str(self.trace),
             "inputs": self.inputs,
+            "commands": self.commands,
             "updates": self.updates,
             "events": self.events,
             "options": options,
@@ -158,14 +150,14 @@ class Scene:
         output = self.directory / f"{name}.out"
         with output.open("ab") as file:
             process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("contract_worker.py")), json.dumps(whole)],
+                [sys.executable, str(Path(__file__).with_name(program)), json.dumps(whole)],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=PROJECT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(PROJECT)},
                 start_new_session=True,
             )
-        worker = Worker(name, process, output)
+        worker = Worker(name, process, output, Trace(str(self.trace), name))
         self.workers.append(worker)
         return worker
 
@@ -195,26 +187,62 @@ class Scene:
 
     # -- records -------------------------------------------------------------------------------------------------
 
-    async def produce(self, n: int, *, keys: int = 20, rate: float | None = None, updates: bool = False) -> None:
-        """`n` records round the keys, at `rate` a second; `updates` produces as many of those as well."""
+    async def produce(
+        self,
+        n: int,
+        *,
+        keys: int = 20,
+        rate: float | None = None,
+        updates: bool = False,
+        commands: bool = False,
+        stop: asyncio.Event | None = None,
+    ) -> None:
+        """`n` records of keys drawn by the seed, at `rate` a second, until `stop`; `updates` and `commands` produce as
+        many of those as well."""
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, enable_idempotence=True)
         await producer.start()
         sent = []
         began_s = time.monotonic()
+        topics = [self.inputs, *([self.updates] if updates else []), *([self.commands] if commands else [])]
         for _ in range(n):
-            number, self._numbers = self._numbers, self._numbers + 1
-            key = f"S{number % keys}"
-            value = json.dumps({"k": key, "i": number}).encode()
-            sent.append((key, number, await producer.send(self.inputs, value, key=key.encode())))
-            if updates:
-                await producer.send(self.updates, value, key=key.encode())
+            key, number, value = self._next_record(keys)
+            sent += [(topic, key, number, await producer.send(topic, value, key=key.encode())) for topic in topics]
             if rate is not None:
-                await asyncio.sleep(max(0.0, began_s + len(sent) / rate - time.monotonic()))
+                await asyncio.sleep(max(0.0, began_s + len(sent) / len(topics) / rate - time.monotonic()))
+            if stop is not None and stop.is_set():
+                break
         await producer.flush()
         await producer.stop()
-        for key, number, future in sent:
-            place = await future
-            self.produced[place.partition, place.offset] = (key, number)
+        for topic, key, number, future in sent:
+            at = await future
+            self._note_produced(topic, (at.partition, at.offset), key, number)
+
+    def _next_record(self, keys: int) -> tuple[str, int, bytes]:
+        number, self._numbers = self._numbers, self._numbers + 1
+        key = f"S{self.rnd.randrange(keys)}"
+        return key, number, json.dumps({"k": key, "i": number}).encode()
+
+    def _note_produced(self, topic: str, place: Place, key: str, number: int) -> None:
+        if topic == self.inputs:
+            self.produced[place] = (key, number)
+        elif topic == self.updates:
+            self.updated[place] = (key, number)
+        else:
+            self.commanded.add(place)
+
+    async def produce_to_every_partition(self, n: int = 5) -> None:
+        """`n` records of a key of its own for each partition: when they are done, nothing before them is still on its
+        way."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, enable_idempotence=True)
+        await producer.start()
+        for partition in range(PARTITIONS):
+            for _ in range(n):
+                _, number, _ = self._next_record(1)
+                key = f"M{partition}"
+                value = json.dumps({"k": key, "i": number}).encode()
+                at = await producer.send_and_wait(self.inputs, value, key=key.encode(), partition=partition)
+                self.produced[at.partition, at.offset] = (key, number)
+        await producer.stop()
 
     async def produce_in_transactions(self, n: int, *, keys: int = 20, each: int = 5) -> None:
         """`n` records, some in a transaction of their own: each leaves a marker that is no record."""
@@ -224,9 +252,7 @@ class Scene:
         for first in range(0, n, each):
             async with producer.transaction():
                 for _ in range(first, min(first + each, n)):
-                    number, self._numbers = self._numbers, self._numbers + 1
-                    key = f"S{number % keys}"
-                    value = json.dumps({"k": key, "i": number}).encode()
+                    key, number, value = self._next_record(keys)
                     sent.append((key, number, await producer.send(self.inputs, value, key=key.encode())))
         await producer.stop()
         for key, number, future in sent:
@@ -291,13 +317,28 @@ class Scene:
         """Wait until every produced record has ended once."""
         await self.until(lambda: not self.verdict().lost, "all records to be done", limit_s)
 
+    async def all_applied(self, limit_s: float = 60.0) -> None:
+        """Wait until every update has been applied."""
+        await self.until(
+            lambda: self.updated.keys() <= set(self.places("APPLIED")), "all updates to be applied", limit_s
+        )
+
+    async def given_time(self, limit_s: float = 4.0) -> Verdict:
+        """The verdict when every record is done, or when what is missing had all the time it needs: records produced
+        after it, on every partition, are done."""
+        await self.produce_to_every_partition()
+        markers = {place for place, (key, _) in self.produced.items() if key.startswith("M")}
+        deadline_s = time.monotonic() + limit_s
+        while self.verdict().lost and (time.monotonic() < deadline_s or not markers <= set(self.places("END"))):
+            if time.monotonic() > deadline_s + 20.0:
+                break
+            await asyncio.sleep(0.1)
+        return self.verdict()
+
     # -- the trace -----------------------------------------------------------------------------------------------
 
     def lines(self) -> list[Line]:
-        if not self.trace.exists():
-            return []
-        split = (line.split() for line in self.trace.read_text().splitlines())
-        return [Line(float(at), worker, event, tuple(details)) for at, worker, event, *details in split]
+        return read_trace(self.trace)
 
     def count(self, event: str, worker: str | None = None) -> int:
         return sum(1 for line in self.lines() if line.event == event and worker in (None, line.worker))
@@ -306,45 +347,7 @@ class Scene:
         return [line.place for line in (self.lines() if lines is None else lines) if line.event == event]
 
     def verdict(self) -> Verdict:
-        lines = self.lines()
-        ended = defaultdict(int)
-        for place in self.places("END", lines):
-            ended[place] += 1
-        return Verdict(
-            lost=[place for place in self.produced if not ended[place]],
-            done_twice=[place for place, times in ended.items() if times > 1],
-            out_of_order=self._out_of_order(lines),
-            overlapping=_overlapping(lines),
-        )
+        return judge(self.lines(), self.produced)
 
-    def _out_of_order(self, lines: list[Line]) -> list[Place]:
-        """Records that began before an earlier one of their key had ended."""
-        earlier: dict[Place, list[Place]] = {}
-        seen: dict[str, list[Place]] = defaultdict(list)
-        for place, (key, _) in sorted(self.produced.items()):
-            earlier[place] = seen[key][-1:]
-            seen[key].append(place)
-        ended: set[Place] = set()
-        wrong = []
-        for line in lines:
-            if line.event == "BEGIN" and any(place not in ended for place in earlier.get(line.place, ())):
-                wrong.append(line.place)
-            elif line.event == "END":
-                ended.add(line.place)
-        return wrong
-
-
-def _overlapping(lines: list[Line]) -> list[Place]:
-    """Effects that began while another effect of the same key was under way in a process that lived."""
-    under_way: dict[str, Line] = {}
-    wrong = []
-    for line in lines:
-        if line.event == "BOOT":
-            under_way = {key: other for key, other in under_way.items() if other.worker != line.worker}
-        elif line.event == "EFFECT":
-            if line.key in under_way and under_way[line.key].worker != line.worker:
-                wrong.append(line.place)
-            under_way[line.key] = line
-        elif line.event == "END":
-            under_way.pop(line.key, None)
-    return wrong
+    def deliveries(self) -> Deliveries:
+        return deliveries(self.lines())

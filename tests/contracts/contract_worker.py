@@ -1,7 +1,7 @@
-"""A worker of the contract tests: one topic in lanes, one in runs, one indexed table; what it does is traced.
+"""A worker of the contract tests: two topics in lanes, one in runs, one indexed table; what it does is traced.
 
-Started as a process of its own, so that it can be killed, stopped and left to wake up. A trace line is one write in
-append mode: `<monotonic seconds> <worker> <event> <details…>`.
+Started as a process of its own, so that it can be killed, stopped and left to wake up. `stock_worker.py` does the same
+work on stock Faust.
 """
 
 from __future__ import annotations
@@ -9,32 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aiokafka.errors import CorruptRecordException
-from aiokafka.producer.sender import Sender
+from contract_breakage import break_polls, hold_our_seek, note_commits, slow_down_recovery, slow_down_requests
+from contract_trace import Trace
 
 from app.engine import Engine, EngineOptions, build_engine, run_engine
-from app.transport.consumer_thread import ConsumerThread
 from streams.ports import Turn
 from streams.record import Record
 from tables.receipt import Receipt
-
-
-class Trace:
-    """Lines of several processes in one file, in the order they happened."""
-
-    def __init__(self, path: str, worker: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        self._worker = worker
-
-    def write(self, event: str, *details: Any) -> None:
-        line = " ".join(str(part) for part in (f"{time.monotonic():.6f}", self._worker, event, *details))
-        os.write(self._file, f"{line}\n".encode())
 
 
 def by_tens(_key: bytes, value: bytes) -> Iterable[bytes]:
@@ -42,129 +29,153 @@ def by_tens(_key: bytes, value: bytes) -> Iterable[bytes]:
     return (b"n%08d" % (json.loads(value)["i"] // 10),)
 
 
-def slow_down_requests(before_s: float, after_s: float) -> None:
-    """Let every produce request take longer, as with a slow leader: its acknowledgement, or the next request."""
-    send = Sender._send_produce_req
+class ContractWorker:
+    """The engine and what is done with its records."""
 
-    async def slow_send(self: Any, node_id: Any, batches: Any) -> None:
-        await asyncio.sleep(before_s)
-        await send(self, node_id, batches)
-        self._in_flight.add(node_id)
-        await asyncio.sleep(after_s)
-        self._in_flight.discard(node_id)
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.trace = Trace(config["trace"], config["worker"])
+        self.engine = self._new_engine()
+        self.rows = self.engine.table("t", index=by_tens)
+        self._rnd = random.Random(config["seed"])  # noqa: S311 -- a load, no secret
+        self._slow = {int(i): seconds for i, seconds in config.get("slow_s", {}).items()}
+        self.engine.lanes(
+            config["inputs"],
+            self.handle,
+            max_running=config.get("max_running", 64),
+            max_queued=config.get("max_queued", 2_000),
+        )
+        self.engine.lanes(config["commands"], self.handle_command)
+        self.engine.runs(config["updates"], self.handle_run)
+        self.engine.writes_to(config["events"])
+        self._follow_partitions()
+        if config.get("traces_taken"):
+            self._trace_taken()
 
-    Sender._send_produce_req = slow_send
+    def _new_engine(self) -> Engine:
+        config = self.config
+        return build_engine(
+            EngineOptions(
+                app_id=config["app_id"],
+                bootstrap=config["bootstrap"],
+                data_directory=Path(config["data_directory"]),
+                web_enabled=False,
+                **config["options"],
+            )
+        )
 
+    # -- records -------------------------------------------------------------------------------------------------
 
-def break_polls() -> None:
-    """Let the third poll fail as on a damaged batch."""
-    poll, polls = ConsumerThread.poll, iter(range(1_000_000))
-
-    async def failing_poll(self: Any, wanted: Any, timeout_s: float) -> Any:
-        if next(polls) == 2:
-            raise CorruptRecordException("crc")
-        return await poll(self, wanted, timeout_s)
-
-    ConsumerThread.poll = failing_poll  # type: ignore[method-assign]
-
-
-def trace_commits(trace: Trace) -> None:
-    """Note every commit that the coordinator accepted."""
-    commit = ConsumerThread.commit_offsets
-
-    async def noted_commit(self: Any, offsets: Any) -> None:
-        await commit(self, offsets)
-        trace.write("COMMIT", *(f"{tp.topic}-{tp.partition}:{offset}" for tp, offset in offsets.items()))
-
-    ConsumerThread.commit_offsets = noted_commit  # type: ignore[method-assign]
-
-
-def follow_partitions(engine: Engine, trace: Trace, config: dict[str, Any]) -> None:
-    """Trace how partitions come and go, or break there."""
-    broken = config.get("broken")
-    if broken == "poll":
-        break_polls()
-
-    async def recovered(partitions: frozenset[int]) -> None:
-        if broken == "recovered":
-            raise LookupError("no venue")
-        trace.write("RECOVERED", *sorted(partitions))
-
-    async def revoked(partitions: frozenset[int]) -> None:
-        if broken == "revoked":
-            raise LookupError("no venue")
-        trace.write("REVOKED", *sorted(partitions))
-
-    engine.on_recovered(recovered)
-    engine.on_revoked(revoked)
-    engine.on_alert(lambda code, text: trace.write("ALERT", code, text))
-    engine.wiring.resuming.append(lambda: trace.write("FLOW"))
-
-
-def build(config: dict[str, Any]) -> tuple[Engine, Trace]:
-    trace = Trace(config["trace"], config["worker"])
-    options = EngineOptions(
-        app_id=config["app_id"],
-        bootstrap=config["bootstrap"],
-        data_directory=Path(config["data_directory"]),
-        web_enabled=False,
-        **config.get("options", {}),
-    )
-    engine = build_engine(options)
-    rows = engine.table("t", index=by_tens)
-    slow = {int(i): seconds for i, seconds in config.get("slow_s", {}).items()}
-    work_s = config.get("work_s", 0.02)
-    crash_at = config.get("crash_at")
-
-    async def handle(turn: Turn) -> None:
-        record = turn.record
+    async def handle(self, turn: Turn) -> None:
+        """Decide, make rows durable, have an effect."""
+        record, config = turn.record, self.config
         assert record.value is not None
         content = json.loads(record.value)
-        trace.write("BEGIN", record.partition, record.offset, content["k"], content["i"])
-        if content["i"] == crash_at:
+        where = (record.partition, record.offset, content["k"], content["i"])
+        self.trace.write("BEGIN", *where)
+        if content["i"] == config.get("crash_at"):
             raise RuntimeError("boom")
-        await engine.log.room()
-        receipt = Receipt()
-        key = f"{content['k']}-{content['i']}".encode()
-        rows.put(record.partition, key, record.value, receipt)
-        assert rows.get(record.partition, key) == record.value
+        await self.engine.log.room()
+        receipt, row = Receipt(), record.value.ljust(config.get("row_bytes", 0))
+        for key in (f"{content['k']}-{content['i']}", f"last-{content['k']}"):
+            self.rows.put(record.partition, key.encode(), row, receipt)
+            assert self.rows.get(record.partition, key.encode()) == row
         if config.get("awaits_rows", True):
             await turn.wait(receipt.durable())
+        if "think_s" in config:
+            await turn.wait(asyncio.sleep(self._drawn(config["think_s"])))
 
         async def effect() -> None:
-            trace.write("EFFECT", record.partition, record.offset, content["k"], content["i"])
-            await asyncio.sleep(slow.get(content["i"], work_s))
+            self.trace.write("EFFECT", *where)
+            await asyncio.sleep(self._slow.get(content["i"], self._drawn(config.get("work_s", 0.02))))
 
         await turn.call(effect)
-        trace.write("END", record.partition, record.offset, content["k"], content["i"])
+        self.trace.write("END", *where)
 
-    def handle_run(run: list[Record]) -> None:
+    def _drawn(self, seconds: float | list[float]) -> float:
+        return self._rnd.uniform(*seconds) if isinstance(seconds, list) else seconds
+
+    async def handle_command(self, turn: Turn) -> None:
+        """A second agent beside the first: a row of the same table, and nothing slow."""
+        record = turn.record
+        assert record.key is not None
+        receipt = Receipt()
+        self.rows.put(record.partition, b"c-" + record.key, record.value, receipt)
+        await turn.wait(receipt.durable())
+        self.trace.write("COMMANDED", record.partition, record.offset)
+
+    def handle_run(self, run: list[Record]) -> None:
+        """Fold each update into its key's row, once: the row knows the offset it contains. An event tells of it when
+        the row is durable, and the record is finished when the event is."""
         for record in run:
-            receipt = Receipt()
             assert record.key is not None
-            rows.put(record.partition, b"u-" + record.key, record.value, receipt)
-            engine.log.append(config["events"], record.partition, record.key, record.value, receipt)
-            receipt.then(lambda record=record: finish(record))
+            assert record.value is not None
+            content, key, receipt = json.loads(record.value), b"u-" + record.key, Receipt()
+            found = self.rows.get(record.partition, key)
+            row = {"i": 0, "n": 0, "sum": 0, "at": -1} if found is None else json.loads(found)
+            if row["at"] < record.offset:
+                row = {"i": content["i"], "n": row["n"] + 1, "sum": row["sum"] + content["i"], "at": record.offset}
+                self.rows.put(record.partition, key, json.dumps(row).encode(), receipt)
+            receipt.then(lambda record=record: self._tell(record))
 
-    def finish(record: Record) -> None:
-        trace.write("APPLIED", record.partition, record.offset)
-        engine.inbox.finished(record)
+    def _tell(self, record: Record) -> None:
+        receipt = Receipt()
+        event = json.dumps({"of": record.offset, "by": self.config["worker"]}).encode()
+        self.engine.log.append(self.config["events"], record.partition, record.key, event, receipt)
+        receipt.then(lambda: self._finish(record))
 
-    engine.lanes(config["inputs"], handle, max_running=config.get("max_running", 64))
-    engine.runs(config["updates"], handle_run)
-    engine.writes_to(config["events"])
-    follow_partitions(engine, trace, config)
-    return engine, trace
+    def _finish(self, record: Record) -> None:
+        self.trace.write("APPLIED", record.partition, record.offset)
+        self.engine.inbox.finished(record)
+
+    # -- what is traced ------------------------------------------------------------------------------------------
+
+    def _follow_partitions(self) -> None:
+        """Trace how partitions come and go, or break there."""
+        engine, trace, broken = self.engine, self.trace, self.config.get("broken")
+        if broken == "poll":
+            break_polls()
+
+        async def recovered(partitions: frozenset[int]) -> None:
+            if broken == "recovered":
+                raise LookupError("no venue")
+            trace.write("RECOVERED", *sorted(partitions))
+            await asyncio.sleep(self.config.get("asks_s", 0.0))
+
+        async def revoked(partitions: frozenset[int]) -> None:
+            if broken == "revoked":
+                raise LookupError("no venue")
+            trace.write("REVOKED", *sorted(partitions))
+
+        engine.on_recovered(recovered)
+        engine.on_revoked(revoked)
+        engine.on_alert(lambda code, text: trace.write("ALERT", code, text))
+        engine.wiring.resuming.append(lambda: trace.write("FLOW"))
+
+    def _trace_taken(self) -> None:
+        ledger, inputs, trace = self.engine.wiring.ledger, self.config["inputs"], self.trace
+        take = ledger.take
+
+        def traced_take(record: Record, follows: int) -> bool:
+            if record.topic == inputs:
+                trace.write("TAKEN", record.partition, record.offset, record.generation)
+            return take(record, follows)
+
+        ledger.take = traced_take  # type: ignore[method-assign]
 
 
 def main() -> int:
     config = json.loads(sys.argv[1])
-    engine, trace = build(config)
-    trace.write("BOOT", os.getpid())
-    trace_commits(trace)
+    worker = ContractWorker(config)
+    worker.trace.write("BOOT", os.getpid())
+    note_commits(worker.trace, config["inputs"], config.get("kill_at_commit"))
     if "slow_requests_s" in config:
         slow_down_requests(*config["slow_requests_s"])
-    return run_engine(engine)
+    if "hold_seek_s" in config:
+        hold_our_seek(config["hold_seek_s"])
+    if "slow_recovery_s" in config:
+        slow_down_recovery(config["slow_recovery_s"], worker.trace)
+    return run_engine(worker.engine)
 
 
 if __name__ == "__main__":

@@ -5,78 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from contract_harness import PARTITIONS, SESSION_S, Scene
-from contract_stores import assert_stores_are_prefixes_of_the_changelog, local_rows
-
-
-async def test_a_commit_never_passes_an_unfinished_record(scene: Scene) -> None:
-    await scene.produce(200)
-    (slow_place,) = [place for place, (_, number) in scene.produced.items() if number == 5]
-    worker = await scene.started("w1", slow_s={5: 60}, work_s=0.01)
-    behind_it = sum(1 for key, _ in scene.produced.values() if key == "S5")
-    await scene.until(lambda: scene.count("END") >= 200 - behind_it, "all but the slow key to end")
-    await asyncio.sleep(0.6)  # several commits: the interval is 0.2 s
-    worker.kill()
-
-    committed = await scene.committed(scene.inputs)
-    assert committed[slow_place[0]] <= slow_place[1]
-
-    await scene.started("w1", work_s=0.01)
-    await scene.all_done()
-    verdict = scene.verdict()
-    assert verdict.lost == []
-    assert verdict.out_of_order == []
-
-
-async def test_workers_join_and_leave_without_losing_or_repeating_anything(scene: Scene) -> None:
-    await scene.started("w1", work_s=0.05)
-    load = asyncio.create_task(scene.produce(1_200, rate=150, updates=True))
-    await asyncio.sleep(1.5)
-    second = await scene.started("w2", work_s=0.05)
-    await asyncio.sleep(1.5)
-    assert second.terminate() == 0
-    await load
-    await scene.all_done()
-
-    verdict = scene.verdict()
-    assert (verdict.lost, verdict.done_twice, verdict.out_of_order, verdict.overlapping) == ([], [], [], [])
-    assert scene.count("END", "w2") > 0
-    assert len(await scene.read(scene.events)) == 1_200
-
-
-async def test_killed_again_and_again_it_loses_nothing_and_keeps_the_order(scene: Scene) -> None:
-    load = asyncio.create_task(scene.produce(900, rate=120, updates=True))
-    for _ in range(3):
-        worker = await scene.started("w1", work_s=0.05)
-        await asyncio.sleep(1.0)
-        worker.kill()
-        await assert_stores_are_prefixes_of_the_changelog(scene, "w1")
-    last = await scene.started("w1", work_s=0.05)
-    await load
-    await scene.all_done()
-    await scene.until(lambda: len(set(scene.places("APPLIED"))) == 900, "all updates to be applied")
-    assert last.terminate() == 0
-
-    verdict = scene.verdict()
-    assert (verdict.lost, verdict.out_of_order, verdict.overlapping) == ([], [], [])
-    await assert_stores_are_prefixes_of_the_changelog(scene, "w1")
-    rows = {key for partition in range(PARTITIONS) for key in local_rows(scene, "w1", partition)[0]}
-    assert {f"{key}-{number}".encode() for key, number in scene.produced.values()} <= rows
-
-
-async def test_nothing_is_committed_before_its_rows_are_in_the_changelog(scene: Scene) -> None:
-    load = asyncio.create_task(scene.produce(900, rate=150))
-    worker = await scene.started("w1", work_s=0.0, slow_requests_s=(0.3, 0), awaits_rows=False)
-    await scene.until(lambda: scene.count("COMMIT") > 2, "commits")
-    worker.kill()
-    await load
-
-    committed = await scene.committed(scene.inputs)
-    assert any(committed.values())
-    in_changelog = {record.key for record in await scene.read(scene.changelog)}
-    for (partition, offset), (key, number) in scene.produced.items():
-        if offset < committed[partition]:
-            assert f"{key}-{number}".encode() in in_changelog
+from contract_harness import SESSION_S, Scene
+from contract_stores import assert_stores_are_prefixes_of_the_changelog
 
 
 async def test_a_paused_worker_does_nothing_for_records_it_no_longer_owns(scene: Scene) -> None:
@@ -100,18 +30,6 @@ async def test_a_paused_worker_does_nothing_for_records_it_no_longer_owns(scene:
     assert scene.count("EFFECT", "w1") == before
     assert scene.verdict().lost == []
     assert scene.count("ALERT") == 0, "rows of the paused worker reached the changelog"
-
-
-async def test_an_unforeseen_error_ends_the_process_and_the_record_comes_again(scene: Scene) -> None:
-    await scene.produce(60)
-    (place,) = [place for place, (_, number) in scene.produced.items() if number == 30]
-    worker = scene.start("w1", crash_at=30)
-    assert await asyncio.to_thread(worker.process.wait, 30) == 70
-    assert worker.last_line() == (f"FATAL HANDLER_FAILED: {scene.inputs}-{place[0]}-{place[1]}: RuntimeError('boom')")
-
-    await scene.started("w1")
-    await scene.all_done()
-    assert scene.verdict().lost == []
 
 
 async def test_markers_of_a_producers_transactions_are_no_lost_records(scene: Scene) -> None:
