@@ -23,12 +23,14 @@ PositionKey = tuple[str, int]  # symbol, position index
 
 
 class AccountSettings(msgspec.Struct, kw_only=True):
-    """What an account has chosen: leverage by symbol, and the symbols that are in hedge mode."""
+    """What an account has chosen: leverage by symbol, the symbols that are in hedge mode, and after how many seconds
+    without a stream its orders are cancelled (0: never)."""
 
     uid: int
     leverage: dict[str, Decimal] = {}
     hedged: dict[str, bool] = {}
     hedged_by_default: bool = False
+    disconnect_cancel_s: int = 0
 
 
 @dataclass(slots=True)

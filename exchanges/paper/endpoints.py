@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Final, NamedTuple
 
-from exchanges.paper import market_questions, order_calls, questions, setting_calls
+from exchanges.paper import (
+    absent,
+    account_questions,
+    market_figures,
+    market_questions,
+    order_calls,
+    questions,
+    reports,
+    setting_calls,
+)
 from exchanges.paper.admission import category_of
 from exchanges.paper.fields import Fields, text
 from exchanges.paper.rates import RateGroup
@@ -25,7 +35,8 @@ class BatchAnswer(NamedTuple):
     ext_info: Row
 
 
-Serve = Callable[[PaperVenue, int, Fields], Row | BatchAnswer]
+Answer = Row | list[Row] | BatchAnswer
+Serve = Callable[[PaperVenue, int, Fields], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Endpoint:
     is_public: bool = False
 
 
-def in_batch(single: Callable[[PaperVenue, int, Fields], Row]) -> Serve:
+def in_batch(single: Callable[[PaperVenue, int, Fields], Row], *, shows_time: bool = False) -> Serve:
     """The batch form of a call: each item stands or falls alone, and the envelope's retCode says nothing about it."""
 
     def serve(venue: PaperVenue, uid: int, fields: Fields) -> BatchAnswer:
@@ -54,14 +65,16 @@ def in_batch(single: Callable[[PaperVenue, int, Fields], Row]) -> Serve:
                 "symbol": "",
                 "orderId": "",
                 "orderLinkId": "",
-                "createAt": "",
             }
+            if shows_time:
+                shown["createAt"] = ""
             try:
                 if not isinstance(item, dict):
                     raise bad_parameter("params error: an order must be an object")
                 shown |= {name: text(item, name) for name in ("symbol", "orderLinkId")}
                 shown |= single(venue, uid, item | {"category": category})
-                shown["createAt"] = str(venue.clock() // NS_PER_MS)
+                if shows_time:
+                    shown["createAt"] = str(venue.clock() // NS_PER_MS)
                 verdicts.append({"code": 0, "msg": "OK"})
             except Refusal as refusal:
                 verdicts.append({"code": refusal.code, "msg": refusal.message})
@@ -79,35 +92,72 @@ def _question(name: str, serve: Serve) -> tuple[tuple[str, str], Endpoint]:
     return ("GET", name), Endpoint(name, serve)
 
 
-def _action(name: str, serve: Serve, group: RateGroup) -> tuple[tuple[str, str], Endpoint]:
+def _action(name: str, serve: Serve, group: RateGroup = RateGroup.SETTING) -> tuple[tuple[str, str], Endpoint]:
     return ("POST", name), Endpoint(name, serve, group)
 
 
 # By method and path below /v5/. A name here is also what fault rules and the counters call the endpoint.
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
     [
+        *starmap(_public, absent.PUBLIC.items()),
+        *starmap(_question, absent.PRIVATE.items()),
+        *(_action(name, absent.refused) for name in absent.REFUSED),
+        _public("system/status", market_questions.system_status),
         _public("market/time", market_questions.time),
         _public("market/instruments-info", market_questions.instruments_info),
         _public("market/tickers", market_questions.tickers),
         _public("market/orderbook", market_questions.orderbook),
+        _public("market/full_orderbook", market_questions.orderbook),
+        _public("market/rpi_orderbook", market_figures.rpi_orderbook),
         _public("market/recent-trade", market_questions.recent_trades),
+        _public("market/kline", market_figures.kline),
+        _public("market/mark-price-kline", market_figures.mark_price_kline),
+        _public("market/index-price-kline", market_figures.mark_price_kline),
+        _public("market/premium-index-price-kline", market_figures.premium_index_kline),
+        _public("market/funding/history", market_figures.funding_history),
+        _public("market/open-interest", market_figures.open_interest),
+        _public("market/risk-limit", market_figures.risk_limit),
+        _public("market/price-limit", market_figures.price_limit),
+        _public("market/index-price-components", market_figures.index_components),
+        _public("market/historical-volatility", market_figures.volatility),
+        _public("spot-margin-trade/data", account_questions.margin_rates),
         _action("order/create", order_calls.create, RateGroup.CREATE),
         _action("order/amend", order_calls.amend, RateGroup.AMEND),
         _action("order/cancel", order_calls.cancel, RateGroup.CANCEL),
-        _action("order/create-batch", in_batch(order_calls.create), RateGroup.CREATE_BATCH),
+        _action("order/create-batch", in_batch(order_calls.create, shows_time=True), RateGroup.CREATE_BATCH),
         _action("order/amend-batch", in_batch(order_calls.amend), RateGroup.AMEND_BATCH),
         _action("order/cancel-batch", in_batch(order_calls.cancel), RateGroup.CANCEL_BATCH),
         _action("order/cancel-all", order_calls.cancel_all, RateGroup.CANCEL_ALL),
+        _action("order/pre-check", order_calls.pre_check, RateGroup.CREATE),
+        _action("order/disconnected-cancel-all", setting_calls.set_disconnect_cancel),
         _question("order/realtime", questions.realtime),
         _question("order/history", questions.history),
         _question("execution/list", questions.executions),
         _question("position/list", questions.positions),
-        _action("position/set-leverage", setting_calls.set_leverage, RateGroup.SETTING),
-        _action("position/switch-mode", setting_calls.switch_mode, RateGroup.SETTING),
-        _question("account/wallet-balance", questions.wallet_balance),
-        _question("account/info", questions.account_info),
-        _question("account/fee-rate", questions.fee_rate),
-        _question("user/query-api", questions.query_api),
-        _question("asset/coin/query-info", questions.coin_info),
+        _question("position/symbol-info", questions.symbol_settings),
+        _question("position/closed-pnl", reports.closed_pnl),
+        _action("position/set-leverage", setting_calls.set_leverage),
+        _action("position/switch-mode", setting_calls.switch_mode),
+        _action("position/switch-isolated", setting_calls.switch_isolated),
+        _action("position/set-risk-limit", setting_calls.set_risk_limit),
+        _action("account/set-margin-mode", setting_calls.set_margin_mode),
+        _question("account/wallet-balance", account_questions.wallet_balance),
+        _question("account/info", account_questions.account_info),
+        _question("account/instruments-info", market_questions.instruments_info),
+        _question("account/fee-rate", account_questions.fee_rate),
+        _question("account/transaction-log", reports.transaction_log),
+        _question("account/collateral-info", account_questions.collateral_info),
+        _question("account/query-dcp-info", account_questions.dcp_info),
+        _question("account/withdrawal", account_questions.transferable_amount),
+        _question("user/query-api", account_questions.query_api),
+        _question("user/get-member-type", account_questions.member_type),
+        _question("apilimit/query", account_questions.api_limits),
+        _question("asset/asset-overview", account_questions.asset_overview),
+        _question("asset/coin/query-info", account_questions.coin_info),
+        _question("asset/transfer/query-asset-info", account_questions.spot_asset_info),
+        _question("asset/transfer/query-account-coins-balance", account_questions.coin_balances),
+        _question("asset/transfer/query-account-coin-balance", account_questions.coin_balance),
+        _question("asset/transfer/query-transfer-coin-list", account_questions.transfer_coins),
+        _question("asset/withdraw/withdrawable-amount", account_questions.withdrawable_amount),
     ]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from exchanges.paper.admission import category_of, instrument_of
-from exchanges.paper.exact import exactly, plain
+from exchanges.paper.exact import ZERO, displayed, exactly, plain
 from exchanges.paper.fields import Fields, text
 from exchanges.paper.instruments import INSTRUMENTS, Instrument
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
@@ -16,6 +16,7 @@ from exchanges.paper.vocabulary import Category, Side
 
 LAUNCHED_MS: Final = "1585526400000"
 NS_PER_S: Final = 1_000_000_000
+FUNDING_INTERVAL_MS: Final = 8 * 3600 * 1000
 
 
 def time(venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
@@ -79,12 +80,21 @@ def _instrument_row(instrument: Instrument) -> Row:
     }
 
 
+def system_status(_venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
+    """Announced maintenance: there is none."""
+    return {"list": []}
+
+
 @exactly
 def ticker_row(venue: PaperVenue, symbol: str) -> Row:
-    """A ticker. What this market does not have (24-hour figures, open interest) is there with a figure at rest."""
+    """A ticker. The 24-hour figures are of what this process has seen; open interest is there with a figure at rest."""
     market = venue.markets[symbol]
     bid, ask = next(market.depth(Side.BUY), None), next(market.depth(Side.SELL), None)
     last, mark = plain(market.last_price), plain(market.mark_price)
+    now_ms = venue.clock() // NS_PER_MS
+    day = venue.histories.observed(market, now_ms).day(now_ms)
+    change = displayed((market.last_price - day.open) / day.open) if day.open else ZERO
+    funding_at_ms = (now_ms // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
     return {
         "symbol": symbol,
         "tickDirection": "ZeroPlusTick",
@@ -95,17 +105,28 @@ def ticker_row(venue: PaperVenue, symbol: str) -> Row:
         "bid1Size": plain(bid[1]) if bid else "",
         "ask1Price": plain(ask[0]) if ask else "",
         "ask1Size": plain(ask[1]) if ask else "",
-        "prevPrice24h": plain(market.instrument.anchor_price),
-        "prevPrice1h": plain(market.instrument.anchor_price),
-        "price24hPcnt": "0",
-        "highPrice24h": last,
-        "lowPrice24h": last,
-        "volume24h": "0",
-        "turnover24h": "0",
+        "prevPrice24h": plain(day.open),
+        "prevPrice1h": plain(day.open),
+        "price24hPcnt": plain(change),
+        "highPrice24h": plain(day.high),
+        "lowPrice24h": plain(day.low),
+        "volume24h": plain(day.volume),
+        "turnover24h": plain(day.turnover),
         "openInterest": "0",
         "openInterestValue": "0",
         "fundingRate": "0.0001",
-        "nextFundingTime": "0",
+        "nextFundingTime": str(funding_at_ms),
+        "fundingIntervalHour": "8",
+        "fundingCap": "0.005",
+        "predictedDeliveryPrice": "",
+        "basisRate": "",
+        "basis": "",
+        "basisRateYear": "",
+        "deliveryFeeRate": "",
+        "deliveryTime": "0",
+        "preOpenPrice": "",
+        "preQty": "",
+        "curPreListingPhase": "",
     }
 
 

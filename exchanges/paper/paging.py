@@ -6,6 +6,7 @@ habit, and a test for the client, which must encode it once more.
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import unquote
 
 from exchanges.paper.admission import instrument_of
@@ -14,6 +15,8 @@ from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import SETTLE_COIN
 from exchanges.paper.vocabulary import Category
+
+WEEK_MS: Final = 7 * 24 * 3600 * 1000
 
 
 def symbols_of(fields: Fields, *, required: bool) -> list[str] | None:
@@ -26,13 +29,14 @@ def symbols_of(fields: Fields, *, required: bool) -> list[str] | None:
     if settle and settle != SETTLE_COIN:
         return []
     if required and not settle:
-        raise bad_parameter(
-            "Missing some parameters that must be filled in, symbol or settleCoin or baseCoin"
-        )
+        raise bad_parameter("Missing some parameters that must be filled in, symbol or settleCoin or baseCoin")
     return None
 
 
-def any_category(fields: Fields) -> Category:
+def any_category(fields: Fields, default: Category | None = None) -> Category:
+    """A category of the venue, whether or not anything of it is listed here."""
+    if default is not None and not text(fields, "category"):
+        return default
     try:
         return Category(text(fields, "category"))
     except ValueError as error:
@@ -64,3 +68,19 @@ def place_in_cursor(fields: Fields) -> int | None:
 
 def offset(fields: Fields) -> int:
     return place_in_cursor(fields) or 0
+
+
+def time_range(now_ms: int, fields: Fields, default_ms: int = WEEK_MS) -> tuple[int | None, int | None]:
+    """Start and end in ms. Without either: no limit when asked by id, else the last `default_ms`, as on the venue."""
+    start, end = whole(fields, "startTime", -1), whole(fields, "endTime", -1)
+    if start < 0 and end < 0:
+        if text(fields, "orderId") or text(fields, "orderLinkId"):
+            return None, None
+        return now_ms - default_ms, None
+    if start < 0:
+        return end - default_ms, end
+    if end < 0:
+        return start, start + default_ms
+    if end - start > WEEK_MS:
+        raise bad_parameter("The time range between startTime and endTime cannot exceed 7 days")
+    return start, end

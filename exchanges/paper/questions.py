@@ -1,34 +1,33 @@
-"""The questions about an account: orders, executions, positions, the wallet. Lists come newest first."""
+"""The questions about orders, executions and positions. Lists come newest first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from exchanges.paper.accounts import PROTECTING
-from exchanges.paper.admission import category_of, instrument_of
+from exchanges.paper.admission import category_of
 from exchanges.paper.exact import exactly, plain
 from exchanges.paper.fields import Fields, text, whole
-from exchanges.paper.instruments import INSTRUMENTS
-from exchanges.paper.market_questions import LAUNCHED_MS, NS_PER_S
+from exchanges.paper.market_questions import NS_PER_S
 from exchanges.paper.orders import Order
-from exchanges.paper.paging import cursor_text, offset, page_limit, place_in_cursor, symbols_of
-from exchanges.paper.refusals import bad_parameter
+from exchanges.paper.paging import (
+    cursor_text,
+    offset,
+    page_limit,
+    place_in_cursor,
+    symbols_of,
+    time_range,
+)
 from exchanges.paper.rows import (
     NS_PER_MS,
-    SETTLE_COIN,
     execution_row,
     order_row,
     position_row,
-    wallet_row,
 )
 from exchanges.paper.store import Selection
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import Category
-
-WEEK_MS: Final = 7 * 24 * 3600 * 1000
-
+from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, Category
 
 # -- orders and executions -------------------------------------------------------------------------------------------
 
@@ -81,7 +80,7 @@ def _order_page(found: Sequence[Order], fields: Fields) -> Row:
 
 
 def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, closed_only: bool) -> Selection:
-    start, end = _time_range(venue, fields)
+    start, end = time_range(venue.clock() // NS_PER_MS, fields)
     unfilled_from = venue.clock() - venue.options.unfilled_history_s * NS_PER_S
     return Selection(
         uid=uid,
@@ -99,23 +98,7 @@ def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, close
     )
 
 
-def _time_range(venue: PaperVenue, fields: Fields) -> tuple[int | None, int | None]:
-    """Start and end in ms. Without either: no limit when asked by id, else the last seven days, as on the venue."""
-    start, end = whole(fields, "startTime", -1), whole(fields, "endTime", -1)
-    if start < 0 and end < 0:
-        if text(fields, "orderId") or text(fields, "orderLinkId"):
-            return None, None
-        return venue.clock() // NS_PER_MS - WEEK_MS, None
-    if start < 0:
-        return end - WEEK_MS, end
-    if end < 0:
-        return start, start + WEEK_MS
-    if end - start > WEEK_MS:
-        raise bad_parameter("The time range between startTime and endTime cannot exceed 7 days")
-    return start, end
-
-
-# -- positions and the account ---------------------------------------------------------------------------------------
+# -- positions -------------------------------------------------------------------------------------------------------
 
 
 @exactly
@@ -135,61 +118,23 @@ def positions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     return {"category": Category.LINEAR, "list": rows, "nextPageCursor": cursor}
 
 
-@exactly
-def wallet_balance(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    if text(fields, "accountType") != "UNIFIED":
-        raise bad_parameter("accountType only support UNIFIED.")
-    row = wallet_row(venue.accounts[uid], venue.mark_price)
-    coins = text(fields, "coin")
-    if coins and SETTLE_COIN not in coins.split(","):
-        row["coin"] = []
-    return {"list": [row]}
-
-
-def account_info(_venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
-    return {
-        "marginMode": "REGULAR_MARGIN",
-        "updatedTime": LAUNCHED_MS,
-        "unifiedMarginStatus": 6,
-        "dcpStatus": "OFF",
-        "timeWindow": 10,
-        "smpGroup": 0,
-        "isMasterTrader": False,
-        "spotHedgingStatus": "OFF",
-    }
-
-
-def fee_rate(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
-    category_of(fields)
-    symbols = [instrument_of(fields).symbol] if text(fields, "symbol") else list(INSTRUMENTS)
-    maker, taker = plain(venue.options.maker_fee_rate), plain(venue.options.taker_fee_rate)
-    rows = [{"symbol": symbol, "makerFeeRate": maker, "takerFeeRate": taker} for symbol in symbols]
-    return {"category": Category.LINEAR, "list": rows}
-
-
-def query_api(venue: PaperVenue, uid: int, _fields: Fields) -> Row:
-    pair = next(pair for pair in venue.options.keys if pair.uid == uid)
-    return {
-        "id": str(uid),
-        "note": "paper exchange",
-        "apiKey": pair.key,
-        "readOnly": 0,
-        "secret": "",
-        "permissions": {"ContractTrade": ["Order", "Position"], "Derivatives": ["DerivativesTrade"]},
-        "ips": ["*"],
-        "type": 1,
-        "userID": uid,
-        "inviterID": 0,
-        "uta": 1,
-        "unified": 0,
-        "isMaster": True,
-        "parentUid": "0",
-    }
-
-
-def coin_info(_venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
-    """Deposits and withdrawals do not exist here: no coin has a chain."""
-    return {"rows": []}
+def symbol_settings(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    """`position/symbol-info`: the leverage of each side of a symbol."""
+    category = category_of(fields)
+    account = venue.accounts[uid]
+    symbols = symbols_of(fields, required=False) or list(venue.markets)
+    sides = {HEDGE_BUY: "Buy", HEDGE_SELL: "Sell"}
+    rows = [
+        {
+            "symbol": symbol,
+            "leverage": plain(account.leverage(symbol)),
+            "side": sides.get(index, ""),
+            "positionIdx": index,
+        }
+        for symbol in symbols
+        for index in account.position_indexes(symbol)
+    ]
+    return {"category": category, "list": rows}
 
 
 def is_kind(order: Order, order_filter: str) -> bool:

@@ -73,9 +73,7 @@ def too_many_conditional_orders(limit: int) -> Refusal:
 def trigger_already_reached(trigger_price: str, current_price: str, *, rising: bool) -> Refusal:
     """110092 / 110093: the price is already where the trigger waits for it."""
     if rising:
-        return Refusal(
-            110092, f"expect Rising, but trigger_price[{trigger_price}] <= current[{current_price}]"
-        )
+        return Refusal(110092, f"expect Rising, but trigger_price[{trigger_price}] <= current[{current_price}]")
     return Refusal(110093, f"expect Falling, but trigger_price[{trigger_price}] >= current[{current_price}]")
 
 
@@ -109,3 +107,11 @@ def leverage_unchanged() -> Refusal:
 
 def leverage_out_of_range(maximum: str) -> Refusal:
     return Refusal(110013, f"cannot set leverage gt maxLeverage {maximum} by risk limit")
+
+
+def margin_mode_failed() -> Refusal:
+    return Refusal(3400045, "Set margin mode failed")
+
+
+def forbidden_for_unified() -> Refusal:
+    return Refusal(100028, "The API cannot be accessed by unified account users.")

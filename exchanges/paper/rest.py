@@ -24,13 +24,12 @@ import orjson
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.endpoints import ENDPOINTS, BatchAnswer, Endpoint
+from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint
 from exchanges.paper.faults import FaultKind, FaultRule, Faults
 from exchanges.paper.rates import RateCounters, RateVerdict
 from exchanges.paper.refusals import Refusal, bad_parameter, too_many_visits
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.signing import KeyRing
-from exchanges.paper.turn import Row
 
 PREFIX: Final = "/v5/"
 HANG_POLL_S: Final = 0.02  # how often a reply that never comes looks whether the client has given up
@@ -98,9 +97,7 @@ class RestInterface:
             return web.Response(status=404, text="404 page not found")
         counters = self.counters.setdefault(endpoint.name, Counter())
         counters["arrived"] += 1
-        payload = (
-            query.encode("utf-8", "surrogateescape") if request.method == "GET" else await request.read()
-        )
+        payload = query.encode("utf-8", "surrogateescape") if request.method == "GET" else await request.read()
         verdict = RateVerdict(0, 0, self._now_ms(), allowed=True)
         try:
             call, verdict = self._admit(request, endpoint, payload)
@@ -139,9 +136,7 @@ class RestInterface:
     # -- faults --------------------------------------------------------------------------------------------------
 
     async def _wait(self, rules: list[FaultRule]) -> None:
-        delay_s = (
-            self._latency_s + sum(rule.delay_ms for rule in rules if rule.kind is FaultKind.LATENCY) / 1000
-        )
+        delay_s = self._latency_s + sum(rule.delay_ms for rule in rules if rule.kind is FaultKind.LATENCY) / 1000
         if delay_s:
             await self._sleep(delay_s)
 
@@ -152,9 +147,7 @@ class RestInterface:
         except TimeoutError:
             return
 
-    async def _strike_before(
-        self, request: web.Request, rule: FaultRule, verdict: RateVerdict
-    ) -> web.StreamResponse:
+    async def _strike_before(self, request: web.Request, rule: FaultRule, verdict: RateVerdict) -> web.StreamResponse:
         if rule.kind is FaultKind.TIMEOUT_BEFORE_ACCEPT:
             await self._hang(request, rule.hold_ms / 1000)
         if rule.kind is FaultKind.RESET_BEFORE:
@@ -226,7 +219,7 @@ class RestInterface:
 
     # -- replies -------------------------------------------------------------------------------------------------
 
-    def _envelope(self, code: int, message: str, answer: Row | BatchAnswer) -> bytes:
+    def _envelope(self, code: int, message: str, answer: Answer) -> bytes:
         result, ext_info = answer if isinstance(answer, BatchAnswer) else (answer, {})
         return orjson.dumps(
             {

@@ -19,9 +19,8 @@ from exchanges.paper.vocabulary import Category, ExecType, StopOrderType
 
 NS_PER_MS: Final = 1_000_000
 SETTLE_COIN: Final = "USDT"
-MAINTENANCE_RATE: Final = Decimal(
-    "0.005"
-)  # of the value at the mark price; shown only, nothing is liquidated
+RISK_LIMIT_VALUE: Final = "2000000"
+MAINTENANCE_RATE: Final = Decimal("0.005")  # of the value at the mark price; shown only, nothing is liquidated
 
 _ORDER_SAME: Final[Row] = {
     "blockTradeId": "", "isLeverage": "", "orderIv": "", "marketUnit": "", "slippageTolerance": "0",
@@ -43,7 +42,7 @@ _EXECUTION_SAME: Final[Row] = {
     "indexPrice": "", "underlyingPrice": "", "blockTradeId": "", "extraFees": "",
 }  # fmt: skip
 _POSITION_SAME: Final[Row] = {
-    "tradeMode": 0, "riskId": 1, "riskLimitValue": "2000000", "positionStatus": "Normal", "autoAddMargin": 0,
+    "tradeMode": 0, "riskId": 1, "riskLimitValue": RISK_LIMIT_VALUE, "positionStatus": "Normal", "autoAddMargin": 0,
     "adlRankIndicator": 0, "tpslMode": "Full", "trailingStop": "0", "sessionAvgPrice": "", "liqPrice": "",
     "bustPrice": "", "leverageSysUpdatedTime": "", "mmrSysUpdatedTime": "", "isReduceOnly": False,
     "positionBalance": "0",
@@ -257,9 +256,7 @@ def wallet_row(account: Account, mark_price: MarkPrice) -> Row:
     }
 
 
-def stream_messages(
-    turn: Turn, accounts: Mapping[int, Account], mark_price: MarkPrice
-) -> list[StreamMessage]:
+def stream_messages(turn: Turn, accounts: Mapping[int, Account], mark_price: MarkPrice) -> list[StreamMessage]:
     """What the private streams must tell of a turn: per order its fills and its row, then positions and wallets.
 
     The messages of one event share an id, `<uid>_<symbol>_<seq>`, on the order and the execution topic.
@@ -281,9 +278,7 @@ def stream_messages(
         if execution.order_id not in turn.orders:
             event_id = f"{execution.uid}_{execution.symbol}_{execution.seq}"
             row = execution_stream_row(execution)
-            messages.append(
-                StreamMessage(execution.uid, "execution", execution.symbol, event_id, at_ms, [row])
-            )
+            messages.append(StreamMessage(execution.uid, "execution", execution.symbol, event_id, at_ms, [row]))
     for position in turn.positions.values():
         uid, symbol = position.uid, position.symbol
         row = position_stream_row(position, accounts[uid], mark_price)

@@ -175,6 +175,8 @@ class PaperExchange:
                     with contextlib.suppress(Refusal):  # broken books: the log and every caller are told
                         self.books.perform(partial(self.books.venue.step, symbol))
                         await self.books.committed()
+                venue = self.books.venue
+                venue.histories.observed(venue.markets[symbol], self.now_ns() // NS_PER_MS)
 
     async def _run_public(self) -> None:
         while True:

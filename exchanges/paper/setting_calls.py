@@ -1,4 +1,4 @@
-"""What an account can choose: leverage and position mode."""
+"""What an account can choose: leverage, position mode, margin mode, cancelling on disconnect."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from exchanges.paper.fields import Fields, number, text, whole
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.refusals import (
     bad_parameter,
+    forbidden_for_unified,
     leverage_out_of_range,
     leverage_unchanged,
+    margin_mode_failed,
     mode_change_with_orders,
     mode_change_with_position,
     mode_unchanged,
 )
-from exchanges.paper.rows import SETTLE_COIN
+from exchanges.paper.rows import RISK_LIMIT_VALUE, SETTLE_COIN
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
 
 ONE_WAY_MODE: Final = 0
 HEDGE_MODE: Final = 3
+CROSS_MARGIN: Final = "REGULAR_MARGIN"
+MARGIN_MODES: Final = frozenset({CROSS_MARGIN, "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"})
+DCP_RANGE_S: Final = (3, 300)
 
 
 def set_leverage(venue: PaperVenue, uid: int, fields: Fields) -> Row:
@@ -61,4 +66,39 @@ def switch_mode(venue: PaperVenue, uid: int, fields: Fields) -> Row:
         raise mode_change_with_orders()
     account.settings.hedged.update(dict.fromkeys(changing, hedged))
     venue.store.put_settings(account.settings)
+    return {}
+
+
+def set_margin_mode(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    """There is cross margin only, under its name of `REGULAR_MARGIN`."""
+    wanted = text(fields, "setMarginMode")
+    if wanted not in MARGIN_MODES:
+        raise bad_parameter("setMarginMode invalid")
+    if wanted != CROSS_MARGIN:
+        raise margin_mode_failed()
+    return {"reasons": []}
+
+
+def switch_isolated(_venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
+    """A choice of accounts that are not unified; these here are."""
+    raise forbidden_for_unified()
+
+
+def set_risk_limit(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    """Each contract has one tier."""
+    category_of(fields)
+    instrument_of(fields)
+    if whole(fields, "riskId", 0) != 1:
+        raise bad_parameter("riskId invalid")
+    return {"category": text(fields, "category"), "riskId": 1, "riskLimitValue": RISK_LIMIT_VALUE}
+
+
+def set_disconnect_cancel(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    """`order/disconnected-cancel-all`: the time in s after which open orders go when the streams are gone."""
+    window_s = whole(fields, "timeWindow", 0)
+    if not DCP_RANGE_S[0] <= window_s <= DCP_RANGE_S[1]:
+        raise bad_parameter("params error: timeWindow invalid")
+    settings = venue.accounts[uid].settings
+    settings.disconnect_cancel_s = window_s
+    venue.store.put_settings(settings)
     return {}

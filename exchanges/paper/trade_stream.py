@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.endpoints import ENDPOINTS, BatchAnswer, Endpoint
+from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint
 from exchanges.paper.faults import FaultKind, FaultRule, Faults
 from exchanges.paper.rates import RateCounters, RateVerdict
 from exchanges.paper.refusals import Refusal, bad_parameter, stale_timestamp, too_many_visits
@@ -47,7 +47,7 @@ class Served:
     """What has become of a command."""
 
     verdict: RateVerdict
-    answer: Row | BatchAnswer = field(default_factory=dict)
+    answer: Answer = field(default_factory=dict)
     code: int = 0
     message: str = "OK"
     rules: list[FaultRule] = field(default_factory=list)
@@ -96,9 +96,7 @@ class TradeStream:
         op = command.get("op")
         if op == "ping":
             now_ms = str(self._now_ms())
-            session.send(
-                {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [now_ms], "connId": session.conn_id}
-            )
+            session.send({"retCode": 0, "retMsg": "OK", "op": "pong", "data": [now_ms], "connId": session.conn_id})
         elif op == "auth":
             await self._authenticate(session, command)
         else:
@@ -225,9 +223,7 @@ class TradeStream:
             return
         if any(rule.kind in _SILENT for rule in rules):
             return
-        late_ms = sum(
-            rule.delay_ms for rule in rules if rule.kind in {FaultKind.LATENCY, FaultKind.LATE_REPLY}
-        )
+        late_ms = sum(rule.delay_ms for rule in rules if rule.kind in {FaultKind.LATENCY, FaultKind.LATE_REPLY})
         await asyncio.sleep(self._ack_delay_s + late_ms / 1000)
         session.send(reply)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from decimal import Decimal
+from typing import NamedTuple
 
 from exchanges.paper.accounts import PROTECTING, Account, AccountSettings
 from exchanges.paper.admission import Amendment, NewOrder, Trigger, check_notional
 from exchanges.paper.admittance import protective_price, require_margin
+from exchanges.paper.candles import Histories
 from exchanges.paper.conditionals import Conditionals, check_trigger
 from exchanges.paper.exact import ZERO, exactly
 from exchanges.paper.instruments import INSTRUMENTS
@@ -47,6 +49,15 @@ from exchanges.paper.vocabulary import (
     TriggerDirection,
 )
 
+
+class Funding(NamedTuple):
+    """A funding of one contract that was settled: the rate that who is long pays."""
+
+    symbol: str
+    rate: Decimal
+    settled_at_ns: int
+
+
 MAX_WAITING_PER_SYMBOL = 10  # conditional orders of an account; take-profits and stop-losses do not count
 
 
@@ -60,6 +71,8 @@ class PaperVenue:
         self.outbox: list[StreamMessage] = []
         self.markets: dict[str, SymbolMarket] = {}
         self.accounts: dict[int, Account] = {}
+        self.histories = Histories()
+        self.fundings: list[Funding] = []
         self._numbering = Numbering(store.salt(options.id_salt), store.last_seq())
         self._engine = MatchingEngine(options, store, self._numbering, self.accounts, self.markets)
         self._conditionals = Conditionals(self._engine, self.mark_price)
@@ -337,6 +350,7 @@ class PaperVenue:
     def fund(self, symbol: str, rate: Decimal, uids: Collection[int]) -> None:
         """Settle funding of one contract for these accounts, at a rate per the position's value."""
         turn, market = self.turn(), self.markets[symbol]
+        self.fundings.append(Funding(symbol, rate, turn.at_ns))
         for uid in uids:
             self._interventions.fund(turn, market, self.accounts[uid], rate)
         self.conclude(turn)
