@@ -22,7 +22,7 @@ from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.receipt import Receipt
 
-_PARKED_AT = "ordermanager-parked-at"
+PARKED_AT = "ordermanager-parked-at"
 """Header of a parked update's copy: the offset under which it was parked."""
 
 
@@ -77,12 +77,12 @@ class Belonging:
             if (record.partition, key) in self._released:
                 continue
             self._released.add((record.partition, key))
-            again.append(self.copy(record, symbol, value, ((_PARKED_AT, b"%d" % offset),)))
+            again.append(self.copy(record, symbol, value, ((PARKED_AT, b"%d" % offset),)))
         return again
 
     def unpark_original(self, record: Record, symbol: str, rows: Receipt) -> None:
         """If the record is a parked update's copy, the parked row has done its duty."""
-        parked_at = dict(record.headers).get(_PARKED_AT, b"")
+        parked_at = dict(record.headers).get(PARKED_AT, b"")
         if parked_at.isdigit() and (key := self._orders.is_parked(record.partition, symbol, int(parked_at))):
             self._orders.unpark(record.partition, key, rows)
             self._released.discard((record.partition, key))

@@ -1,0 +1,132 @@
+"""The fold: intents and updates through the order agent itself, into tables of our own.
+
+Two things that the live agent decided by what it had in memory are read from the log instead. An update that was parked
+has a copy further on, whose header says so; a fill that came too late for its place has a copy with the same bytes.
+Neither is applied where it stands first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+
+from app.replay.intents import Intent
+from app.replay.live import Intents
+from app.replay.scratch import ScratchInbox, ScratchLog
+from domain.errors import InvalidInput
+from domain.updates import decode_update
+from streams.applied import Applied
+from streams.belonging import PARKED_AT
+from streams.order_agent import OrderAgent
+from streams.record import Record
+from streams.topics import Topics
+from tables.durable_rows import DurableRows
+from tables.orders import OrderTable
+from tables.positions import PositionTable
+from tables.receipt import Receipt
+
+MakeIntent = Callable[[int, str], Intent | None]
+"""(partition, order id) → its first row; None if nothing tells of it."""
+
+_ANONYMOUS = b'"client_order_id":""'
+
+
+class PutOff:
+    """Updates that were not applied where they stand. Sees every record of `order-updates` once before the fold."""
+
+    def __init__(self, until: Mapping[int, int]) -> None:
+        self._until = until
+        self._parked: dict[int, set[int]] = defaultdict(set)
+        self._late: dict[int, set[int]] = defaultdict(set)
+        self._seen: dict[tuple[int, bytes], int] = {}
+        self.last_ns: dict[int, int] = {}
+        """Time of the last record of each partition that is folded."""
+
+    def note(self, record: Record) -> None:
+        """Remember what the record says of one before it."""
+        if record.offset < self._until.get(record.partition, 0):
+            self.last_ns[record.partition] = record.timestamp_ns
+        parked_at = _parked_at(record)
+        if parked_at is not None:
+            self._parked[record.partition].add(parked_at)
+        if record.value and _ANONYMOUS in record.value:
+            before = self._seen.get((record.partition, record.value))
+            if before is not None and parked_at is None:
+                self._late[record.partition].add(before)
+            self._seen[record.partition, record.value] = record.offset
+
+    def parked(self, record: Record) -> bool:
+        """Whether it was kept until it was known whose it is."""
+        return record.offset in self._parked[record.partition]
+
+    def late(self, record: Record) -> bool:
+        """Whether it was only appended again."""
+        return record.offset in self._late[record.partition]
+
+
+def _parked_at(record: Record) -> int | None:
+    text = dict(record.headers).get(PARKED_AT, b"")
+    return int(text) if text.isdigit() else None
+
+
+class Fold:
+    """Orders and positions, made again. `make_intent` is asked for each intent when its turn comes."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, DurableRows],
+        log: ScratchLog,
+        topics: Topics,
+        instance: str,
+        *,
+        intents: Mapping[int, Intents],
+        make_intent: MakeIntent,
+        put_off: PutOff,
+    ) -> None:
+        self.orders = OrderTable(tables["orders"])
+        self.positions = PositionTable(tables["positions"])
+        self.updates = 0
+        self.unknown_intents: list[str] = []
+        self._intents = {partition: deque(each.places) for partition, each in intents.items()}
+        self._make_intent = make_intent
+        self._put_off = put_off
+        self._agent = OrderAgent(
+            log=log,
+            inbox=ScratchInbox(),
+            topics=topics,
+            orders=self.orders,
+            positions=self.positions,
+            applied=Applied(),
+            instance=instance,
+        )
+
+    def take(self, record: Record) -> None:
+        """One record of `order-updates`, after the intents that were written before it."""
+        self._write_intents(record.partition, record.offset)
+        self.updates += 1
+        if self._put_off.parked(record):
+            self._park(record)
+        elif not self._put_off.late(record):
+            self._agent.handle([record])
+
+    def finish(self) -> None:
+        """The intents that nothing was said of yet."""
+        for partition in self._intents:
+            self._write_intents(partition, None)
+
+    def _write_intents(self, partition: int, before: int | None) -> None:
+        waiting = self._intents.get(partition)
+        while waiting and (before is None or waiting[0][0] < before):
+            _, order_id = waiting.popleft()
+            intent = self._make_intent(partition, order_id)
+            if intent is None:
+                self.unknown_intents.append(order_id)
+            else:
+                self.orders.put(partition, intent.order, [intent.transition], Receipt())
+
+    def _park(self, record: Record) -> None:
+        try:
+            symbol = decode_update(record.value).instrument.symbol
+        except InvalidInput:  # pragma: no cover -- what cannot be read is never parked
+            return
+        self.orders.park(record.partition, symbol, record.offset, record.value or b"", Receipt())
