@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -16,6 +17,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+
+from streams.alert_board import AlertState, FoldedAlert
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +152,15 @@ class Metrics:
             lambda: {(venue,): state for venue, state in states().items()},
             ("venue",),
         )
+
+    def watch_alerts(self, alerts: Callable[[], Iterable[FoldedAlert]]) -> None:
+        """`ordermanager_alerts_standing{code,state}`: alerts that nobody has resolved."""
+
+        def standing() -> Labelled:
+            found = Counts((alert.code, alert.state.value) for alert in alerts())
+            return {labels: count for labels, count in found.items() if labels[1] != AlertState.RESOLVED}
+
+        self.gauge("alerts_standing", "Alerts that nobody has resolved.", standing, ("code", "state"))
 
     def render(self) -> bytes:
         """The exposition."""

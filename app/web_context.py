@@ -18,7 +18,8 @@ from domain.events import Transition
 from domain.instruments import Instrument
 from domain.orders import Order
 from exchanges.venue import CallHooks
-from streams import boards
+from streams import boards, schemas
+from streams.alert_board import ACTION_KEY, AlertAction, FoldedAlert, encode_action
 from streams.boards import Control
 from streams.hooks import Hooks
 from tables.queries import count_open_orders, count_uncertain_orders
@@ -114,6 +115,17 @@ class _Answers:
         at = await worker.engine.log.publish(topic, control.scope.encode(), boards.encode(control), partition=0)
         await worker.broadcasts.read_back(topic, at.offset)
 
+    def alerts(self) -> Sequence[FoldedAlert]:
+        return self.worker.alerts.alerts()
+
+    async def act_on_alert(self, action: AlertAction) -> None:
+        """Durable, and shown here, when this returns."""
+        worker = self.worker
+        key = ACTION_KEY + action.alert.encode()
+        headers = schemas.event_headers("alert-action/1", f"{action.alert}-{action.at_ns}")
+        at = await worker.engine.log.publish(worker.topics.alerts, key, encode_action(action), headers, partition=0)
+        await worker.broadcasts.read_back(worker.topics.alerts, at.offset)
+
     def mark(self, instrument: Instrument) -> Mark | None:
         quote = self.worker.market.mark(instrument)
         return None if quote is None else Mark(quote.mark, quote.at_ns)
@@ -143,6 +155,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
     metrics.watch_orders(answers.open_orders, answers.uncertain_orders)
     metrics.watch_lag(worker.engine.lag)
     metrics.watch_lanes(answers.lanes)
+    metrics.watch_alerts(worker.alerts.alerts)
     metrics.watch_breakers(lambda: {settings.venue.value: worker.breaker.state})
     # Workers of one installation share the key, so what they show each other can follow from it.
     internal_key = hmac.new(api_key(settings).encode(), b"between workers", hashlib.sha256).hexdigest()
@@ -166,5 +179,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
         explainer=worker.explainer,
         controls=answers.controls,
         set_control=answers.set_control,
+        alerts=answers.alerts,
+        act_on_alert=answers.act_on_alert,
         mark=answers.mark,
     )

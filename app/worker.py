@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app import worker_parts as parts
+from app.conditions import Conditions
 from app.crash_points import CrashPoint
 from app.engine import Engine, build_engine
 from app.engine_options import EngineOptions
@@ -28,6 +29,7 @@ from exchanges.breaker import Breaker
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from exchanges.venue import CallHooks, Trading
+from streams.alert_board import AlertBoard
 from streams.applied import Applied
 from streams.broadcast import Broadcasts
 from streams.command_agent import CommandAgent
@@ -62,6 +64,7 @@ class Worker:
     market: MarketView
     trading: Trading
     breaker: Breaker
+    alerts: AlertBoard
     submitter: Submitter
     explainer: Explainer
 
@@ -72,8 +75,10 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     engine = build_engine(_engine_options(settings, topics))
     adapter = BybitTrading(bybit_options(settings), hooks=call_hooks)
     alert = EngineAlerts(settings, engine, topics, hooks)
-    guarded = parts.guarded(settings, adapter, SystemClock(), alert)
+    guarded = parts.guarded(settings, adapter, SystemClock())
     broadcasts = _broadcasts(settings, topics, engine)
+    alerts = AlertBoard(topics.alerts)
+    broadcasts.listen(alerts.take)
     shared = _shared(settings, topics, engine, broadcasts, guarded, hooks)
 
     reconciler = parts.reconciler(shared)
@@ -89,7 +94,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
 
     _deliver(shared, order_agent, signal_agent, command_agent)
     _follow_partitions(shared, order_agent, parts.recovery(shared, reconciler), broadcasts)
-    _run_beside(shared, adapter)
+    _run_beside(shared, adapter, parts.conditions(shared, alert, guarded.breaker))
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
     engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut())
     engine.on_alert(alert)
@@ -105,6 +110,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         market=shared.market,
         trading=shared.trading,
         breaker=guarded.breaker,
+        alerts=alerts,
         submitter=submitter,
         explainer=explainer,
     )
@@ -142,9 +148,11 @@ def _shared(
 
 
 def _broadcasts(settings: Settings, topics: Topics, engine: Engine) -> Broadcasts:
-    broadcasts = Broadcasts(
-        settings.bootstrap, (topics.controls, topics.balances, topics.marks, topics.instruments, topics.heartbeats)
+    followed = (
+        *(topics.controls, topics.balances, topics.marks),
+        *(topics.instruments, topics.heartbeats, topics.alerts),
     )
+    broadcasts = Broadcasts(settings.bootstrap, followed)
     broadcasts.on_failure = lambda error: engine.wiring.stop(f"BROADCASTS_FAILED: {error!r}")
     return broadcasts
 
@@ -219,8 +227,8 @@ def _follow_partitions(shared: Shared, order_agent: OrderAgent, recovery: Recove
     engine.app.service(Connections(broadcasts, shared.trading))
 
 
-def _run_beside(shared: Shared, adapter: BybitTrading) -> None:
-    """Heartbeats and timers, for as long as the engine runs."""
+def _run_beside(shared: Shared, adapter: BybitTrading, conditions: Conditions) -> None:
+    """Heartbeats, timers and the watch over conditions, for as long as the engine runs."""
     engine = shared.engine
     heartbeats = Heartbeats(
         settings=shared.settings,
@@ -233,3 +241,11 @@ def _run_beside(shared: Shared, adapter: BybitTrading) -> None:
     )
     engine.app.service(Background(engine, "heartbeats", heartbeats.run))
     engine.app.service(Background(engine, "timers", parts.timers(shared).run))
+    engine.app.service(Background(engine, "conditions", lambda: _when_followed(shared, conditions)))
+
+
+async def _when_followed(shared: Shared, conditions: Conditions) -> None:
+    """Nothing is known of gateways and balances before their topics are read."""
+    while not shared.engine.inbox.is_open:
+        await shared.clock.sleep(0.2)
+    await conditions.run()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.conditions import Alerts, Conditions
 from app.engine import Engine
 from app.settings import Settings
-from exchanges.breaker import Breaker, BreakerSettings, BreakerState
+from exchanges.breaker import Breaker, BreakerSettings
+from exchanges.bybit.options import SETTLE_COINS
 from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading
@@ -33,7 +33,9 @@ from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.signals import SignalTable
 
-_log = logging.getLogger(__name__)
+STREAM_GRACE_S = 5.0
+BALANCE_GRACE_S = 5.0
+"""A start, or a gateway that starts again, is no cause for alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +57,8 @@ class Shared:
     gates: SymbolGates
 
 
-def guarded(
-    settings: Settings, trading: Trading, clock: SystemClock, alert: Callable[[str, str], None]
-) -> GuardedTrading:
-    """The venue behind its breaker (requirement X08); an operator is told when it opens."""
-
-    def on_change(state: BreakerState, why: str) -> None:
-        if state is BreakerState.OPEN:
-            alert("BREAKER_OPEN", f"no creates are sent to {trading.traits.name}: {why}")
-        else:
-            _log.warning("the breaker of %s is %s", trading.traits.name, state.name.lower())
-
+def guarded(settings: Settings, trading: Trading, clock: SystemClock) -> GuardedTrading:
+    """The venue behind its breaker (requirement X08)."""
     breaker = Breaker(
         BreakerSettings(
             window_s=settings.breaker_window_s,
@@ -75,7 +68,6 @@ def guarded(
         ),
         clock,
         probe=trading.balances,
-        on_change=on_change,
     )
     return GuardedTrading(trading, breaker)
 
@@ -243,4 +235,35 @@ def timers(shared: Shared) -> Timers:
             doubt_s=settings.doubt_s,
             reconcile_s=settings.reconcile_interval_s,
         ),
+    )
+
+
+def conditions(shared: Shared, alerts: Alerts, breaker: Breaker) -> Conditions:
+    """What an operator should know of while it holds (requirement A01)."""
+    settings, market = shared.settings, shared.market
+
+    def breaker_open() -> str:
+        return f"no creates are sent to {settings.venue.value}: {breaker.why}" if breaker.state else ""
+
+    def stream_down() -> str:
+        beats = [beat for beat in market.heartbeats(STREAM_GRACE_S) if beat.role == "gateway"]
+        if any(beat.ready for beat in beats):
+            return ""
+        reasons = "; ".join(reason for beat in beats for reason in beat.reasons)
+        return f"no gateway listens to {settings.venue.value}: {reasons or 'none was heard of'}"
+
+    def balance_unknown() -> str:
+        if any(market.available(settings.account, coin) is not None for coin in SETTLE_COINS):
+            return ""
+        limit_s = settings.balance_max_age_s
+        return f"no balance of {settings.account} was heard within {limit_s:g} s: nothing is bought"
+
+    return Conditions(
+        alerts,
+        shared.clock,
+        {
+            "BREAKER_OPEN": (0.0, breaker_open),
+            "STREAM_DOWN": (STREAM_GRACE_S, stream_down),
+            "BALANCE_UNKNOWN": (BALANCE_GRACE_S, balance_unknown),
+        },
     )

@@ -18,6 +18,7 @@ from app.settings import Settings
 from exchanges.clock import SystemClock
 from exchanges.venue import Trading
 from streams import boards, schemas
+from streams.alert_board import ACTION_KEY, AlertAction, AlertState, encode_action, folded_id
 from streams.broadcast import Broadcasts
 from streams.hooks import Hooks
 from streams.market_view import MarketView
@@ -138,3 +139,14 @@ class EngineAlerts:
         self._engine.log.append(self._topics.alerts, 0, key, schemas.encode(alert), Receipt(), headers)
         if self._hooks is not None:
             self._hooks.on_alert(code)
+
+    def over(self, code: str, sentence: str) -> None:
+        """What was told is over: nobody has to say so."""
+        _log.warning("%s is over: %s", code, sentence)
+        at_ns = SystemClock().now_ns()
+        action = AlertAction(
+            alert=folded_id(code, ""), state=AlertState.RESOLVED, by="manager", reason=sentence, at_ns=at_ns
+        )
+        headers = schemas.event_headers("alert-action/1", f"{code}-{at_ns}")
+        key = ACTION_KEY + action.alert.encode()
+        self._engine.log.append(self._topics.alerts, 0, key, encode_action(action), Receipt(), headers)

@@ -14,7 +14,7 @@ from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encod
 from domain.errors import InvalidInput, VenueError
 from domain.orders import Order, OrderState
 from streams.cancelling import Canceller
-from streams.dead_letters import dead_letter
+from streams.dead_letters import put_aside
 from streams.placement import check_place
 from streams.ports import Clock, Log, Turn
 from streams.reconciling import Finding, Reconciler
@@ -82,8 +82,8 @@ class CommandAgent:
                 check_place(self._log, record, command.symbol)
         except InvalidInput as error:
             receipt = Receipt()
-            letter = dead_letter(self._topics.order_commands_dead, record, error.code, error.reasons)
-            self._log.append(letter.topic, letter.partition, letter.key, letter.value, receipt, letter.headers)
+            for out in put_aside(self._topics, record, error.code, error.reasons):
+                self._log.append(out.topic, out.partition, out.key, out.value, receipt, out.headers)
             await turn.wait(receipt.durable())
             return None
         return command

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from streams import schemas
 from streams.outbox import Outgoing
 from streams.ports import Headers
 from streams.record import Record
+from streams.topics import Topics
 
 _ERROR = "__streams.errors."
 _CUT = "ordermanager-cut"
@@ -36,6 +38,26 @@ def dead_letter(topic: str, record: Record, code: str, reasons: list[str]) -> Ou
     )
     key = (record.key or b"") if fits else b""
     return Outgoing(topic, record.partition, key, value[:MAX_VALUE_BYTES], headers)
+
+
+def put_aside(topics: Topics, record: Record, code: str, reasons: list[str]) -> list[Outgoing]:
+    """The letter, and an alert that somebody should read it (requirement A01)."""
+    letters = topics.dead(record.topic)
+    sentence = f"record {record.source} could not be used and lies in {letters}: {code}: {'; '.join(reasons):.500}"
+    alert = schemas.Alert(
+        alert_id=f"{record.source}-DEAD_LETTER",
+        code="DEAD_LETTER",
+        severity="critical",
+        sentence=sentence,
+        symbol="",
+        at_ns=record.timestamp_ns,
+        source=str(record.source),
+    )
+    headers = schemas.event_headers("alert/1", alert.alert_id)
+    return [
+        dead_letter(letters, record, code, reasons),
+        Outgoing(topics.alerts, 0, alert.alert_id.encode(), schemas.encode(alert), headers),
+    ]
 
 
 def size_of(headers: Headers) -> int:

@@ -27,7 +27,7 @@ from domain.orders import Order
 from domain.updates import FillKind, FillReport, Update, decode_update
 from streams.applied import Applied
 from streams.belonging import Belonging
-from streams.dead_letters import dead_letter
+from streams.dead_letters import dead_letter, put_aside
 from streams.hooks import Hooks
 from streams.join_events import JoinEvents
 from streams.outbox import Outbox, Outgoing
@@ -95,7 +95,7 @@ class OrderAgent:
             self._belonging.unpark_original(record, symbol, rows)
         except InvalidInput as error:
             self._hooks.on_dead_letter(error.code)
-            outgoing = [dead_letter(self._topics.order_updates_dead, record, error.code, error.reasons)]
+            outgoing = put_aside(self._topics, record, error.code, error.reasons)
         except InvalidStateTransition as error:
             # A bug of ours, found before any row was staged: the order stays as it was, the update is kept, and a
             # person is told. Ending the process would only bring the same record again (requirement J05).

@@ -8,7 +8,7 @@ from domain.errors import InvalidInput
 from domain.ids import trace_id
 from domain.instruments import Instrument
 from domain.signals import Signal, fingerprint, identify, parse_signal, signal_time_ns
-from streams.dead_letters import MAX_HEADERS_BYTES, dead_letter, size_of
+from streams.dead_letters import MAX_HEADERS_BYTES, put_aside, size_of
 from streams.origin import Origin, origin_of, republished
 from streams.outbox import Outgoing
 from streams.ports import Log
@@ -74,7 +74,7 @@ class SignalIntake:
 
     def refusal(self, record: Record, error: InvalidInput) -> list[Outgoing]:
         """The dead letter, and an event where the signal can be named (requirement S02)."""
-        out = [dead_letter(self._topics.signals_dead, record, error.code, error.reasons)]
+        out = put_aside(self._topics, record, error.code, error.reasons)
         signal_id, symbol = identify(record.value)
         if signal_id is not None and symbol is not None:
             out.append(self._events.unreadable(record, error, str(origin_of(record).source), signal_id, symbol))

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from faust.web.base import BlueprintManager
 
+from app.web.alerts import AlertsView, AlertView
 from app.web.auth import key_hash
 from app.web.commands import CommandsView, CommandView
 from app.web.connections import Connections
@@ -51,6 +52,8 @@ VIEWS: tuple[type[ApiView], ...] = (
     CommandsView,
     CommandView,
     ControlsView,
+    AlertsView,
+    AlertView,
     LiveView,
     ReadyView,
     MetricsView,

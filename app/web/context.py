@@ -13,6 +13,7 @@ from aiohttp import web
 from app.metrics import Metrics
 from domain.commands import Command
 from domain.instruments import Instrument
+from streams.alert_board import AlertAction, FoldedAlert
 from streams.boards import Control
 from streams.explaining import Explainer
 from tables.queries import MAX_SCANNED
@@ -93,6 +94,8 @@ class WebContext:
     publish_command: Callable[[Command], Awaitable[None]]
     controls: Callable[[], Sequence[Control]]
     set_control: Callable[[Control], Awaitable[None]]
+    alerts: Callable[[], Sequence[FoldedAlert]]
+    act_on_alert: Callable[[AlertAction], Awaitable[None]]
     mark: Callable[[Instrument], Mark | None]
     publish_everywhere: Callable[[Command], Awaitable[None]] | None = None
     """Publish a command for `EVERY_SYMBOL` to every partition; without it, such commands are refused."""

@@ -15,6 +15,10 @@ _QUERY_RATE = Rate(per_s=50, burst=50)
 _ADDRESS_RATE = Rate(per_s=80, burst=400)
 
 
+SETTLE_COINS = ("USDT", "USDC")
+"""What linear contracts settle in."""
+
+
 @dataclass(frozen=True, slots=True)
 class RateLimits:
     """The most calls that we make, by account and group of endpoints; fewer where the venue's headers say so.
@@ -66,7 +70,7 @@ class BybitOptions:
     rest_url: str = REST_URL
     stream_url: str = STREAM_URL
     categories: tuple[str, ...] = ("linear",)
-    settle_coins: tuple[str, ...] = ("USDT", "USDC")
+    settle_coins: tuple[str, ...] = SETTLE_COINS
     hedge: bool = False
     receive_window_ms: int = 5000
     history_lag_s: float = 15.0

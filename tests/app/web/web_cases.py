@@ -17,7 +17,10 @@ from app.metrics import Metrics
 from app.web import ApiKey, Check, Mark, Scope, WebContext, WebSettings, key_hash, register_views
 from domain.commands import Command
 from domain.instruments import Instrument
+from streams.alert_board import ACTION_KEY, AlertAction, AlertBoard, encode_action
 from streams.boards import Control
+from streams.broadcast import Entry
+from streams.schemas import Alert, encode
 from tables.orders import order_index
 from tables.positions import position_index
 from tables.signals import signal_index
@@ -42,6 +45,7 @@ class Worker:
     checks: list[Check] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
+    alerts: AlertBoard = field(default_factory=lambda: AlertBoard("alerts"))
     marks: dict[str, Mark] = field(default_factory=dict)
     url: str = ""
     publishes_everywhere: bool = True
@@ -75,7 +79,14 @@ class Worker:
     async def post(self, path: str, body: Any, key: Mapping[str, str] = TRADE) -> httpx.Response:
         return await self.client.post(path, headers=dict(key), json=body)
 
+    def raise_alert(self, alert: Alert) -> None:
+        """As if it had been read from the topic."""
+        self.alerts.take("alerts", alert.alert_id.encode(), Entry(encode(alert), alert.at_ns, 0))
+
     def _context(self) -> WebContext:
+        async def act_on_alert(action: AlertAction) -> None:
+            self.alerts.take("alerts", ACTION_KEY + action.alert.encode(), Entry(encode_action(action), 0, 0))
+
         async def publish(command: Command) -> None:
             self.commands.append(command)
 
@@ -103,6 +114,8 @@ class Worker:
             publish_command=publish,
             controls=lambda: self.controls,
             set_control=set_control,
+            alerts=self.alerts.alerts,
+            act_on_alert=act_on_alert,
             mark=self._mark,
             publish_everywhere=publish if self.publishes_everywhere else None,
         )
