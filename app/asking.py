@@ -163,3 +163,13 @@ FILL_COLUMNS = (
     ("currency", "fee_currency"),
     ("maker", "maker"),
 )
+ALERT_COLUMNS = (
+    ("time", "last_ns"),
+    ("alert", "alert"),
+    ("severity", "severity"),
+    ("state", "state"),
+    ("count", "count"),
+    ("sentence", "sentence"),
+    ("by", "changed_by"),
+    ("reason", "reason"),
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli_alerts import alerts
 from app.settings import load_settings
 from domain.errors import OrderManagerError
 
@@ -27,6 +28,7 @@ kafka = typer.Typer(help="The local Kafka broker.", no_args_is_help=True)
 topics = typer.Typer(help="The topics.", no_args_is_help=True)
 app.add_typer(kafka, name="kafka")
 app.add_typer(topics, name="topics")
+app.add_typer(alerts, name="alerts")
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
 

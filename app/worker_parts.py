@@ -33,7 +33,7 @@ from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.signals import SignalTable
 
-STREAM_GRACE_S = 5.0
+STREAM_GRACE_S = 3.0
 BALANCE_GRACE_S = 5.0
 """A start, or a gateway that starts again, is no cause for alarm."""
 
