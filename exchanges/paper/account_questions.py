@@ -7,7 +7,7 @@ from typing import Final
 from exchanges.paper.admission import category_of, instrument_of
 from exchanges.paper.exact import exactly, plain
 from exchanges.paper.fields import Fields, text
-from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.instruments import COINS, LISTED
 from exchanges.paper.market_questions import LAUNCHED_MS
 from exchanges.paper.paging import any_category
 from exchanges.paper.refusals import bad_parameter
@@ -143,8 +143,7 @@ def margin_rates(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
 
 def coins_listed() -> list[str]:
     """All coins that a listed instrument is made of."""
-    coins = (coin for one in INSTRUMENTS.values() for coin in (one.quote, one.base))
-    return list(dict.fromkeys(coins))
+    return list(COINS)
 
 
 def coin_info(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
@@ -182,11 +181,14 @@ def account_info(venue: PaperVenue, uid: int, _fields: Fields) -> Row:
 def fee_rate(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     """What one symbol costs, or all of a category."""
     category = any_category(fields, default=Category.LINEAR)
-    listed = [one.symbol for one in INSTRUMENTS.values() if one.category is category]
+    listed = list(LISTED.get(category, {}))
     if text(fields, "symbol"):
         category_of(fields)
         listed = [instrument_of(fields).symbol]
-    maker, taker = plain(venue.options.maker_fee_rate), plain(venue.options.taker_fee_rate)
+    options = venue.options
+    maker, taker = plain(options.maker_fee_rate), plain(options.taker_fee_rate)
+    if category is Category.SPOT:
+        maker, taker = plain(options.spot_maker_fee_rate), plain(options.spot_taker_fee_rate)
     rows = [{"symbol": symbol, "makerFeeRate": maker, "takerFeeRate": taker} for symbol in listed]
     return {"category": category, "list": rows}
 

@@ -1,4 +1,8 @@
-"""One account: its wallet, positions, open orders, and the margin that all of these need."""
+"""One account: its wallet, positions, open orders, and the margin that all of these need.
+
+A unified account in cross margin: every coin of the wallet counts at its price in dollars, and what contracts and
+orders need is taken from the sum. Spot orders lock the coin that they would give.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,23 @@ from decimal import Decimal
 import msgspec
 
 from exchanges.paper.exact import ZERO
+from exchanges.paper.instruments import INSTRUMENTS, MARKETS, contract_value
 from exchanges.paper.ledger import Position, Wallet
 from exchanges.paper.orders import Order
 from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, ONE_WAY, Side, StopOrderType
 
 RECENT_CLOSED = 500  # what `order/realtime` still knows of closed orders; lost at a restart, as on the venue
 
-PROTECTING = frozenset({StopOrderType.TAKE_PROFIT, StopOrderType.STOP_LOSS})
+PROTECTING = frozenset({StopOrderType.TAKE_PROFIT, StopOrderType.STOP_LOSS, StopOrderType.TRAILING_STOP})
 
-MarkPrice = Callable[[str], Decimal]
+MarkPrice = Callable[[str], Decimal]  # of a market, by its key
 PositionKey = tuple[str, int]  # symbol, position index
+
+
+def dollars(coin: str, mark_price: MarkPrice) -> Decimal:
+    """The price of a coin in dollars: that of its linear contract; USDT counts as one dollar."""
+    symbol = f"{coin}USDT"
+    return mark_price(symbol) if symbol in INSTRUMENTS else Decimal(1)
 
 
 class AccountSettings(msgspec.Struct, kw_only=True):
@@ -60,17 +71,16 @@ class OpenSums:
 class Account:
     """The state of one account. Changing an order's quantity or price is done between `unrest` and `rest`."""
 
-    def __init__(
-        self, wallet: Wallet, settings: AccountSettings, default_leverage: Decimal, fee_rate: Decimal
-    ) -> None:
+    def __init__(self, wallet: Wallet, settings: AccountSettings, default_leverage: Decimal, fee_rate: Decimal) -> None:
         self.wallet = wallet
         self.settings = settings
         self.positions: dict[PositionKey, Position] = {}
         self.open_orders: dict[str, Order] = {}
         self.open_links: dict[str, Order] = {}
         self.recent_closed: OrderedDict[str, Order] = OrderedDict()
-        self._open_by_symbol: dict[str, int] = {}
+        self._open_by_market: dict[str, int] = {}
         self._sums: dict[PositionKey, OpenSums] = {}
+        self._locked: dict[str, Decimal] = {}
         self._waiting: dict[str, dict[str, Order]] = {}
         self._protecting: dict[tuple[str, int, StopOrderType], Order] = {}
         self._default_leverage = default_leverage
@@ -94,11 +104,25 @@ class Account:
         key = (symbol, position_idx)
         found = self.positions.get(key)
         if found is None:
-            found = self.positions[key] = Position(uid=self.uid, symbol=symbol, position_idx=position_idx)
+            contract = MARKETS[symbol]
+            found = self.positions[key] = Position(
+                uid=self.uid,
+                symbol=symbol,
+                position_idx=position_idx,
+                category=contract.category,
+                settle=contract.settle,
+            )
         return found
 
-    def open_count(self, symbol: str) -> int:
-        return self._open_by_symbol.get(symbol, 0)
+    def position_of(self, order: Order) -> Position | None:
+        """The position that an order works for; spot orders work for none."""
+        return None if order.is_spot else self.position(order.symbol, order.position_idx)
+
+    # -- open orders ---------------------------------------------------------------------------------------------
+
+    def open_count(self, market_key: str) -> int:
+        """How many orders rest in a market's book."""
+        return self._open_by_market.get(market_key, 0)
 
     def sums(self, symbol: str, position_idx: int) -> OpenSums:
         key = (symbol, position_idx)
@@ -114,13 +138,13 @@ class Account:
             self.open_links[order.order_link_id] = order
         if order.is_waiting:
             self._wait(order)
-            return
-        self._open_by_symbol[order.symbol] = self.open_count(order.symbol) + 1
-        sums = self.sums(order.symbol, order.position_idx)
-        if order.reduces:
-            sums.reducing[order.order_id] = order
         else:
-            sums.add(order.side, order.leaves_qty, order.leaves_qty * order.price)
+            key = order.market_key
+            self._open_by_market[key] = self._open_by_market.get(key, 0) + 1
+            if order.reduces:
+                self.sums(order.symbol, order.position_idx).reducing[order.order_id] = order
+                return
+        self._hold(order, order.leaves_qty, 1)
 
     def unrest(self, order: Order) -> None:
         """Take `order` out of the open ones; what it has left must be as when it was counted."""
@@ -128,34 +152,46 @@ class Account:
         if order.order_link_id:
             del self.open_links[order.order_link_id]
         if order.is_waiting:
-            self._waiting[order.symbol].pop(order.order_id)
+            self._waiting[order.market_key].pop(order.order_id)
             if order.stop_order_type in PROTECTING:
                 self._protecting.pop((order.symbol, order.position_idx, order.stop_order_type), None)
-            return
-        self._open_by_symbol[order.symbol] -= 1
-        sums = self.sums(order.symbol, order.position_idx)
-        if order.reduces:
-            del sums.reducing[order.order_id]
         else:
-            sums.add(order.side, -order.leaves_qty, -order.leaves_qty * order.price)
+            self._open_by_market[order.market_key] -= 1
+            if order.reduces:
+                del self.sums(order.symbol, order.position_idx).reducing[order.order_id]
+                return
+        self._hold(order, order.leaves_qty, -1)
 
     def _wait(self, order: Order) -> None:
-        self._waiting.setdefault(order.symbol, {})[order.order_id] = order
+        self._waiting.setdefault(order.market_key, {})[order.order_id] = order
         if order.stop_order_type in PROTECTING:
             self._protecting[order.symbol, order.position_idx, order.stop_order_type] = order
 
-    def waiting(self, symbol: str) -> Collection[Order]:
-        """The conditional orders of one symbol whose trigger has not come, in the order of their arrival."""
-        return self._waiting.get(symbol, {}).values()
-
-    def protecting(self, symbol: str, position_idx: int, kind: StopOrderType) -> Order | None:
-        """The take-profit or stop-loss of a position."""
-        return self._protecting.get((symbol, position_idx, kind))
+    def _hold(self, order: Order, qty: Decimal, sign: int) -> None:
+        """Reserve (sign 1) or free (-1) what an order needs for a quantity. A contract's order reserves margin while
+        it rests, a spot order the coin that it would give; waiting orders reserve nothing, but for spot's TP/SL."""
+        if order.is_spot:
+            if not order.is_waiting or order.stop_order_type is StopOrderType.SPOT_TPSL:
+                coin, amount = spot_need(order, qty)
+                self._locked[coin] = self._locked.get(coin, ZERO) + sign * amount
+        elif not order.is_waiting:
+            value = contract_value(order.category, qty, order.price)
+            self.sums(order.symbol, order.position_idx).add(order.side, sign * qty, sign * value)
 
     def executed(self, order: Order, qty: Decimal) -> None:
-        """Free what a resting order held for a quantity that has just executed."""
+        """Free what a resting order held for a quantity that is about to be booked as executed."""
         if not order.reduces:
-            self.sums(order.symbol, order.position_idx).add(order.side, -qty, -qty * order.price)
+            leaves = order.leaves_qty
+            self._hold(order, leaves, -1)
+            self._hold(order, leaves - qty, 1)
+
+    def waiting(self, market_key: str) -> Collection[Order]:
+        """The conditional orders of one market whose trigger has not come, in the order of their arrival."""
+        return self._waiting.get(market_key, {}).values()
+
+    def protecting(self, symbol: str, position_idx: int, kind: StopOrderType) -> Order | None:
+        """The take-profit, stop-loss or trailing stop of a whole position."""
+        return self._protecting.get((symbol, position_idx, kind))
 
     def closed(self, order: Order) -> None:
         """Remember an order that is over, for as long as the venue's memory goes."""
@@ -168,10 +204,26 @@ class Account:
         held = self.position(symbol, position_idx).closable(side)
         return max(held - self.sums(symbol, position_idx).reducing_qty(side), ZERO)
 
+    # -- coins ---------------------------------------------------------------------------------------------------
+
+    def locked(self, coin: str) -> Decimal:
+        """What open spot orders would give of a coin."""
+        return self._locked.get(coin, ZERO)
+
+    def free(self, coin: str, mark_price: MarkPrice) -> Decimal:
+        """What a spot order may give of a coin: what is there and not locked, and not needed as margin."""
+        own = self.wallet.balance(coin) - self.locked(coin)
+        if not self.held() and not any(sums.buy_qty or sums.sell_qty for sums in self._sums.values()):
+            return own
+        return min(own, self.available(mark_price) / dollars(coin, mark_price))
+
+    # -- margin --------------------------------------------------------------------------------------------------
+
     def order_margin(
         self, symbol: str, position_idx: int, extra: tuple[Side, Decimal, Decimal] | None = None
     ) -> Decimal:
-        """Margin that the resting orders of one position need, `extra` (side, quantity, value) among them.
+        """Margin that the resting orders of one position need, `extra` (side, quantity, value) among them, in the
+        settle coin.
 
         Initial margin (value ÷ leverage) plus the taker fee; orders need none for the part that would only close what
         is held.
@@ -193,27 +245,54 @@ class Account:
             need += value * (qty - free) / qty * rate
         return need
 
-    def total_order_margin(self) -> Decimal:
-        return sum(
-            (self.order_margin(*key) for key, sums in self._sums.items() if sums.buy_qty or sums.sell_qty),
-            ZERO,
+    def order_margins(self, coin: str) -> Decimal:
+        """Margin of all resting orders of the contracts that settle in `coin`."""
+        margins = (
+            self.order_margin(*key)
+            for key, sums in self._sums.items()
+            if (sums.buy_qty or sums.sell_qty) and MARKETS[key[0]].settle == coin
         )
-
-    def position_margin(self, position: Position, mark_price: Decimal) -> Decimal:
-        return abs(position.size) * mark_price / self.leverage(position.symbol)
-
-    def held(self) -> list[Position]:
-        """The positions that are not flat."""
-        return [position for position in self.positions.values() if position.size]
-
-    def unrealised(self, mark_price: MarkPrice) -> Decimal:
-        return sum((position.unrealised(mark_price(position.symbol)) for position in self.held()), ZERO)
-
-    def total_position_margin(self, mark_price: MarkPrice) -> Decimal:
-        margins = (self.position_margin(position, mark_price(position.symbol)) for position in self.held())
         return sum(margins, ZERO)
 
+    def position_margin(self, position: Position, mark_price: Decimal) -> Decimal:
+        return position.value(mark_price) / self.leverage(position.symbol)
+
+    def held(self, coin: str | None = None) -> list[Position]:
+        """The positions that are not flat, of all contracts or of those that settle in `coin`."""
+        held = [position for position in self.positions.values() if position.size]
+        return held if coin is None else [position for position in held if position.settle == coin]
+
+    def unrealised(self, mark_price: MarkPrice, coin: str = "USDT") -> Decimal:
+        return sum((position.unrealised(mark_price(position.symbol)) for position in self.held(coin)), ZERO)
+
+    def position_margins(self, mark_price: MarkPrice, coin: str = "USDT") -> Decimal:
+        margins = (self.position_margin(position, mark_price(position.symbol)) for position in self.held(coin))
+        return sum(margins, ZERO)
+
+    def coins(self) -> list[str]:
+        """The coins that this account has ever had, those that settle an open order or a position among them."""
+        used = (MARKETS[symbol].settle for symbol, _ in self._sums)
+        return list(dict.fromkeys([*self.wallet.coins, *used]))
+
     def available(self, mark_price: MarkPrice) -> Decimal:
-        """What new orders may use: balance + unrealised profit - margins of positions and resting orders."""
-        equity = self.wallet.balance + self.unrealised(mark_price)
-        return equity - self.total_position_margin(mark_price) - self.total_order_margin()
+        """What new orders may use, in dollars: balances and unrealised profits less the margins of positions and
+        resting orders and what spot orders have locked."""
+        total = ZERO
+        for coin in self.coins():
+            equity = self.wallet.balance(coin) + self.unrealised(mark_price, coin)
+            used = self.position_margins(mark_price, coin) + self.order_margins(coin) + self.locked(coin)
+            total += (equity - used) * dollars(coin, mark_price)
+        return total
+
+
+def spot_need(order: Order, qty: Decimal) -> tuple[str, Decimal]:
+    """The coin that a spot order would give for a quantity, and how much of it."""
+    pair = MARKETS[order.market_key]
+    if order.is_by_value:
+        price = order.trigger_price or order.price
+        if order.side is Side.BUY or not price:
+            return pair.quote, order.qty
+        return pair.base, order.qty / price
+    if order.side is Side.SELL:
+        return pair.base, qty
+    return pair.quote, qty * (order.price or order.trigger_price)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from exchanges.paper.accounts import Account, MarkPrice
-from exchanges.paper.exact import ceiled, floored
+from exchanges.paper.accounts import Account, MarkPrice, dollars
+from exchanges.paper.exact import ZERO, ceiled, floored
 from exchanges.paper.market import SymbolMarket
-from exchanges.paper.refusals import insufficient_balance
-from exchanges.paper.vocabulary import Side
+from exchanges.paper.refusals import insufficient_balance, insufficient_coin
+from exchanges.paper.vocabulary import MarketUnit, Side, SlippageType
+from exchanges.paper.wishes import Slippage
 
 PROTECTION = Decimal("0.05")  # a market order is an IOC limit this far beyond the best opposing price
+NO_TOLERANCE = Slippage()
 
 
-def protective_price(market: SymbolMarket, side: Side) -> Decimal:
-    """The limit of a market order: 5 % beyond the best opposing price, within the instrument's limits."""
+def protective_price(market: SymbolMarket, side: Side, slippage: Slippage = NO_TOLERANCE) -> Decimal:
+    """The limit of a market order: 5 % beyond the best opposing price, or as far as its own tolerance goes, on the
+    tick and within the instrument's limits."""
     instrument = market.instrument
     best = market.best(side.opposite) or market.mark_price
+    match slippage.kind:
+        case SlippageType.TICKS:
+            distance = slippage.tolerance * instrument.tick
+        case SlippageType.PERCENT:
+            distance = best * slippage.tolerance / 100
+        case _:
+            distance = best * PROTECTION
     if side is Side.BUY:
-        return min(floored(best * (1 + PROTECTION), instrument.tick), instrument.max_price)
-    return max(ceiled(best * (1 - PROTECTION), instrument.tick), instrument.min_price)
+        return min(floored(best + distance, instrument.tick), instrument.max_price)
+    return max(ceiled(best - distance, instrument.tick), instrument.min_price)
 
 
 def require_margin(
@@ -35,10 +45,38 @@ def require_margin(
 
     A sell below the best bid would fill there, so that is the price it is reckoned at. Raises `Refusal` 110007.
     """
-    symbol = market.instrument.symbol
+    instrument = market.instrument
     best_bid = market.best(Side.BUY)
     reckoned = max(price, best_bid) if side is Side.SELL and best_bid is not None else price
-    before = account.order_margin(symbol, position_idx)
-    need = account.order_margin(symbol, position_idx, (side, qty, qty * reckoned)) - before
-    if need > 0 and need > account.available(mark_price):
+    before = account.order_margin(instrument.symbol, position_idx)
+    extra = (side, qty, instrument.value(qty, reckoned))
+    need = account.order_margin(instrument.symbol, position_idx, extra) - before
+    if need > 0 and need * dollars(instrument.settle, mark_price) > account.available(mark_price):
         raise insufficient_balance()
+
+
+def require_coin(
+    account: Account,
+    market: SymbolMarket,
+    side: Side,
+    qty: Decimal,
+    price: Decimal,
+    unit: MarketUnit | None,
+    mark_price: MarkPrice,
+) -> None:
+    """Refuse a spot order that would give more of a coin than is free. `price` is the limit; with a `unit` it is a
+    market order, which gives what the book would take of it now. Raises `Refusal` 170131."""
+    pair = market.instrument
+    if side is Side.SELL:
+        coin, need = pair.base, qty
+        if unit is MarketUnit.QUOTE:
+            best = market.best(Side.BUY)
+            need = floored(qty / best, pair.lot) if best else ZERO
+    else:
+        coin, need = pair.quote, qty * price
+        if unit is MarketUnit.QUOTE:
+            need = qty
+        elif unit is MarketUnit.BASE:
+            need = market.taken(side, price, qty)[1]
+    if need > account.free(coin, mark_price):
+        raise insufficient_coin()

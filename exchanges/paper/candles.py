@@ -199,13 +199,13 @@ class MarketHistory:
 
 
 class Histories:
-    """The histories of all markets, by symbol."""
+    """The histories of all markets, by their keys."""
 
     def __init__(self) -> None:
         self._histories: dict[str, MarketHistory] = {}
 
     def observed(self, market: SymbolMarket, now_ms: int) -> MarketHistory:
         """The history of a market, with what has just happened taken in."""
-        history = self._histories.setdefault(market.instrument.symbol, MarketHistory())
+        history = self._histories.setdefault(market.instrument.key, MarketHistory())
         history.observe(market, now_ms)
         return history

@@ -63,9 +63,7 @@ class MarketWish(BaseModel):
     bids: list[tuple[Decimal, Decimal]] | None = None
     asks: list[tuple[Decimal, Decimal]] | None = None
     unpin: bool = False
-    last: Decimal | None = Field(
-        None, gt=0, description="the price of the last trade, as if the crowd had made it"
-    )
+    last: Decimal | None = Field(None, gt=0, description="the price of the last trade, as if the crowd had made it")
     requote: bool = False
     steps: int = Field(0, ge=0, le=10_000)
     frozen: bool | None = None
@@ -208,13 +206,14 @@ class ControlInterface:
         shown: Row = {"uid": account.uid}
         if "orders" in only:
             orders = sorted(store.orders(wanted), key=lambda order: order.placed_seq)
-            shown["orders"] = [order_row(order) | {"seq": order.seq} for order in orders]
+            shown["orders"] = [order_row(order) | {"category": order.category, "seq": order.seq} for order in orders]
         if "executions" in only:
             fills = sorted(store.executions(wanted), key=lambda fill: fill.seq)
             shown["executions"] = [execution_stream_row(f) | {"positionIdx": f.position_idx} for f in fills]
         if "positions" in only:
             shown["positions"] = [
                 {
+                    "category": position.category,
                     "symbol": position.symbol,
                     "positionIdx": position.position_idx,
                     "size": plain(position.size),
@@ -226,7 +225,7 @@ class ControlInterface:
                 if position.seq and wanted.symbols in (None, [position.symbol])
             ]
         if "wallet" in only:
-            wallet = account.wallet
+            wallet = account.wallet.coin("USDT")
             shown["wallet"] = {
                 "coin": "USDT",
                 "deposit": plain(wallet.deposit),
@@ -235,6 +234,18 @@ class ControlInterface:
                 "balance": plain(wallet.balance),
                 "available": plain(displayed(account.available(self._books.venue.mark_price))),
             }
+            shown["coins"] = [
+                {
+                    "coin": coin,
+                    "deposit": plain(held.deposit),
+                    "traded": plain(held.traded),
+                    "realised_pnl": plain(held.realised_pnl),
+                    "fees": plain(held.fees),
+                    "balance": plain(held.balance),
+                    "locked": plain(account.locked(coin)),
+                }
+                for coin, held in account.wallet.coins.items()
+            ]
         return shown
 
     # -- market --------------------------------------------------------------------------------------------------

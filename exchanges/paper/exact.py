@@ -2,7 +2,7 @@
 
 Products and sums of the figures that occur here (prices, quantities, rates, averages of 18 places) need fewer than 60
 digits, so under this context they are exact; only a division rounds, and `average` is the only one whose result is
-kept in the books.
+kept in the books, together with `rounded_quotient`, the value of an inverse contract.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ R = TypeVar("R")
 ARITHMETIC = Context(prec=60, rounding=ROUND_HALF_EVEN)
 AVERAGE_STEP = Decimal("1e-18")
 DISPLAY_STEP = Decimal("1e-8")
+COIN_STEP = Decimal("1e-8")  # the smallest part of a coin in which inverse contracts are settled
 ZERO = Decimal(0)
 
 
@@ -35,6 +36,11 @@ def exactly(function: Callable[P, R]) -> Callable[P, R]:
 def average(value: Decimal, quantity: Decimal) -> Decimal:
     """value ÷ quantity, rounded to 18 decimal places, half to even. Raises `ZeroDivisionError` for no quantity."""
     return ARITHMETIC.divide(value, quantity).quantize(AVERAGE_STEP, ROUND_HALF_EVEN, ARITHMETIC)
+
+
+def rounded_quotient(quantity: Decimal, price: Decimal) -> Decimal:
+    """quantity ÷ price in parts of a coin: 8 decimal places, half to even. Raises `ZeroDivisionError` for no price."""
+    return ARITHMETIC.divide(quantity, price).quantize(COIN_STEP, ROUND_HALF_EVEN, ARITHMETIC)
 
 
 def displayed(figure: Decimal) -> Decimal:

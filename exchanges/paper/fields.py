@@ -14,6 +14,7 @@ Fields = Mapping[str, object]
 Choice = TypeVar("Choice", bound=StrEnum)
 
 MAX_WHOLE: Final = 10**15  # beyond any time in milliseconds that makes sense
+_LINK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _DECIMAL: Final = re.compile(r"\d{1,20}(\.\d{1,20})?")
 
 
@@ -74,3 +75,11 @@ def choice(kind: type[Choice], fields: Fields, name: str, default: Choice | None
         return kind(written)
     except ValueError as error:
         raise bad_parameter(f"{name[0].upper()}{name[1:]} invalid") from error
+
+
+def order_link_id(fields: Fields) -> str:
+    """The client's own id of an order, "" without one."""
+    written = text(fields, "orderLinkId")
+    if written and not _LINK_ID.fullmatch(written):
+        raise bad_parameter("OrderLinkId invalid: 1 to 36 characters of A-Z a-z 0-9 _ -")
+    return written

@@ -1,4 +1,4 @@
-"""The contracts that are listed: USDT perpetuals with the rules and the habits of their market.
+"""What is listed: USDT perpetuals, inverse perpetuals and spot pairs, with the rules and the habits of their markets.
 
 Ticks, lots and minimums have the size that they have on the venue; the starting prices are ours.
 """
@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from exchanges.paper.exact import COIN_STEP, rounded_quotient
 from exchanges.paper.vocabulary import Category
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One contract. Quantities are in the base coin, prices and values in USDT.
+    """One contract or pair.
 
-    `spread_ppm` (of the price) and `volatility_ppm` (of the price, per step) are the habits of the synthetic market.
+    Linear contracts and spot pairs count quantities in the base coin and values in the quote coin. Inverse contracts
+    count quantities in dollars and values in the base coin, which settles them. `key` names the market: a spot pair
+    may share its symbol with a contract. `spread_ppm` (of the price) and `volatility_ppm` (of the price, per step) are
+    the habits of the synthetic market; markets with one `walk` draw the same steps, so their prices stay together.
     """
 
     base: str
@@ -31,14 +35,34 @@ class Instrument:
     category: Category = Category.LINEAR
     quote: str = "USDT"
     min_notional: Decimal = Decimal(5)
+    quote_step: Decimal = COIN_STEP
+    walk: str = ""
+    least_qty: Decimal | None = None
+    symbol: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        symbol = f"{self.base}{self.quote}"
+        object.__setattr__(self, "symbol", symbol)
+        object.__setattr__(self, "key", market_key(self.category, symbol))
+        object.__setattr__(self, "walk", self.walk or self.key)
 
     @property
-    def symbol(self) -> str:
-        return f"{self.base}{self.quote}"
+    def is_spot(self) -> bool:
+        return self.category is Category.SPOT
+
+    @property
+    def is_inverse(self) -> bool:
+        return self.category is Category.INVERSE
+
+    @property
+    def settle(self) -> str:
+        """The coin in which values, profits and margins are reckoned."""
+        return self.base if self.is_inverse else self.quote
 
     @property
     def min_qty(self) -> Decimal:
-        return self.lot
+        return self.lot if self.least_qty is None else self.least_qty
 
     @property
     def min_price(self) -> Decimal:
@@ -52,6 +76,20 @@ class Instrument:
     def price_scale(self) -> int:
         exponent = self.tick.as_tuple().exponent
         return -exponent if isinstance(exponent, int) else 0
+
+    def value(self, qty: Decimal, price: Decimal) -> Decimal:
+        """What `qty` is worth at `price`, in the settle coin; inverse values are rounded to 8 places, half to even."""
+        return contract_value(self.category, qty, price)
+
+
+def market_key(category: Category, symbol: str) -> str:
+    """The name of a market: the symbol, and for a spot pair its category before it."""
+    return f"spot:{symbol}" if category is Category.SPOT else symbol
+
+
+def contract_value(category: Category, qty: Decimal, price: Decimal) -> Decimal:
+    """`Instrument.value` for whoever knows only the category."""
+    return rounded_quotient(qty, price) if category is Category.INVERSE else qty * price
 
 
 def _perpetual(
@@ -76,9 +114,57 @@ def _perpetual(
     )
 
 
+def _inverse(base: str, price: str, tick: str, limits: tuple[int, int], habits: tuple[int, int]) -> Instrument:
+    return Instrument(
+        base=base,
+        anchor_price=Decimal(price),
+        tick=Decimal(tick),
+        lot=Decimal(1),
+        max_limit_qty=Decimal(limits[0]),
+        max_market_qty=Decimal(limits[1]),
+        max_leverage=Decimal(100),
+        spread_ppm=habits[0],
+        volatility_ppm=habits[1],
+        category=Category.INVERSE,
+        quote="USD",
+        min_notional=Decimal(0),
+        walk=f"{base}USDT",
+    )
+
+
+def _pair(
+    base: str,
+    price: str,
+    tick: str,
+    lots: tuple[str, str, str],
+    limits: tuple[int, int],
+    habits: tuple[int, int],
+    quote: str = "USDT",
+    min_amount: str = "5",
+) -> Instrument:
+    """A spot pair; `lots` are basePrecision, minOrderQty and quotePrecision."""
+    return Instrument(
+        base=base,
+        anchor_price=Decimal(price),
+        tick=Decimal(tick),
+        lot=Decimal(lots[0]),
+        max_limit_qty=Decimal(limits[0]),
+        max_market_qty=Decimal(limits[1]),
+        max_leverage=Decimal(1),
+        spread_ppm=habits[0],
+        volatility_ppm=habits[1],
+        category=Category.SPOT,
+        quote=quote,
+        min_notional=Decimal(min_amount),
+        quote_step=Decimal(lots[2]),
+        walk=f"{base}{quote}",
+        least_qty=Decimal(lots[1]),
+    )
+
+
 # A spread of 1000 ppm is 0.1 % of the price: the list has symbols well below it, around it and above it, and each
 # symbol's own spread breathes between half and twice its habit.
-_LISTED: Final = (
+_LINEAR: Final = (
     _perpetual("BTC", "65000", "0.1", "0.001", (1190, 119), 100, (150, 250)),
     _perpetual("ETH", "3200", "0.01", "0.01", (7240, 724), 100, (200, 300)),
     _perpetual("SOL", "150", "0.01", "0.1", (79770, 7977), 100, (500, 400)),
@@ -104,5 +190,30 @@ _LISTED: Final = (
     _perpetual("SEI", "0.35", "0.00001", "1", (6_000_000, 600_000), 50, (2200, 600)),
     _perpetual("WLD", "2.4", "0.0001", "0.1", (500_000, 50_000), 50, (2500, 650)),
 )
+_INVERSE: Final = (
+    _inverse("BTC", "65000", "0.5", (10_000_000, 1_000_000), (150, 250)),
+    _inverse("ETH", "3200", "0.05", (10_000_000, 1_000_000), (200, 300)),
+    _inverse("XRP", "0.6", "0.0001", (2_000_000, 200_000), (700, 350)),
+    _inverse("SOL", "150", "0.01", (2_000_000, 200_000), (500, 400)),
+)
+_SPOT: Final = (
+    _pair("BTC", "65000", "0.1", ("0.000001", "0.000011", "0.0000001"), (83, 41), (100, 250)),
+    _pair("ETH", "3200", "0.01", ("0.00001", "0.00062", "0.0000001"), (1200, 600), (150, 300)),
+    _pair("SOL", "150", "0.01", ("0.001", "0.01", "0.00001"), (20_000, 10_000), (400, 400)),
+    _pair("XRP", "0.6", "0.0001", ("0.01", "1", "0.000001"), (2_000_000, 500_000), (600, 350)),
+    _pair("BNB", "580", "0.1", ("0.0001", "0.001", "0.00001"), (2_000, 400), (500, 300)),
+    _pair("ADA", "0.45", "0.0001", ("0.01", "1", "0.000001"), (3_000_000, 500_000), (800, 400)),
+    _pair("DOGE", "0.12", "0.00001", ("0.1", "1", "0.000001"), (20_000_000, 3_000_000), (800, 500)),
+    _pair("LTC", "80", "0.01", ("0.00001", "0.001", "0.0000001"), (20_000, 4_000), (1000, 350)),
+    _pair("ETH", "0.049", "0.000001", ("0.0001", "0.001", "0.00000001"), (1_000, 500), (300, 200), "BTC", "0.0001"),
+)
 
-INSTRUMENTS: Final[dict[str, Instrument]] = {instrument.symbol: instrument for instrument in _LISTED}
+LISTED: Final[dict[Category, dict[str, Instrument]]] = {
+    category: {instrument.symbol: instrument for instrument in listed}
+    for category, listed in ((Category.LINEAR, _LINEAR), (Category.INVERSE, _INVERSE), (Category.SPOT, _SPOT))
+}
+INSTRUMENTS: Final[dict[str, Instrument]] = LISTED[Category.LINEAR]
+MARKETS: Final[dict[str, Instrument]] = {
+    instrument.key: instrument for listed in LISTED.values() for instrument in listed.values()
+}
+COINS: Final = tuple(dict.fromkeys(["USDT", *(one.base for one in (*_SPOT, *_INVERSE, *_LINEAR))]))

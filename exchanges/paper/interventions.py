@@ -41,15 +41,14 @@ class Interventions:
             if position.symbol == market.instrument.symbol:
                 self._fund(turn, market, account, position, rate)
 
-    def _fund(
-        self, turn: Turn, market: SymbolMarket, account: Account, position: Position, rate: Decimal
-    ) -> None:
+    def _fund(self, turn: Turn, market: SymbolMarket, account: Account, position: Position, rate: Decimal) -> None:
         side = Side.BUY if position.size > 0 else Side.SELL
         own_rate = rate * side.sign
-        size, value = abs(position.size), abs(position.size) * market.mark_price
+        size, value = abs(position.size), position.value(market.mark_price)
         fee = value * own_rate
         position.charge(fee)
-        account.wallet.book(ZERO, fee)
+        account.wallet.book(position.settle, ZERO, fee)
+        self.engine.booking.house.charge(position.settle, fee)
         seq = self.engine.numbering.next_seq()
         position.seq, position.updated_at_ns = seq, turn.at_ns
         turn.touch_position(position)
@@ -60,6 +59,8 @@ class Interventions:
                 order_link_id="",
                 uid=account.uid,
                 symbol=position.symbol,
+                category=position.category,
+                fee_coin=position.settle,
                 side=side,
                 position_idx=position.position_idx,
                 order_type=OrderType.MARKET,
@@ -94,6 +95,8 @@ class Interventions:
             order_id=self.engine.numbering.new_id("order", seq),
             uid=account.uid,
             symbol=position.symbol,
+            category=position.category,
+            fee_coin=position.settle,
             order_link_id="",
             side=Side.SELL if position.size > 0 else Side.BUY,
             order_type=OrderType.MARKET,
@@ -111,4 +114,6 @@ class Interventions:
             last_price_on_created=market.last_price,
             create_type=CreateType.BY_LIQUIDATION,
         )
-        self.engine.fill(turn, market, order, Match(market.mark_price, order.qty, None), is_maker=False)
+        match = Match(market.mark_price, order.qty, None)
+        self.engine.fill(turn, market, order, match, is_maker=False)
+        self.engine.booking.deal_with_market_maker(market.instrument, order.side, match)

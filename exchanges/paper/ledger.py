@@ -5,6 +5,9 @@ part's share of the cost, rounded to 18 places (half to even), closing all takes
 realised over its life is exactly what its sales brought less what its purchases cost. The average is shown, not
 calculated with: it moves when a fill adds and stays when one closes. A fill that goes through zero closes all there
 is, then opens the rest at the fill's price. Fees are booked apart.
+
+Inverse contracts are the same with the coin's value of the contracts as their cost (rounded to 8 places when they
+trade) and the sign turned round: who is long gains when the same dollars become worth less of the coin.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from typing import NamedTuple
 import msgspec
 
 from exchanges.paper.exact import ZERO, average, exactly
-from exchanges.paper.vocabulary import Side
+from exchanges.paper.instruments import contract_value
+from exchanges.paper.vocabulary import Category, Side
 
 
 class Closing(NamedTuple):
@@ -26,10 +30,10 @@ class Closing(NamedTuple):
 
 
 class Position(msgspec.Struct, kw_only=True):
-    """The position of one account in one symbol and position index. `size` is signed: negative is short.
+    """The position of one account in one contract and position index. `size` is signed: negative is short.
 
-    `realised_pnl` and `fees` are sums over its whole life, apart from each other. `opened_pnl` and `opened_fees` are
-    the same since the position was last opened from flat.
+    `cost` and all results are in the settle coin. `realised_pnl` and `fees` are sums over its whole life, apart from
+    each other. `opened_pnl` and `opened_fees` are the same since the position was last opened from flat.
     """
 
     uid: int
@@ -45,6 +49,12 @@ class Position(msgspec.Struct, kw_only=True):
     created_at_ns: int = 0
     updated_at_ns: int = 0
     seq: int = 0
+    category: Category = Category.LINEAR
+    settle: str = "USDT"
+
+    @property
+    def is_inverse(self) -> bool:
+        return self.category is Category.INVERSE
 
     @property
     def side(self) -> Side | None:
@@ -65,8 +75,12 @@ class Position(msgspec.Struct, kw_only=True):
 
     def closable(self, side: Side) -> Decimal:
         """How much an order of `side` can close."""
-        held = -self.size * side.sign
-        return max(held, ZERO)
+        held = -self.size if side is Side.BUY else self.size
+        return held if held > 0 else ZERO
+
+    def value(self, mark_price: Decimal) -> Decimal:
+        """What is held is worth at the mark, in the settle coin."""
+        return contract_value(self.category, abs(self.size), mark_price) if self.size else ZERO
 
     @exactly
     def charge(self, fee: Decimal) -> None:
@@ -75,18 +89,25 @@ class Position(msgspec.Struct, kw_only=True):
         self.opened_fees += fee
 
     def unrealised(self, mark_price: Decimal) -> Decimal:
-        """What closing at the mark would realise, in USDT."""
-        return mark_price * self.size - (self.cost if self.size > 0 else -self.cost)
+        """What closing at the mark would realise, in the settle coin."""
+        if not self.size:
+            return ZERO
+        gain = self.value(mark_price) - self.cost
+        return gain if (self.size > 0) is not self.is_inverse else -gain
 
     @exactly
     def apply(self, side: Side, price: Decimal, qty: Decimal, fee: Decimal) -> Closing:
         """Book one fill and say what it closed."""
         closed = min(self.closable(side), qty)
+        value = contract_value(self.category, qty, price)
+        closed_value = value
+        if closed != qty:
+            closed_value = contract_value(self.category, closed, price) if closed else ZERO
         share = self._share(closed)
-        pnl = (share - price * closed) * side.sign if closed else ZERO
+        pnl = (share - closed_value) * (-side.sign if self.is_inverse else side.sign) if closed else ZERO
         if not self.size:
             self.opened_pnl = self.opened_fees = ZERO
-        self._resize(side, price, qty, closed, share)
+        self._resize(side, qty, closed, value - closed_value - share)
         self.realised_pnl += pnl
         self.fees += fee
         self.opened_pnl += pnl
@@ -98,30 +119,87 @@ class Position(msgspec.Struct, kw_only=True):
         held = abs(self.size)
         return self.cost if closed == held else average(self.cost * closed, held)
 
-    def _resize(self, side: Side, price: Decimal, qty: Decimal, closed: Decimal, share: Decimal) -> None:
-        opened = qty - closed
+    def _resize(self, side: Side, qty: Decimal, closed: Decimal, added_cost: Decimal) -> None:
         self.size += qty * side.sign
-        self.cost += opened * price - share
-        if opened:
-            self.avg_price = average(self.cost, abs(self.size))
+        self.cost += added_cost
+        if qty != closed:
+            held = abs(self.size)
+            self.avg_price = average(held, self.cost) if self.is_inverse else average(self.cost, held)
         elif not self.size:
             self.avg_price = ZERO
 
 
-class Wallet(msgspec.Struct, kw_only=True):
-    """The USDT of one account: what was put in, what positions realised, what fees took."""
+class CoinBalance(msgspec.Struct, kw_only=True):
+    """One coin of one account: what was put in, what spot trades brought (or took), what positions realised, what
+    fees took."""
 
-    uid: int
-    deposit: Decimal
+    deposit: Decimal = ZERO
+    traded: Decimal = ZERO
     realised_pnl: Decimal = ZERO
     fees: Decimal = ZERO
 
     @property
     def balance(self) -> Decimal:
-        """deposit + realised profit - fees."""
-        return self.deposit + self.realised_pnl - self.fees
+        """deposit + traded + realised profit - fees; negative is owed."""
+        return self.deposit + self.traded + self.realised_pnl - self.fees
+
+
+class Wallet(msgspec.Struct, kw_only=True):
+    """All coins of one account."""
+
+    uid: int
+    coins: dict[str, CoinBalance] = {}
+
+    def coin(self, name: str) -> CoinBalance:
+        """The account's balance of a coin; an empty one if it never had any."""
+        found = self.coins.get(name)
+        if found is None:
+            found = self.coins[name] = CoinBalance()
+        return found
+
+    def balance(self, coin: str = "USDT") -> Decimal:
+        found = self.coins.get(coin)
+        return ZERO if found is None else found.balance
 
     @exactly
-    def book(self, pnl: Decimal, fee: Decimal) -> None:
-        self.realised_pnl += pnl
-        self.fees += fee
+    def book(self, coin: str, pnl: Decimal, fee: Decimal) -> None:
+        """A result and a fee of a contract."""
+        held = self.coin(coin)
+        held.realised_pnl += pnl
+        held.fees += fee
+
+    @exactly
+    def trade(self, coin: str, amount: Decimal, fee: Decimal = ZERO) -> None:
+        """One leg of a spot trade: `amount` received, or given if it is negative."""
+        held = self.coin(coin)
+        held.traded += amount
+        held.fees += fee
+
+
+class HouseCoin(msgspec.Struct, kw_only=True):
+    """What the exchange holds of one coin: fees, and what the market maker and the crowd paid in or took out."""
+
+    fees: Decimal = ZERO
+    market_maker: Decimal = ZERO
+
+
+class House(msgspec.Struct, kw_only=True):
+    """The other side of the wallets. For each coin: wallets less the signed cost of open positions, fees and market
+    maker together are what was deposited, to the last digit."""
+
+    coins: dict[str, HouseCoin] = {}
+
+    def coin(self, name: str) -> HouseCoin:
+        found = self.coins.get(name)
+        if found is None:
+            found = self.coins[name] = HouseCoin()
+        return found
+
+    @exactly
+    def charge(self, coin: str, fee: Decimal) -> None:
+        self.coin(coin).fees += fee
+
+    @exactly
+    def deal(self, coin: str, amount: Decimal) -> None:
+        """The market maker received `amount`, or paid it if it is negative."""
+        self.coin(coin).market_maker += amount

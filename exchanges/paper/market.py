@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from exchanges.paper.exact import ZERO
+from exchanges.paper.exact import ZERO, floored
 from exchanges.paper.instruments import Instrument
 from exchanges.paper.orders import Order
 from exchanges.paper.quotes import DEFAULT_LEVELS, Level, MarketState, PriceProcess
@@ -136,19 +136,38 @@ class SymbolMarket:
                 return True
         return False
 
-    def sweep(self, side: Side, limit: Decimal, qty: Decimal) -> Iterator[Match]:
-        """Match an incoming order step by step.
+    def next_match(self, side: Side, limit: Decimal, left: Decimal) -> Match | None:
+        """What an incoming order with `left` to fill meets first within `limit`, None if nothing.
 
-        The caller books each match, and takes a maker that is finished out of the book, before it asks for the next.
+        Quotes of the market maker are eaten at once. A user's order is as it was: the caller books the match, and takes
+        a maker that is finished out of the book, before it asks again.
         """
-        left = qty
-        while left:
-            match = self._next_match(side, limit, left)
-            if match is None:
-                return
-            left -= match.qty
+        match = self._first(side, limit, left)
+        if match is not None:
             self.changed = True
+        return match
+
+    def sweep(self, side: Side, limit: Decimal, qty: Decimal) -> Iterator[Match]:
+        """All that an incoming order meets, one after the other, under the conditions of `next_match`."""
+        left = qty
+        while left and (match := self.next_match(side, limit, left)) is not None:
+            left -= match.qty
             yield match
+
+    def affordable(self, side: Side, budget: Decimal) -> Decimal:
+        """How many lots `budget` (of the quote coin) pays for at the best opposing price; 0 without one."""
+        best = self.best(side.opposite)
+        return ZERO if best is None else floored(budget / best, self.instrument.lot)
+
+    def taken(self, side: Side, limit: Decimal, qty: Decimal) -> tuple[Decimal, Decimal]:
+        """(quantity, value) that a spot order of `side` would trade at once within `limit`."""
+        left, value = qty, ZERO
+        for price, there in self.depth(side.opposite):
+            if not left or not reaches(side, limit, price):
+                break
+            part = min(left, there)
+            left, value = left - part, value + part * price
+        return qty - left, value
 
     def crossed(self) -> Iterator[Match]:
         """Resting orders that the market maker's quotes have moved through: they fill at their own price."""
@@ -171,7 +190,7 @@ class SymbolMarket:
             totals[price] = totals.get(price, ZERO) + qty
         yield from sorted(totals.items(), reverse=side is Side.BUY)
 
-    def _next_match(self, side: Side, limit: Decimal, left: Decimal) -> Match | None:
+    def _first(self, side: Side, limit: Decimal, left: Decimal) -> Match | None:
         order = self.resting.side(side.opposite).best()
         quotes = self.quotes.side(side.opposite)
         if quotes and (order is None or not reaches(side, quotes[0].price, order.price)):

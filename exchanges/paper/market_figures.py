@@ -10,7 +10,7 @@ from exchanges.paper.admission import instrument_of
 from exchanges.paper.candles import MINUTE_MS, Candle, end_of, is_interval, start_of
 from exchanges.paper.exact import ZERO, ceiled, exactly, floored, plain
 from exchanges.paper.fields import Fields, text, whole
-from exchanges.paper.instruments import INSTRUMENTS, Instrument
+from exchanges.paper.instruments import LISTED, Instrument
 from exchanges.paper.market_questions import LAUNCHED_MS, orderbook
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
 from exchanges.paper.refusals import bad_parameter
@@ -58,7 +58,7 @@ def _candles(venue: PaperVenue, fields: Fields, row: Callable[[Candle], list[str
     limit = page_limit(fields, default=200, maximum=1000)
     now_ms = venue.clock() // NS_PER_MS
     from_ms, until_ms = _span(fields, interval, limit, now_ms)
-    history = venue.histories.observed(venue.markets[instrument.symbol], now_ms)
+    history = venue.histories.observed(venue.markets[instrument.key], now_ms)
     series = history.mark if of_mark else history.last
     found = series.candles(interval, from_ms, until_ms, limit)
     return {"symbol": instrument.symbol, "category": category, "list": [row(candle) for candle in found]}
@@ -126,7 +126,7 @@ def held_long(venue: PaperVenue, symbol: str) -> Decimal:
 def risk_limit(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     """One tier per contract."""
     category = any_category(fields)
-    listed = [instrument for instrument in INSTRUMENTS.values() if instrument.category is category]
+    listed = list(LISTED.get(category, {}).values()) if category is not Category.SPOT else []
     if text(fields, "symbol"):
         listed = [instrument for instrument in listed if instrument.symbol == text(fields, "symbol")]
     start = offset(fields)
@@ -152,7 +152,7 @@ def _tier(instrument: Instrument) -> Row:
 def price_limit(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     """The highest price of a buy and the lowest of a sell."""
     instrument = instrument_of(fields)
-    mark = venue.markets[instrument.symbol].mark_price
+    mark = venue.markets[instrument.key].mark_price
     return {
         "symbol": instrument.symbol,
         "buyLmt": plain(floored(mark * (1 + LIMIT_RATIO), instrument.tick)),

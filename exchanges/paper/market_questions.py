@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from exchanges.paper.admission import category_of, instrument_of
+from exchanges.paper.admission import instrument_of
 from exchanges.paper.exact import ZERO, displayed, exactly, plain
 from exchanges.paper.fields import Fields, text
-from exchanges.paper.instruments import INSTRUMENTS, Instrument
+from exchanges.paper.instruments import LISTED, Instrument
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
-from exchanges.paper.rows import NS_PER_MS, SETTLE_COIN, ms_text
+from exchanges.paper.rows import NS_PER_MS, ms_text
+from exchanges.paper.spot_admission import MAX_VALUE
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import Category, Side
+from exchanges.paper.vocabulary import Side
 
 LAUNCHED_MS: Final = "1585526400000"
+_NOT_ON_SPOT: Final = (
+    "tickDirection", "markPrice", "indexPrice", "prevPrice1h", "openInterest", "openInterestValue", "fundingRate",
+    "nextFundingTime",
+)  # fmt: skip
 NS_PER_S: Final = 1_000_000_000
 FUNDING_INTERVAL_MS: Final = 8 * 3600 * 1000
 
@@ -26,7 +31,7 @@ def time(venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
 
 def instruments_info(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     category = any_category(fields)
-    listed = list(INSTRUMENTS.values()) if category is Category.LINEAR else []
+    listed = list(LISTED.get(category, {}).values())
     if text(fields, "symbol"):
         listed = [instrument for instrument in listed if instrument.symbol == text(fields, "symbol")]
     if text(fields, "baseCoin"):
@@ -35,17 +40,48 @@ def instruments_info(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     limit = page_limit(fields, default=500, maximum=1000)
     page = listed[start : start + limit]
     cursor = cursor_text(start + limit) if start + limit < len(listed) else ""
-    return {"category": category, "list": [_instrument_row(one) for one in page], "nextPageCursor": cursor}
+    return {"category": category, "list": [instrument_row(one) for one in page], "nextPageCursor": cursor}
 
 
-def _instrument_row(instrument: Instrument) -> Row:
+def instrument_row(instrument: Instrument) -> Row:
+    return _pair_row(instrument) if instrument.is_spot else _contract_row(instrument)
+
+
+def _pair_row(pair: Instrument) -> Row:
+    """A spot pair."""
+    return {
+        "symbol": pair.symbol,
+        "baseCoin": pair.base,
+        "quoteCoin": pair.quote,
+        "innovation": "0",
+        "status": "Trading",
+        "marginTrading": "utaOnly",
+        "stTag": "0",
+        "lotSizeFilter": {
+            "basePrecision": plain(pair.lot),
+            "quotePrecision": plain(pair.quote_step),
+            "minOrderQty": plain(pair.min_qty),
+            "maxOrderQty": plain(pair.max_limit_qty),
+            "minOrderAmt": plain(pair.min_notional),
+            "maxOrderAmt": plain(MAX_VALUE),
+            "maxLimitOrderQty": plain(pair.max_limit_qty),
+            "maxMarketOrderQty": plain(pair.max_market_qty),
+            "postOnlyMaxLimitOrderSize": plain(pair.max_limit_qty),
+        },
+        "priceFilter": {"tickSize": plain(pair.tick)},
+        "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.05"},
+        "symbolType": "",
+    }
+
+
+def _contract_row(instrument: Instrument) -> Row:
     return {
         "symbol": instrument.symbol,
-        "contractType": "LinearPerpetual",
+        "contractType": "InversePerpetual" if instrument.is_inverse else "LinearPerpetual",
         "status": "Trading",
         "baseCoin": instrument.base,
         "quoteCoin": instrument.quote,
-        "settleCoin": SETTLE_COIN,
+        "settleCoin": instrument.settle,
         "launchTime": LAUNCHED_MS,
         "deliveryTime": "0",
         "deliveryFeeRate": "",
@@ -66,7 +102,7 @@ def _instrument_row(instrument: Instrument) -> Row:
             "maxMktOrderQty": plain(instrument.max_market_qty),
             "postOnlyMaxOrderQty": plain(instrument.max_limit_qty),
             "qtyStep": plain(instrument.lot),
-            "minNotionalValue": plain(instrument.min_notional),
+            "minNotionalValue": "" if instrument.is_inverse else plain(instrument.min_notional),
         },
         "unifiedMarginTrade": True,
         "fundingInterval": 480,
@@ -86,17 +122,17 @@ def system_status(_venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
 
 
 @exactly
-def ticker_row(venue: PaperVenue, symbol: str) -> Row:
+def ticker_row(venue: PaperVenue, key: str) -> Row:
     """A ticker. The 24-hour figures are of what this process has seen; open interest is there with a figure at rest."""
-    market = venue.markets[symbol]
+    market = venue.markets[key]
     bid, ask = next(market.depth(Side.BUY), None), next(market.depth(Side.SELL), None)
     last, mark = plain(market.last_price), plain(market.mark_price)
     now_ms = venue.clock() // NS_PER_MS
     day = venue.histories.observed(market, now_ms).day(now_ms)
     change = displayed((market.last_price - day.open) / day.open) if day.open else ZERO
     funding_at_ms = (now_ms // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
-    return {
-        "symbol": symbol,
+    row: Row = {
+        "symbol": market.instrument.symbol,
         "tickDirection": "ZeroPlusTick",
         "lastPrice": last,
         "markPrice": mark,
@@ -128,20 +164,23 @@ def ticker_row(venue: PaperVenue, symbol: str) -> Row:
         "preQty": "",
         "curPreListingPhase": "",
     }
+    if market.instrument.is_spot:
+        for name in _NOT_ON_SPOT:
+            del row[name]
+        row["usdIndexPrice"] = mark
+    return row
 
 
 def tickers(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     category = any_category(fields)
-    if category is not Category.LINEAR:
-        return {"category": category, "list": []}
-    symbols = [instrument_of(fields).symbol] if text(fields, "symbol") else list(INSTRUMENTS)
-    return {"category": category, "list": [ticker_row(venue, symbol) for symbol in symbols]}
+    listed = LISTED.get(category, {}).values()
+    chosen = [instrument_of(fields)] if text(fields, "symbol") else list(listed)
+    return {"category": category, "list": [ticker_row(venue, instrument.key) for instrument in chosen]}
 
 
 @exactly
 def orderbook(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
-    category_of(fields)
-    market = venue.markets[instrument_of(fields).symbol]
+    market = venue.markets[instrument_of(fields).key]
     limit = page_limit(fields, default=25, maximum=500)
     now_ms = venue.clock() // NS_PER_MS
     return {
@@ -156,8 +195,8 @@ def orderbook(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
 
 
 def recent_trades(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
-    category_of(fields)
-    trades = list(venue.markets[instrument_of(fields).symbol].recent_trades)
+    instrument = instrument_of(fields)
+    trades = list(venue.markets[instrument.key].recent_trades)
     limit = page_limit(fields, default=500, maximum=1000)
     rows = [
         {
@@ -173,4 +212,4 @@ def recent_trades(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
         }
         for trade in reversed(trades[-limit:])
     ]
-    return {"category": Category.LINEAR, "list": rows}
+    return {"category": instrument.category, "list": rows}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from exchanges.paper.accounts import Account
+from exchanges.paper.booking import Booking
+from exchanges.paper.exact import ZERO
 from exchanges.paper.market import Match, PublicTrade, SymbolMarket
 from exchanges.paper.numbering import Numbering
-from exchanges.paper.options import PaperOptions
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.store import Store
 from exchanges.paper.turn import Turn
@@ -18,6 +20,7 @@ from exchanges.paper.vocabulary import (
     ExecType,
     RejectReason,
     Side,
+    SmpType,
     Status,
     TimeInForce,
 )
@@ -29,27 +32,26 @@ BUSTS = {CreateType.BY_LIQUIDATION: ExecType.BUST_TRADE}
 class MatchingEngine:
     """Matches orders over the accounts and markets of a venue. What happens is collected in the caller's turn."""
 
-    options: PaperOptions
+    booking: Booking
     store: Store
     numbering: Numbering
     accounts: Mapping[int, Account]
     markets: Mapping[str, SymbolMarket]
 
-    def match(self, turn: Turn, market: SymbolMarket, order: Order) -> None:
-        """Match an order that is not in the book; what is left rests or is cancelled, as its time in force says."""
-        tif, leaves = order.time_in_force, order.leaves_qty
-        if tif is TimeInForce.POST_ONLY and market.would_take(order.side, order.price):
+    def match(self, turn: Turn, market: SymbolMarket, order: Order, limit: Decimal | None = None) -> None:
+        """Match an order that is not in the book; what is left rests or is cancelled, as its time in force says.
+
+        `limit` is the worst price that it may trade at, if that is not the price of the order.
+        """
+        tif, limit = order.time_in_force, order.price if limit is None else limit
+        if tif is TimeInForce.POST_ONLY and market.would_take(order.side, limit):
             self.end(turn, order, RejectReason.POST_ONLY_WOULD_TAKE)
             return
-        if tif is TimeInForce.FOK and not market.available(order.side, order.price, leaves):
+        if tif is TimeInForce.FOK and not market.available(order.side, limit, order.leaves_qty):
             self.end(turn, order, RejectReason.NOT_ENOUGH_QTY)
             return
-        for match in market.sweep(order.side, order.price, leaves):
-            self.fill(turn, market, order, match, is_maker=False)
-            if match.maker is not None:
-                self.fill(turn, market, match.maker, match, is_maker=True)
-            self._print_trade(turn, market, match, order.side)
-        if not order.leaves_qty:
+        self._take(turn, market, order, limit)
+        if not order.status.is_open:
             return
         if tif in {TimeInForce.IOC, TimeInForce.FOK}:
             reason = RejectReason.NO_FULL_FILL if order.cum_qty else RejectReason.NO_IMMEDIATE_QTY
@@ -59,30 +61,52 @@ class MatchingEngine:
         market.changed = True
         self.accounts[order.uid].rest(order)
 
+    def _take(self, turn: Turn, market: SymbolMarket, order: Order, limit: Decimal) -> None:
+        """Trade with what the book offers within `limit`, until the order is over or there is nothing more."""
+        while order.status.is_open:
+            left = order.qty - order.cum_qty
+            if order.is_by_value:
+                left = market.affordable(order.side, order.leaves_value)
+            match = market.next_match(order.side, limit, left) if left else None
+            if match is None:
+                return
+            maker = match.maker
+            if maker is not None and maker.uid == order.uid and order.smp_type is not SmpType.NONE:
+                self._prevent_self_match(turn, order, maker)
+                continue
+            self.fill(turn, market, order, match, is_maker=False)
+            if maker is not None:
+                self.fill(turn, market, maker, match, is_maker=True)
+            else:
+                self.booking.deal_with_market_maker(market.instrument, order.side, match)
+            self._print_trade(turn, market, match, order.side)
+
+    def _prevent_self_match(self, turn: Turn, order: Order, maker: Order) -> None:
+        """One of two orders of an account that would meet goes, or both."""
+        order.smp_order_id, maker.smp_order_id = maker.order_id, order.order_id
+        if order.smp_type is not SmpType.CANCEL_TAKER:
+            self.cancel(turn, maker, RejectReason.SELF_MATCH, CancelType.BY_SMP)
+        if order.smp_type is not SmpType.CANCEL_MAKER:
+            self.end(turn, order, RejectReason.SELF_MATCH, CancelType.BY_SMP)
+
     def fill(self, turn: Turn, market: SymbolMarket, order: Order, match: Match, *, is_maker: bool) -> None:
         """Book one fill of `order`: its sums, the position, the wallet, the execution."""
         account = self.accounts[order.uid]
-        rate = self.options.maker_fee_rate if is_maker else self.options.taker_fee_rate
-        value = match.price * match.qty
-        fee = value * rate
-        position = account.position(order.symbol, order.position_idx)
-        closing = position.apply(order.side, match.price, match.qty, fee)
-        account.wallet.book(closing.pnl, fee)
         if is_maker:
             account.executed(order, match.qty)
+        booked = self.booking.book(account, market.instrument, order, match, is_maker=is_maker)
+        position = account.position_of(order)
         seq = self.numbering.next_seq()
         order.cum_qty += match.qty
-        order.cum_value += value
-        order.cum_fee += fee
-        order.cum_pnl += closing.pnl
+        order.cum_value += booked.value
+        order.cum_fee += booked.fee
+        order.cum_pnl += booked.pnl
         order.seq, order.updated_at_ns = seq, turn.at_ns
-        position.seq, position.updated_at_ns = seq, turn.at_ns
-        position.created_at_ns = position.created_at_ns or turn.at_ns
-        leaves = order.qty - order.cum_qty
-        if leaves:
-            order.status = Status.PARTIALLY_FILLED
-        else:
-            self._finish(market, account, order, in_book=is_maker)
+        if position is not None:
+            position.seq, position.updated_at_ns = seq, turn.at_ns
+            position.created_at_ns = position.created_at_ns or turn.at_ns
+        is_over = not order.leaves_value if order.is_by_value else order.qty == order.cum_qty
+        order.status = Status.FILLED if is_over else Status.PARTIALLY_FILLED
         turn.touch(order, position)
         turn.executions.append(
             Execution(
@@ -91,20 +115,22 @@ class MatchingEngine:
                 order_link_id=order.order_link_id,
                 uid=order.uid,
                 symbol=order.symbol,
+                category=order.category,
                 side=order.side,
                 position_idx=order.position_idx,
                 order_type=order.order_type,
                 order_price=order.price,
-                order_qty=order.qty,
-                leaves_qty=leaves,
+                order_qty=ZERO if order.is_by_value else order.qty,
+                leaves_qty=order.leaves_qty,
                 price=match.price,
                 qty=match.qty,
-                value=value,
-                fee=fee,
-                fee_rate=rate,
+                value=booked.value,
+                fee=booked.fee,
+                fee_coin=order.fee_coin,
+                fee_rate=booked.fee_rate,
                 is_maker=is_maker,
-                closed_size=closing.closed_qty,
-                pnl=closing.pnl,
+                closed_size=booked.closed_qty,
+                pnl=booked.pnl,
                 mark_price=market.mark_price,
                 executed_at_ns=turn.at_ns,
                 seq=seq,
@@ -113,26 +139,27 @@ class MatchingEngine:
                 exec_type=BUSTS.get(order.create_type, ExecType.TRADE),
             )
         )
-        self._trim_reducing(turn, account, order.symbol, order.position_idx)
+        if is_over:
+            self._finish(market, account, order, in_book=is_maker)
+        if position is not None:
+            self._trim_reducing(turn, account, order.symbol, order.position_idx)
 
     def _finish(self, market: SymbolMarket, account: Account, order: Order, *, in_book: bool) -> None:
-        order.status = Status.FILLED
         if in_book:
             market.resting.remove(order)
             account.unrest(order)
         account.closed(order)
 
-    def end(
-        self, turn: Turn, order: Order, reason: RejectReason, cancel_type: CancelType = CancelType.UNKNOWN
-    ) -> None:
+    def end(self, turn: Turn, order: Order, reason: RejectReason, cancel_type: CancelType = CancelType.UNKNOWN) -> None:
         """Cancel an order that is not in the book (any more)."""
         account = self.accounts[order.uid]
-        order.status = Status.CANCELLED
+        spot_part = order.is_spot and order.cum_qty
+        order.status = Status.PARTIALLY_FILLED_CANCELED if spot_part else Status.CANCELLED
         order.reject_reason = reason
         order.cancel_type = cancel_type
         order.seq, order.updated_at_ns = self.numbering.next_seq(), turn.at_ns
         account.closed(order)
-        turn.touch(order, account.position(order.symbol, order.position_idx))
+        turn.touch(order, account.position_of(order))
 
     def cancel(self, turn: Turn, order: Order, reason: RejectReason, cancel_type: CancelType) -> None:
         """Cancel an open order, whether it is in the book or waits for its trigger."""
@@ -144,7 +171,7 @@ class MatchingEngine:
 
     def take_out(self, order: Order) -> None:
         """Take an open order out of its book, or out of those that wait for their trigger."""
-        market = self.markets[order.symbol]
+        market = self.markets[order.market_key]
         if not order.is_waiting:
             market.resting.remove(order)
             market.changed = True
@@ -165,9 +192,7 @@ class MatchingEngine:
         market.state.last_price = match.price
         self.store.put_market(market.state)
         trade_id = self.numbering.new_id("trade", seq)
-        trade = PublicTrade(
-            trade_id, market.instrument.symbol, match.price, match.qty, taker_side, turn.at_ns, seq
-        )
+        trade = PublicTrade(trade_id, market.instrument.symbol, match.price, match.qty, taker_side, turn.at_ns, seq)
         market.recent_trades.append(trade)
 
     def fill_crossed(self, turn: Turn, market: SymbolMarket) -> None:
@@ -175,18 +200,20 @@ class MatchingEngine:
         for match in market.crossed():
             if match.maker is not None:
                 self.fill(turn, market, match.maker, match, is_maker=True)
+                self.booking.deal_with_market_maker(market.instrument, match.maker.side, match)
                 self._print_trade(turn, market, match, match.maker.side.opposite)
 
     def let_crowd_take(self, turn: Turn, market: SymbolMarket) -> None:
         """Let the synthetic taker of this step, if it brings one, take from the best price."""
         taker = market.process.taker()
-        if taker is None:
-            return
-        side, qty = taker
-        best = market.best(side.opposite)
-        if best is None:
-            return
-        for match in market.sweep(side, best, qty):
+        best = market.best(taker.side.opposite) if taker is not None else None
+        if taker is not None and best is not None:
+            self.let_take(turn, market, taker.side, best, taker.qty)
+
+    def let_take(self, turn: Turn, market: SymbolMarket, side: Side, limit: Decimal, qty: Decimal) -> None:
+        """Let somebody outside of the accounts trade with the book."""
+        for match in market.sweep(side, limit, qty):
             if match.maker is not None:
                 self.fill(turn, market, match.maker, match, is_maker=True)
+                self.booking.deal_with_market_maker(market.instrument, side.opposite, match)
             self._print_trade(turn, market, match, side)

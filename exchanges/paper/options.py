@@ -36,10 +36,10 @@ class PaperOptions:
     """Options of a paper exchange.
 
     `database` None keeps the books in memory. `market_interval_s` 0 freezes the market: it then moves only when the
-    control API says so. `deposit` is in USDT, for each account, when its books are opened. Fee rates are fractions of
-    the value. `ack_delay_s` holds back the acknowledgements of the streams, because clients in the field register a
-    subscription after they have sent it. `id_salt` goes into order and execution ids; None draws one when the books
-    are opened, so that two sets of books never give the same id twice.
+    control API says so. `deposit` is in USDT, for each account, when its books are opened; `coins` are amounts of
+    other coins. Fee rates are fractions of the value. `ack_delay_s` holds back the acknowledgements of the streams,
+    because clients in the field register a subscription after they have sent it. `id_salt` goes into order and
+    execution ids; None draws one when the books are opened, so that two sets of books never give the same id twice.
     """
 
     host: str = "127.0.0.1"
@@ -52,6 +52,9 @@ class PaperOptions:
     leverage: Decimal = Decimal(10)
     maker_fee_rate: Decimal = Decimal("0.0002")
     taker_fee_rate: Decimal = Decimal("0.00055")
+    spot_maker_fee_rate: Decimal = Decimal("0.001")
+    spot_taker_fee_rate: Decimal = Decimal("0.001")
+    coins: tuple[tuple[str, Decimal], ...] = ()
     latency_s: float = 0.0
     ack_delay_s: float = 0.02
     public_interval_s: float = 0.1

@@ -5,14 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 from exchanges.paper import questions
+from exchanges.paper.accounts import dollars
 from exchanges.paper.admission import amendment, category_of, instrument_of, new_order
 from exchanges.paper.exact import ZERO, exactly
 from exchanges.paper.fields import Fields, text
 from exchanges.paper.paging import symbols_of
 from exchanges.paper.refusals import bad_parameter
-from exchanges.paper.rows import MAINTENANCE_RATE
+from exchanges.paper.rows import MAINTENANCE_RATE, wallet_row
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
+from exchanges.paper.vocabulary import Category
 
 
 def create(venue: PaperVenue, uid: int, fields: Fields) -> Row:
@@ -21,27 +23,26 @@ def create(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 
 def amend(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    category_of(fields)
     instrument = instrument_of(fields)
     wish = amendment(fields, instrument)
-    order = venue.open_order(uid, *_identity(fields), symbol=instrument.symbol, doing="replace")
+    order = venue.open_order(uid, *_identity(fields), instrument=instrument, doing="replace")
     venue.amend(order, wish)
     return {"orderId": order.order_id, "orderLinkId": order.order_link_id}
 
 
 def cancel(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    category_of(fields)
-    symbol = instrument_of(fields).symbol
-    order = venue.open_order(uid, *_identity(fields), symbol=symbol, doing="cancel")
+    instrument = instrument_of(fields)
+    order = venue.open_order(uid, *_identity(fields), instrument=instrument, doing="cancel")
     venue.cancel(order)
     return {"orderId": order.order_id, "orderLinkId": order.order_link_id}
 
 
 def cancel_all(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """symbol goes before baseCoin before settleCoin; one of them must be there."""
-    category_of(fields)
-    symbols = symbols_of(fields, required=True)
-    cancelled = venue.cancel_all(uid, symbols, lambda order: questions.is_kind(order, text(fields, "orderFilter")))
+    category = category_of(fields)
+    symbols = symbols_of(fields, required=category is not Category.SPOT)
+    order_filter = text(fields, "orderFilter")
+    cancelled = venue.cancel_all(uid, symbols, lambda order: questions.is_kind(order, order_filter), category)
     return {
         "list": [{"orderId": order.order_id, "orderLinkId": order.order_link_id} for order in cancelled],
         "success": "1",
@@ -52,13 +53,16 @@ def cancel_all(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 def pre_check(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """What an order would do to the margin rates, in units of 1e-4. Nothing is placed."""
     wish = new_order(fields)
-    account, mark = venue.accounts[uid], venue.mark_price(wish.instrument.symbol)
-    equity = account.wallet.balance + account.unrealised(venue.mark_price)
-    value = wish.qty * (wish.price or mark)
-    margin = account.total_position_margin(venue.mark_price) + account.total_order_margin()
-    maintenance = sum((abs(p.size) * venue.mark_price(p.symbol) for p in account.held()), ZERO) * MAINTENANCE_RATE
-    added = ZERO if wish.reduce_only else value / account.leverage(wish.instrument.symbol)
-    kept = ZERO if wish.reduce_only else value * MAINTENANCE_RATE
+    instrument, account = wish.instrument, venue.accounts[uid]
+    shown = wallet_row(account, venue.mark_price)
+    equity, margin, maintenance = (
+        Decimal(str(shown[name])) for name in ("totalEquity", "totalInitialMargin", "totalMaintenanceMargin")
+    )
+    price = wish.price or venue.mark_price(instrument.key)
+    value = instrument.value(wish.qty, price) * dollars(instrument.settle, venue.mark_price)
+    adds = not (wish.reduce_only or instrument.is_spot)
+    added = value / account.leverage(instrument.symbol) if adds else ZERO
+    kept = value * MAINTENANCE_RATE if adds else ZERO
     return {
         "orderId": "",
         "orderLinkId": wish.order_link_id,

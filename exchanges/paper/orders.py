@@ -6,29 +6,44 @@ from decimal import Decimal
 
 import msgspec
 
-from exchanges.paper.exact import ZERO
+from exchanges.paper.exact import ZERO, average
+from exchanges.paper.instruments import contract_value, market_key
 from exchanges.paper.vocabulary import (
     CancelType,
+    Category,
     CreateType,
     ExecType,
+    MarketUnit,
     OrderType,
     RejectReason,
     Side,
+    SlippageType,
+    SmpType,
     Status,
     StopOrderType,
     TimeInForce,
+    TpslMode,
     TriggerBy,
 )
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """One order. Times are nanoseconds UTC; quantities in the base coin, values, fees and PnL in USDT.
+    """One order. Times are nanoseconds UTC.
 
-    `price` of a market order is its protective price (0 while it waits for a trigger). `placed_seq` orders arrivals
-    and never changes; `seq` is the number of the last event of this order. `reduces` is true for reduce-only orders
-    and for the closing side of a hedged position: such an order never makes a position larger. `cum_pnl` is realised
-    profit without fees. `take_profit` and `stop_loss` are set up for the position when this order first fills; 0 means
-    none, and `protected_seq` is not 0 once that has happened.
+    Linear and spot: quantities in the base coin, values in the quote coin. Inverse: quantities in dollars, values in
+    the base coin. PnL is in the coin of the values, fees in `fee_coin`. A spot market order may count its `qty` in the
+    quote coin (`market_unit`): then `leaves_value`, not `leaves_qty`, says what is left.
+
+    `price` of a market order is its protective price (0 on spot, and while it waits for a trigger). `placed_seq` orders
+    arrivals and never changes; `seq` is the number of the last event of this order. `reduces` is true for reduce-only
+    orders and for the closing side of a hedged position: such an order never makes a position larger. `cum_pnl` is
+    realised profit without fees.
+
+    `take_profit` and `stop_loss` are set up when this order fills: once for the whole position, `protected_seq` is not
+    0 when that has happened, or, with `tpsl_mode` Partial, for what this order filled, when it is over. 0 means none.
+    `protected_qty` is how much of it that is so far, `parent_id` the order that set this one up, and `paired_id` the
+    order that goes when this one triggers. A trailing stop keeps `trailing` between its trigger and
+    the best price since `active_price` was reached (0: it follows from the start).
     """
 
     order_id: str
@@ -67,6 +82,53 @@ class Order(msgspec.Struct, kw_only=True):
     stop_loss_by: TriggerBy = TriggerBy.LAST
     parent_link_id: str = ""
     protected_seq: int = 0
+    category: Category = Category.LINEAR
+    fee_coin: str = "USDT"
+    market_unit: MarketUnit | None = None
+    smp_type: SmpType = SmpType.NONE
+    smp_order_id: str = ""
+    slippage_type: SlippageType = SlippageType.NONE
+    slippage: Decimal = ZERO
+    tpsl_mode: TpslMode = TpslMode.FULL
+    take_profit_type: OrderType = OrderType.MARKET
+    stop_loss_type: OrderType = OrderType.MARKET
+    take_profit_limit: Decimal = ZERO
+    stop_loss_limit: Decimal = ZERO
+    paired_id: str = ""
+    parent_id: str = ""
+    protected_qty: Decimal = ZERO
+    trailing: Decimal = ZERO
+    active_price: Decimal = ZERO
+
+    @property
+    def market_key(self) -> str:
+        """The name of the market that it is for."""
+        return market_key(self.category, self.symbol) if self.is_spot else self.symbol
+
+    @property
+    def is_spot(self) -> bool:
+        return self.category is Category.SPOT
+
+    @property
+    def is_by_value(self) -> bool:
+        """True if `qty` is an amount of the quote coin."""
+        return self.market_unit is MarketUnit.QUOTE
+
+    @property
+    def avg_price(self) -> Decimal | None:
+        """The average price of its fills, None before the first."""
+        if not self.cum_qty:
+            return None
+        inverse = self.category is Category.INVERSE
+        return average(self.cum_qty, self.cum_value) if inverse else average(self.cum_value, self.cum_qty)
+
+    @property
+    def leaves_value(self) -> Decimal:
+        """What may still execute, in the coin of the values. An order by value keeps what it could not spend."""
+        if self.is_by_value:
+            return self.qty - self.cum_value
+        leaves = self.leaves_qty
+        return contract_value(self.category, leaves, self.price) if leaves and self.price else ZERO
 
     @property
     def is_waiting(self) -> bool:
@@ -75,8 +137,10 @@ class Order(msgspec.Struct, kw_only=True):
 
     @property
     def leaves_qty(self) -> Decimal:
-        """What may still execute: nothing once the order is over."""
-        return self.qty - self.cum_qty if self.status.is_open else ZERO
+        """What may still execute: nothing once the order is over, or if its quantity is an amount of the quote."""
+        if not self.status.is_open or self.is_by_value:
+            return ZERO
+        return self.qty - self.cum_qty
 
 
 class Execution(msgspec.Struct, kw_only=True, frozen=True):
@@ -109,3 +173,5 @@ class Execution(msgspec.Struct, kw_only=True, frozen=True):
     create_type: CreateType = CreateType.BY_USER
     stop_order_type: StopOrderType = StopOrderType.NONE
     exec_type: ExecType = ExecType.TRADE
+    category: Category = Category.LINEAR
+    fee_coin: str = "USDT"

@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote
 
-from exchanges.paper.admission import instrument_of
+from exchanges.paper.admission import category_of, instrument_of
 from exchanges.paper.fields import Fields, text, whole
-from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.instruments import LISTED
 from exchanges.paper.refusals import bad_parameter
-from exchanges.paper.rows import SETTLE_COIN
 from exchanges.paper.vocabulary import Category
 
 WEEK_MS: Final = 7 * 24 * 3600 * 1000
 
 
 def symbols_of(fields: Fields, *, required: bool) -> list[str] | None:
-    """The symbols that symbol > baseCoin > settleCoin select; None for all."""
+    """The symbols of a category that symbol > baseCoin > settleCoin select; None for all."""
     if text(fields, "symbol"):
         return [instrument_of(fields).symbol]
+    listed = LISTED[category_of(fields) if text(fields, "category") else Category.LINEAR].values()
     base, settle = text(fields, "baseCoin"), text(fields, "settleCoin")
     if base:
-        return [symbol for symbol, instrument in INSTRUMENTS.items() if instrument.base == base]
-    if settle and settle != SETTLE_COIN:
-        return []
-    if required and not settle:
+        return [instrument.symbol for instrument in listed if instrument.base == base]
+    if settle:
+        return [instrument.symbol for instrument in listed if instrument.settle == settle]
+    if required:
         raise bad_parameter("Missing some parameters that must be filled in, symbol or settleCoin or baseCoin")
     return None
 

@@ -156,7 +156,7 @@ class PrivateStream:
                 self._send(held)
 
     def _send(self, message: StreamMessage) -> None:
-        names = (message.topic, f"{message.topic}.linear")
+        names = (message.topic, f"{message.topic}.{message.category}")
         encoded: dict[str, bytes] = {}
         for session in tuple(self._sessions):
             if session.uid != message.uid:
@@ -213,15 +213,11 @@ def _problem(topics: list[object]) -> str:
         return "Params Error"
     if len(topics) > MAX_ARGS:
         return f"args size >{MAX_ARGS}"
-    unknown = [
-        str(topic) for topic in topics if not isinstance(topic, str) or topic not in ALL_IN_ONE | BY_CATEGORY
-    ]
+    unknown = [str(topic) for topic in topics if not isinstance(topic, str) or topic not in ALL_IN_ONE | BY_CATEGORY]
     if unknown:
         return f"Invalid topic :{','.join(unknown)}"
     kinds = {topic in BY_CATEGORY for topic in topics}
-    return (
-        "All-in-one and categorised topics must not be mixed" if len(kinds) > 1 and _overlap(topics) else ""
-    )
+    return "All-in-one and categorised topics must not be mixed" if len(kinds) > 1 and _overlap(topics) else ""
 
 
 def _overlap(topics: list[object]) -> bool:

@@ -51,9 +51,7 @@ def topic_of(name: object) -> Topic | None:
     match name.split("."):
         case ["tickers" | "publicTrade", symbol] if symbol in INSTRUMENTS:
             return Topic(name)
-        case ["orderbook", depth, symbol] if (
-            symbol in INSTRUMENTS and depth.isdigit() and int(depth) in DEPTHS
-        ):
+        case ["orderbook", depth, symbol] if symbol in INSTRUMENTS and depth.isdigit() and int(depth) in DEPTHS:
             return Topic(name)
     return None
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from exchanges.paper.accounts import PROTECTING
 from exchanges.paper.admission import category_of
 from exchanges.paper.exact import exactly, plain
 from exchanges.paper.fields import Fields, text, whole
+from exchanges.paper.instruments import LISTED
 from exchanges.paper.market_questions import NS_PER_S
 from exchanges.paper.orders import Order
 from exchanges.paper.paging import (
@@ -18,6 +20,7 @@ from exchanges.paper.paging import (
     symbols_of,
     time_range,
 )
+from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import (
     NS_PER_MS,
     execution_row,
@@ -27,7 +30,9 @@ from exchanges.paper.rows import (
 from exchanges.paper.store import Selection
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, Category
+from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, Category, StopOrderType
+
+SPOT_PROTECTING: Final = frozenset({StopOrderType.SPOT_TPSL, StopOrderType.SPOT_STOP_LOSS})
 
 # -- orders and executions -------------------------------------------------------------------------------------------
 
@@ -35,18 +40,19 @@ from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, Category
 @exactly
 def realtime(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """Open orders; asked by id, or with openOnly=1, also those that closed lately (not after a restart)."""
-    category_of(fields)
-    account = venue.accounts[uid]
+    category, account = category_of(fields), venue.accounts[uid]
     order_id, link = text(fields, "orderId"), text(fields, "orderLinkId")
     if order_id or link:
         symbol = text(fields, "symbol")
         order = venue.known_order(uid, order_id, link)
         found = [order] if order is not None and symbol in {"", order.symbol} else []
+        found = [order for order in found if order.category is category]
     else:
-        symbols = symbols_of(fields, required=True)
+        symbols = symbols_of(fields, required=category is Category.LINEAR)
         closed = whole(fields, "openOnly", 0) == 1
         pool = account.recent_closed.values() if closed else account.open_orders.values()
-        found = [order for order in pool if symbols is None or order.symbol in symbols]
+        found = [order for order in pool if order.category is category]
+        found = [order for order in found if symbols is None or order.symbol in symbols]
         found = [order for order in found if is_kind(order, text(fields, "orderFilter"))]
     return _order_page(sorted(found, key=lambda order: -order.placed_seq), fields)
 
@@ -54,7 +60,6 @@ def realtime(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 @exactly
 def history(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """Closed orders from the books. Those that never filled are forgotten after the options' window (24 h)."""
-    category_of(fields)
     limit = page_limit(fields, default=20, maximum=50)
     wanted = _selection(venue, uid, fields, limit + 1, closed_only=True)
     return _order_page(venue.store.orders(wanted), fields)
@@ -62,12 +67,12 @@ def history(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 @exactly
 def executions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    category_of(fields)
+    category = category_of(fields)
     limit = page_limit(fields, default=50, maximum=100)
     found = venue.store.executions(_selection(venue, uid, fields, limit + 1, closed_only=False))
     cursor = cursor_text(found[limit - 1].seq) if len(found) > limit else ""
     rows = [execution_row(execution) for execution in found[:limit]]
-    return {"category": Category.LINEAR, "list": rows, "nextPageCursor": cursor}
+    return {"category": category, "list": rows, "nextPageCursor": cursor}
 
 
 def _order_page(found: Sequence[Order], fields: Fields) -> Row:
@@ -76,7 +81,7 @@ def _order_page(found: Sequence[Order], fields: Fields) -> Row:
     after = [order for order in found if below is None or order.placed_seq < below]
     cursor = cursor_text(after[limit - 1].placed_seq) if len(after) > limit else ""
     rows = [order_row(order) for order in after[:limit]]
-    return {"category": Category.LINEAR, "list": rows, "nextPageCursor": cursor}
+    return {"category": category_of(fields), "list": rows, "nextPageCursor": cursor}
 
 
 def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, closed_only: bool) -> Selection:
@@ -84,6 +89,7 @@ def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, close
     unfilled_from = venue.clock() - venue.options.unfilled_history_s * NS_PER_S
     return Selection(
         uid=uid,
+        category=category_of(fields),
         symbols=symbols_of(fields, required=False),
         order_id=text(fields, "orderId"),
         order_link_id="" if text(fields, "orderId") else text(fields, "orderLinkId"),
@@ -104,25 +110,27 @@ def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, close
 @exactly
 def positions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """By symbol: its rows, empty ones too. By settle coin: only what is held."""
-    category_of(fields)
-    account = venue.accounts[uid]
-    symbols = symbols_of(fields, required=True)
+    category, account = category_of(fields), venue.accounts[uid]
+    if category is Category.SPOT:
+        raise bad_parameter("Illegal category")
+    symbols = symbols_of(fields, required=category is Category.LINEAR)
     if text(fields, "symbol") and symbols:
         found = [account.position(symbols[0], index) for index in account.position_indexes(symbols[0])]
     else:
-        found = [position for position in account.held() if symbols is None or position.symbol in symbols]
+        found = [position for position in account.held() if position.category is category]
+        found = [position for position in found if symbols is None or position.symbol in symbols]
     found.sort(key=lambda position: (position.symbol, position.position_idx))
     start, limit = offset(fields), page_limit(fields, default=20, maximum=200)
     cursor = cursor_text(start + limit) if start + limit < len(found) else ""
     rows = [position_row(position, account, venue.mark_price) for position in found[start : start + limit]]
-    return {"category": Category.LINEAR, "list": rows, "nextPageCursor": cursor}
+    return {"category": category, "list": rows, "nextPageCursor": cursor}
 
 
 def symbol_settings(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """`position/symbol-info`: the leverage of each side of a symbol."""
     category = category_of(fields)
     account = venue.accounts[uid]
-    symbols = symbols_of(fields, required=False) or list(venue.markets)
+    symbols = symbols_of(fields, required=False) or list(LISTED[category])
     sides = {HEDGE_BUY: "Buy", HEDGE_SELL: "Sell"}
     rows = [
         {
@@ -145,6 +153,7 @@ def is_kind(order: Order, order_filter: str) -> bool:
         case "StopOrder":
             return order.is_waiting
         case "tpslOrder":
-            return order.stop_order_type in PROTECTING
+            kind = order.stop_order_type
+            return kind in PROTECTING or kind.is_partial or kind in SPOT_PROTECTING
         case _:
             return True

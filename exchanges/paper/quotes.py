@@ -14,12 +14,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from exchanges.paper.exact import exactly
-from exchanges.paper.instruments import Instrument
-from exchanges.paper.vocabulary import Side
+from exchanges.paper.instruments import Instrument, market_key
+from exchanges.paper.vocabulary import Category, Side
 
 MILLI: Final = 1000  # the process counts in thousandths of a tick, so that coarse ticks still drift
 DEFAULT_LEVELS: Final = 10
-NOTIONAL_PER_LEVEL: Final = Decimal(25_000)  # USDT; grows with the distance from the price
+NOTIONAL_PER_LEVEL: Final = Decimal(25_000)  # dollars; grows with the distance from the price
+PRICES_OF_QUOTES: Final = {"BTC": 65_000}  # dollars; only for the size of what the market maker offers
 PULL: Final = 2_000  # each step goes back one part in this many towards the starting price
 BREATH_STEPS: Final = 240  # the spread goes from half to twice its habit and back in so many steps
 TAKER_CHANCE: Final = 20_000  # of 65,536: how often a step brings a synthetic taker
@@ -38,6 +39,7 @@ class MarketState(msgspec.Struct, kw_only=True):
     """
 
     symbol: str
+    category: Category = Category.LINEAR
     step: int
     mid_milliticks: int
     last_price: Decimal
@@ -47,6 +49,11 @@ class MarketState(msgspec.Struct, kw_only=True):
     pinned: bool = False
     pinned_bids: list[tuple[Decimal, Decimal]] = []
     pinned_asks: list[tuple[Decimal, Decimal]] = []
+
+    @property
+    def key(self) -> str:
+        """The name of the market."""
+        return market_key(self.category, self.symbol)
 
 
 @dataclass(slots=True)
@@ -81,9 +88,13 @@ class PriceProcess:
         self._seed = seed
         self._anchor = int(instrument.anchor_price / instrument.tick) * MILLI
         self.state = state or MarketState(
-            symbol=instrument.symbol, step=0, mid_milliticks=self._anchor, last_price=instrument.anchor_price
+            symbol=instrument.symbol,
+            category=instrument.category,
+            step=0,
+            mid_milliticks=self._anchor,
+            last_price=instrument.anchor_price,
         )
-        self._draws = draws(seed, instrument.symbol, self.state.step)
+        self._draws = draws(seed, instrument.walk, self.state.step)
 
     @property
     @exactly
@@ -100,7 +111,7 @@ class PriceProcess:
         """One step: a bounded random walk, with a weak pull towards where it started."""
         state = self.state
         state.step += 1
-        self._draws = draws(self._seed, self._instrument.symbol, state.step)
+        self._draws = draws(self._seed, self._instrument.walk, state.step)
         wave = sum(self._draws[:4]) - 2 * 65_535  # four dice: -131,070 … 131,070, mostly near 0
         move = state.mid_milliticks * self._instrument.volatility_ppm * wave // (65_536 * 1_000_000)
         pull = (self._anchor - state.mid_milliticks) // PULL
@@ -149,7 +160,11 @@ class PriceProcess:
         return self.state.mid_milliticks * self._instrument.spread_ppm * percent // 100_000_000
 
     def _base_lots(self) -> int:
-        return max(1, int(NOTIONAL_PER_LEVEL / (self._instrument.anchor_price * self._instrument.lot)))
+        instrument = self._instrument
+        if instrument.is_inverse:
+            return int(NOTIONAL_PER_LEVEL / instrument.lot)
+        level_value = NOTIONAL_PER_LEVEL / PRICES_OF_QUOTES.get(instrument.quote, 1)
+        return max(1, int(level_value / (instrument.anchor_price * instrument.lot)))
 
     def _level_qty(self, depth: int, salt: int) -> Decimal:
         if self.state.level_qty is not None:

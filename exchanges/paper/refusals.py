@@ -5,6 +5,12 @@ Codes are those of Bybit's error list; where real traffic shows the sentence, th
 
 from __future__ import annotations
 
+from decimal import Decimal
+from enum import Enum
+
+from exchanges.paper.exact import plain
+from exchanges.paper.vocabulary import Side
+
 
 class Refusal(Exception):  # noqa: N818 -- an answer of the venue, not a failure of the program
     """A business error: HTTP 200 with this `retCode` and `retMsg`."""
@@ -101,6 +107,10 @@ def mode_change_with_orders() -> Refusal:
     return Refusal(110028, "You have existing open orders, so position mode cannot be switched")
 
 
+def hedge_mode_unsupported() -> Refusal:
+    return Refusal(110029, "Hedge mode is not supported for this symbol")
+
+
 def leverage_unchanged() -> Refusal:
     return Refusal(110043, "Set leverage has not been modified")
 
@@ -115,3 +125,99 @@ def margin_mode_failed() -> Refusal:
 
 def forbidden_for_unified() -> Refusal:
     return Refusal(100028, "The API cannot be accessed by unified account users.")
+
+
+def wrong_side(kind: str, price: Decimal, side: Side, base_price: Decimal, *, above: bool) -> Refusal:
+    """A take-profit or stop-loss of a position of `side` that lies on the wrong side of the price. The venue writes
+    these figures in units of 1e-4."""
+    shown, base = plain(price * 10**4), plain(base_price * 10**4)
+    relation = "higher" if above else "lower"
+    return bad_parameter(
+        f"{kind}:{shown} set for {side} position should be {relation} than base_price:{base}??LastPrice"
+    )
+
+
+def slippage_out_of_range(*, in_ticks: bool) -> Refusal:
+    if in_ticks:
+        return Refusal(110108, "Allowable range: 1 to 10000 tick size")
+    return Refusal(110109, "Allowable range: 0.01% to 10%")
+
+
+def below_filled_quantity() -> Refusal:
+    return Refusal(110064, "The modified contract quantity cannot be less than or equal to the filled quantity.")
+
+
+def not_modified() -> Refusal:
+    """34040: take-profit, stop-loss or trailing stop are what they were, or nothing was asked for."""
+    return Refusal(34040, "not modified")
+
+
+def no_position_to_protect() -> Refusal:
+    return bad_parameter("can not set tp/sl/ts for zero position")
+
+
+def too_many_partial_protections(limit: int) -> Refusal:
+    return Refusal(110061, f"Not allowed to have more than {limit} TP/SLs under Partial tpSlMode")
+
+
+def too_little_left_to_protect() -> Refusal:
+    return Refusal(
+        110058, "You can't set take profit and stop loss due to insufficient size of remaining position size."
+    )
+
+
+# -- spot ------------------------------------------------------------------------------------------------------------
+
+
+class SpotFault(Enum):
+    """What may be wrong with a spot order: the venue's code and sentence."""
+
+    EMPTY = (170105, "Parameter '{}' was empty.")
+    TIME_IN_FORCE = (170115, "Invalid timeInForce.")
+    ORDER_TYPE = (170116, "Invalid orderType.")
+    SIDE = (170117, "Invalid side.")
+    VALUE_TOO_LARGE = (170124, "Order amount too large.")
+    INVALID = (170130, "Data sent for paramter '{}' is not valid.")
+    PRICE_TOO_HIGH = (170132, "Order price too high.")
+    PRICE_TOO_LOW = (170133, "Order price lower than the minimum.")
+    PRICE_DECIMALS = (170134, "Order price decimal too long.")
+    QTY_TOO_LARGE = (170135, "Order quantity too large.")
+    QTY_TOO_SMALL = (170136, "Order quantity lower than the minimum.")
+    QTY_DECIMALS = (170137, "Order volume decimal too long")
+    VALUE_TOO_SMALL = (170140, "Order value exceeded lower limit.")
+    AMOUNT_DECIMALS = (170148, "Market order amount decimal too long")
+    ORDER_FILTER = (170201, "Invalid orderFilter parameter")
+    TRIGGER_MISSING = (170202, "Please enter the TP/SL price.")
+    BELOW_FILLED = (170313, "The modified contract quantity cannot be less than to the filled quantity")
+
+
+def spot_refusal(fault: SpotFault, what: str = "") -> Refusal:
+    code, sentence = fault.value
+    return Refusal(code, sentence.format(what))
+
+
+def margin_trading_off() -> Refusal:
+    return Refusal(
+        170036,
+        "You haven't enabled Cross Margin Trading yet. To do so, please head to the PC trading site or the Bybit app",
+    )
+
+
+def invalid_spot_symbol() -> Refusal:
+    return Refusal(170121, "Invalid symbol.")
+
+
+def insufficient_coin() -> Refusal:
+    return Refusal(170131, "Insufficient balance.")
+
+
+def duplicate_client_order_id() -> Refusal:
+    return Refusal(170141, "Duplicate clientOrderId.")
+
+
+def spot_order_not_found() -> Refusal:
+    return Refusal(170213, "Order does not exist.")
+
+
+def too_many_spot_orders(limit: int) -> Refusal:
+    return Refusal(170810, f"Cannot exceed maximum of {limit} conditional, TP/SL and active orders.")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from exchanges.paper.admission import category_of
 from exchanges.paper.exact import ZERO, average, exactly, plain
 from exchanges.paper.fields import Fields, text
+from exchanges.paper.instruments import LISTED
 from exchanges.paper.orders import Execution
 from exchanges.paper.paging import any_category, cursor_text, page_limit, place_in_cursor, symbols_of, time_range
-from exchanges.paper.rows import NS_PER_MS, SETTLE_COIN, ms_text
+from exchanges.paper.rows import NS_PER_MS, ms_text
 from exchanges.paper.store import Selection
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
@@ -47,7 +48,15 @@ class Closed:
     @property
     def entry_value(self) -> Decimal:
         """What the closed part had cost, or brought when it was sold short."""
-        return self.exit_value - self.pnl if self.last.side is Side.SELL else self.exit_value + self.pnl
+        gains = self.last.side is Side.SELL
+        if self.last.category is Category.INVERSE:
+            gains = not gains
+        return self.exit_value - self.pnl if gains else self.exit_value + self.pnl
+
+    def average(self, value: Decimal) -> Decimal:
+        """The price at which `size` is worth `value`."""
+        inverse = self.last.category is Category.INVERSE
+        return average(self.size, value) if inverse else average(value, self.size)
 
 
 @exactly
@@ -59,6 +68,7 @@ def closed_pnl(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     start_ms, end_ms = time_range(venue.clock() // NS_PER_MS, fields)
     selected = Selection(
         uid=uid,
+        category=category,
         symbols=symbols_of(fields, required=False),
         from_ns=None if start_ms is None else start_ms * NS_PER_MS,
         until_ns=None if end_ms is None else end_ms * NS_PER_MS + NS_PER_MS - 1,
@@ -90,9 +100,9 @@ def _closed_row(closed: Closed, leverage: Decimal) -> Row:
         "execType": last.exec_type,
         "closedSize": plain(closed.size),
         "cumEntryValue": plain(closed.entry_value),
-        "avgEntryPrice": plain(average(closed.entry_value, closed.size)),
+        "avgEntryPrice": plain(closed.average(closed.entry_value)),
         "cumExitValue": plain(closed.exit_value),
-        "avgExitPrice": plain(average(closed.exit_value, closed.size)),
+        "avgExitPrice": plain(closed.average(closed.exit_value)),
         "closedPnl": plain(closed.pnl - closed.fee),
         "openFee": "0",
         "closeFee": plain(closed.fee),
@@ -110,8 +120,25 @@ def _closed_row(closed: Closed, leverage: Decimal) -> Row:
 class Backwards:
     """Balances and positions as they were after the execution that is looked at, going back from now."""
 
-    balance: Decimal
+    balances: dict[str, Decimal]
     sizes: dict[tuple[str, int], Decimal] = field(default_factory=dict)
+
+
+class Leg(NamedTuple):
+    """What one execution did to one coin: what came in (or went out), and the fee that was taken from it."""
+
+    coin: str
+    cash_flow: Decimal
+    fee: Decimal
+
+
+def legs(fill: Execution) -> tuple[Leg, ...]:
+    """A contract moves its settle coin; a spot trade moves two coins, and pays its fee in the one received."""
+    if fill.category is not Category.SPOT:
+        return (Leg(fill.fee_coin, fill.pnl, fill.fee),)
+    pair, sign = LISTED[Category.SPOT][fill.symbol], fill.side.sign
+    flows = ((pair.base, fill.qty * sign), (pair.quote, -fill.value * sign))
+    return tuple(Leg(coin, flow, fill.fee if coin == fill.fee_coin else ZERO) for coin, flow in flows)
 
 
 @exactly
@@ -136,34 +163,38 @@ def transaction_log(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 def _entries(venue: PaperVenue, uid: int, from_ns: int) -> Iterator[tuple[Execution, Row]]:
     account = venue.accounts[uid]
-    now = Backwards(account.wallet.balance, {key: position.size for key, position in account.positions.items()})
+    balances = {coin: held.balance for coin, held in account.wallet.coins.items()}
+    now = Backwards(balances, {key: position.size for key, position in account.positions.items()})
     for fill in venue.store.executions(Selection(uid=uid, from_ns=from_ns)):
         key = (fill.symbol, fill.position_idx)
-        yield fill, _entry(fill, now.balance, now.sizes.get(key, ZERO))
-        now.balance -= fill.pnl - fill.fee
-        if fill.exec_type is not ExecType.FUNDING:
+        spot = fill.category is Category.SPOT
+        for leg in legs(fill):
+            balance = now.balances.get(leg.coin, ZERO)
+            yield fill, _entry(fill, leg, balance, ZERO if spot else now.sizes.get(key, ZERO))
+            now.balances[leg.coin] = balance - (leg.cash_flow - leg.fee)
+        if fill.exec_type is not ExecType.FUNDING and not spot:
             now.sizes[key] = now.sizes.get(key, ZERO) - fill.qty * fill.side.sign
 
 
-def _entry(fill: Execution, balance: Decimal, size: Decimal) -> Row:
+def _entry(fill: Execution, leg: Leg, balance: Decimal, size: Decimal) -> Row:
     is_funding = fill.exec_type is ExecType.FUNDING
     kinds = {ExecType.FUNDING: "SETTLEMENT", ExecType.BUST_TRADE: "LIQUIDATION"}
     return {
         "id": f"{fill.uid}_{fill.symbol}_{fill.seq}",
         "symbol": fill.symbol,
-        "category": Category.LINEAR,
+        "category": fill.category,
         "side": fill.side,
         "transactionTime": ms_text(fill.executed_at_ns),
         "type": kinds.get(fill.exec_type, "TRADE"),
         "transSubType": "",
         "qty": plain(fill.qty),
         "size": plain(size),
-        "currency": SETTLE_COIN,
+        "currency": leg.coin,
         "tradePrice": plain(fill.price),
-        "funding": plain(-fill.fee) if is_funding else "",
-        "fee": "0" if is_funding else plain(fill.fee),
-        "cashFlow": plain(fill.pnl),
-        "change": plain(fill.pnl - fill.fee),
+        "funding": plain(-leg.fee) if is_funding else "",
+        "fee": "0" if is_funding else plain(leg.fee),
+        "cashFlow": plain(leg.cash_flow),
+        "change": plain(leg.cash_flow - leg.fee),
         "cashBalance": plain(balance),
         "feeRate": plain(fill.fee_rate),
         "bonusChange": "",

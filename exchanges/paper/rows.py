@@ -6,16 +6,16 @@ small ways (an average of an unfilled order is "0" over REST and "" on the strea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from exchanges.paper.accounts import Account, MarkPrice
-from exchanges.paper.exact import ZERO, average, displayed, plain
+from exchanges.paper.accounts import PROTECTING, Account, MarkPrice, dollars
+from exchanges.paper.exact import ZERO, displayed, plain
 from exchanges.paper.ledger import Position
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.turn import Row, StreamMessage, Turn
-from exchanges.paper.vocabulary import Category, ExecType, StopOrderType
+from exchanges.paper.vocabulary import ExecType, StopOrderType, TpslMode
 
 NS_PER_MS: Final = 1_000_000
 SETTLE_COIN: Final = "USDT"
@@ -23,9 +23,8 @@ RISK_LIMIT_VALUE: Final = "2000000"
 MAINTENANCE_RATE: Final = Decimal("0.005")  # of the value at the mark price; shown only, nothing is liquidated
 
 _ORDER_SAME: Final[Row] = {
-    "blockTradeId": "", "isLeverage": "", "orderIv": "", "marketUnit": "", "slippageTolerance": "0",
-    "slippageToleranceType": "UNKNOWN", "ocoTriggerBy": "", "placeType": "", "smpType": "None", "smpGroup": 0,
-    "smpOrderId": "", "extraFees": "", "rpiTakerAccess": False, "rpiMatchedQty": "0",
+    "blockTradeId": "", "isLeverage": "", "orderIv": "", "ocoTriggerBy": "", "placeType": "", "smpGroup": 0,
+    "extraFees": "", "rpiTakerAccess": False, "rpiMatchedQty": "0",
 }  # fmt: skip
 _ORDER_REST: Final[Row] = {
     "stopOrderType": "UNKNOWN", "triggerPrice": "0.00", "triggerBy": "UNKNOWN", "takeProfit": "0.00",
@@ -33,7 +32,7 @@ _ORDER_REST: Final[Row] = {
     "slLimitPrice": "",
 }  # fmt: skip
 _ORDER_STREAM: Final[Row] = {
-    "category": Category.LINEAR, "feeCurrency": "", "stopOrderType": "", "triggerPrice": "", "triggerBy": "",
+    "feeCurrency": "", "stopOrderType": "", "triggerPrice": "", "triggerBy": "",
     "takeProfit": "", "stopLoss": "", "tpTriggerBy": "", "slTriggerBy": "", "tpslMode": "UNKNOWN",
     "tpLimitPrice": "0", "slLimitPrice": "0",
 }  # fmt: skip
@@ -57,19 +56,23 @@ def ms_text(at_ns: int) -> str:
 def order_row(order: Order) -> Row:
     """An order as REST shows it."""
     row = _order_figures(order)
-    row["avgPrice"] = plain(average(order.cum_value, order.cum_qty)) if order.cum_qty else "0"
+    average = order.avg_price
+    row["avgPrice"] = plain(average) if average is not None else "0"
     return _ORDER_REST | row
 
 
 def order_stream_row(order: Order) -> Row:
     """An order as the private stream shows it."""
     row = _order_figures(order)
-    row["avgPrice"] = plain(average(order.cum_value, order.cum_qty)) if order.cum_qty else ""
+    average = order.avg_price
+    row["avgPrice"] = plain(average) if average is not None else ""
+    row["category"] = order.category
+    if order.is_spot and order.cum_qty:
+        row["feeCurrency"] = order.fee_coin
     return _ORDER_STREAM | row
 
 
 def _order_figures(order: Order) -> Row:
-    leaves = order.leaves_qty
     fee = plain(order.cum_fee)
     row = _ORDER_SAME | {
         "symbol": order.symbol,
@@ -84,22 +87,29 @@ def _order_figures(order: Order) -> Row:
         "orderType": order.order_type,
         "price": plain(order.price),
         "qty": plain(order.qty),
-        "leavesQty": plain(leaves),
-        "leavesValue": plain(leaves * order.price),
+        "leavesQty": plain(order.leaves_qty),
+        "leavesValue": plain(order.leaves_value),
         "cumExecQty": plain(order.cum_qty),
         "cumExecValue": plain(order.cum_value),
         "cumExecFee": fee,
-        "cumFeeDetail": {SETTLE_COIN: fee} if order.cum_qty else {},
+        "cumFeeDetail": {order.fee_coin: fee} if order.cum_qty else {},
         "closedPnl": plain(order.cum_pnl),
         "lastPriceOnCreated": plain(order.last_price_on_created),
         "reduceOnly": order.reduce_only,
         "closeOnTrigger": order.close_on_trigger,
         "createdTime": ms_text(order.created_at_ns),
         "updatedTime": ms_text(order.updated_at_ns),
-        "createType": order.create_type,
+        "createType": "" if order.is_spot else order.create_type,
         "parentOrderLinkId": order.parent_link_id,
         "triggerDirection": order.trigger_direction,
+        "marketUnit": order.market_unit or "",
+        "smpType": order.smp_type,
+        "smpOrderId": order.smp_order_id,
+        "slippageTolerance": plain(order.slippage),
+        "slippageToleranceType": order.slippage_type,
     }
+    if order.is_spot:
+        row["isLeverage"] = "0"
     if order.trigger_by is not None:
         row |= {
             "stopOrderType": order.stop_order_type,
@@ -107,13 +117,19 @@ def _order_figures(order: Order) -> Row:
             "triggerBy": order.trigger_by,
         }
     if order.take_profit:
-        row |= {
-            "takeProfit": plain(order.take_profit),
-            "tpTriggerBy": order.take_profit_by,
-            "tpslMode": "Full",
-        }
+        row |= {"takeProfit": plain(order.take_profit), "tpTriggerBy": order.take_profit_by}
     if order.stop_loss:
-        row |= {"stopLoss": plain(order.stop_loss), "slTriggerBy": order.stop_loss_by, "tpslMode": "Full"}
+        row |= {"stopLoss": plain(order.stop_loss), "slTriggerBy": order.stop_loss_by}
+    if order.take_profit or order.stop_loss:
+        row["tpslMode"] = order.tpsl_mode
+    elif order.stop_order_type.is_partial:
+        row["tpslMode"] = TpslMode.PARTIAL
+    elif order.stop_order_type in PROTECTING:
+        row["tpslMode"] = TpslMode.FULL
+    if order.take_profit_limit:
+        row["tpLimitPrice"] = plain(order.take_profit_limit)
+    if order.stop_loss_limit:
+        row["slLimitPrice"] = plain(order.stop_loss_limit)
     return row
 
 
@@ -135,7 +151,7 @@ def execution_row(execution: Execution) -> Row:
         "execQty": plain(execution.qty),
         "execValue": plain(execution.value),
         "execTime": ms_text(execution.executed_at_ns),
-        "feeCurrency": SETTLE_COIN,
+        "feeCurrency": execution.fee_coin,
         "isMaker": execution.is_maker,
         "feeRate": plain(execution.fee_rate),
         "markPrice": plain(execution.mark_price),
@@ -149,7 +165,7 @@ def execution_row(execution: Execution) -> Row:
 def execution_stream_row(execution: Execution) -> Row:
     """A fill as the private stream shows it: `execPnl` is the realised profit, without fees."""
     return execution_row(execution) | {
-        "category": Category.LINEAR,
+        "category": execution.category,
         "execPnl": plain(execution.pnl),
         "isLeverage": "0",
         "marketUnit": "",
@@ -164,7 +180,7 @@ def position_row(position: Position, account: Account, mark_price: MarkPrice) ->
 def position_stream_row(position: Position, account: Account, mark_price: MarkPrice) -> Row:
     """A position as the private stream shows it: there the average is called `entryPrice`."""
     return _position_figures(position, account, mark_price) | {
-        "category": Category.LINEAR,
+        "category": position.category,
         "entryPrice": plain(position.avg_price),
     }
 
@@ -172,14 +188,15 @@ def position_stream_row(position: Position, account: Account, mark_price: MarkPr
 def _position_figures(position: Position, account: Account, mark_price: MarkPrice) -> Row:
     mark = mark_price(position.symbol)
     initial = plain(displayed(account.position_margin(position, mark)))
-    maintenance = plain(displayed(abs(position.size) * mark * MAINTENANCE_RATE))
+    maintenance = plain(displayed(position.value(mark) * MAINTENANCE_RATE))
+    trailing = account.protecting(position.symbol, position.position_idx, StopOrderType.TRAILING_STOP)
     return _POSITION_SAME | {
         "positionIdx": position.position_idx,
         "symbol": position.symbol,
         "side": position.side or "",
         "size": plain(abs(position.size)),
         "leverage": plain(account.leverage(position.symbol)),
-        "positionValue": plain(abs(position.size) * position.avg_price),
+        "positionValue": plain(position.value(position.avg_price)),
         "markPrice": plain(mark),
         "positionIM": initial,
         "positionIMByMp": initial,
@@ -188,6 +205,7 @@ def _position_figures(position: Position, account: Account, mark_price: MarkPric
         "breakEvenPrice": plain(position.avg_price),
         "takeProfit": _protecting_price(position, account, StopOrderType.TAKE_PROFIT),
         "stopLoss": _protecting_price(position, account, StopOrderType.STOP_LOSS),
+        "trailingStop": plain(trailing.trailing) if trailing is not None else "0",
         "unrealisedPnl": plain(position.unrealised(mark)),
         "curRealisedPnl": plain(position.cur_realised_pnl),
         "cumRealisedPnl": plain(position.cum_realised_pnl),
@@ -203,39 +221,20 @@ def _protecting_price(position: Position, account: Account, kind: StopOrderType)
 
 
 def wallet_row(account: Account, mark_price: MarkPrice) -> Row:
-    """The unified account of one user, with its one coin. USDT counts as one dollar."""
-    balance = account.wallet.balance
-    unrealised = account.unrealised(mark_price)
+    """The unified account of one user; its totals are in dollars, and USDT counts as one."""
+    coins = account.coins()
+    prices = {coin: dollars(coin, mark_price) for coin in coins}
+
+    def total(figure: Callable[[str], Decimal]) -> Decimal:
+        return sum((figure(coin) * prices[coin] for coin in coins), ZERO)
+
+    balance, unrealised = total(account.wallet.balance), total(lambda coin: account.unrealised(mark_price, coin))
     equity = balance + unrealised
-    position_margin = account.total_position_margin(mark_price)
-    order_margin = account.total_order_margin()
-    values = (abs(held.size) * mark_price(held.symbol) for held in account.held())
-    maintenance = sum(values, ZERO) * MAINTENANCE_RATE
-    margin = plain(displayed(position_margin + order_margin))
-    shown_maintenance = plain(displayed(maintenance))
-    rate = plain(displayed((position_margin + order_margin) / equity)) if equity > 0 else "0"
+    margin = total(lambda coin: account.position_margins(mark_price, coin) + account.order_margins(coin))
+    maintenance = total(lambda coin: maintenance_margin(account, mark_price, coin))
+    rate = plain(displayed(margin / equity)) if equity > 0 else "0"
     maintenance_rate = plain(displayed(maintenance / equity)) if equity > 0 else "0"
-    coin: Row = {
-        "coin": SETTLE_COIN,
-        "equity": plain(equity),
-        "usdValue": plain(equity),
-        "walletBalance": plain(balance),
-        "locked": "0",
-        "totalOrderIM": plain(displayed(order_margin)),
-        "totalPositionIM": plain(displayed(position_margin)),
-        "totalPositionMM": shown_maintenance,
-        "unrealisedPnl": plain(unrealised),
-        "cumRealisedPnl": plain(account.wallet.realised_pnl - account.wallet.fees),
-        "borrowAmount": "0",
-        "spotBorrow": "0",
-        "accruedInterest": "0",
-        "availableToBorrow": "",
-        "availableToWithdraw": "",
-        "bonus": "0",
-        "collateralSwitch": True,
-        "marginCollateral": True,
-        "spotHedgingQty": "0",
-    }
+    shown_margin, shown_maintenance = plain(displayed(margin)), plain(displayed(maintenance))
     return {
         "accountType": "UNIFIED",
         "accountLTV": "0",
@@ -246,13 +245,46 @@ def wallet_row(account: Account, mark_price: MarkPrice) -> Row:
         "totalEquity": plain(equity),
         "totalWalletBalance": plain(balance),
         "totalMarginBalance": plain(equity),
-        "totalAvailableBalance": plain(displayed(equity - position_margin - order_margin)),
+        "totalAvailableBalance": plain(displayed(account.available(mark_price))),
         "totalPerpUPL": plain(unrealised),
-        "totalInitialMargin": margin,
-        "totalInitialMarginByMp": margin,
+        "totalInitialMargin": shown_margin,
+        "totalInitialMarginByMp": shown_margin,
         "totalMaintenanceMargin": shown_maintenance,
         "totalMaintenanceMarginByMp": shown_maintenance,
-        "coin": [coin],
+        "coin": [_coin_row(account, coin, prices[coin], mark_price) for coin in coins],
+    }
+
+
+def maintenance_margin(account: Account, mark_price: MarkPrice, coin: str) -> Decimal:
+    """What the positions that settle in `coin` must be worth, lest they are liquidated."""
+    values = (held.value(mark_price(held.symbol)) for held in account.held(coin))
+    return sum(values, ZERO) * MAINTENANCE_RATE
+
+
+def _coin_row(account: Account, coin: str, price: Decimal, mark_price: MarkPrice) -> Row:
+    held, unrealised = account.wallet.coin(coin), account.unrealised(mark_price, coin)
+    balance = held.balance
+    equity = balance + unrealised
+    return {
+        "coin": coin,
+        "equity": plain(equity),
+        "usdValue": plain(equity * price),
+        "walletBalance": plain(balance),
+        "locked": plain(account.locked(coin)),
+        "totalOrderIM": plain(displayed(account.order_margins(coin))),
+        "totalPositionIM": plain(displayed(account.position_margins(mark_price, coin))),
+        "totalPositionMM": plain(displayed(maintenance_margin(account, mark_price, coin))),
+        "unrealisedPnl": plain(unrealised),
+        "cumRealisedPnl": plain(held.realised_pnl - held.fees),
+        "borrowAmount": plain(max(-balance, ZERO)),
+        "spotBorrow": "0",
+        "accruedInterest": "0",
+        "availableToBorrow": "",
+        "availableToWithdraw": "",
+        "bonus": "0",
+        "collateralSwitch": True,
+        "marginCollateral": True,
+        "spotHedgingQty": "0",
     }
 
 
@@ -267,22 +299,27 @@ def stream_messages(turn: Turn, accounts: Mapping[int, Account], mark_price: Mar
     for milestone in turn.milestones:
         event_id = f"{milestone.uid}_{milestone.symbol}_{milestone.seq}"
         row = order_stream_row(milestone)
-        messages.append(StreamMessage(milestone.uid, "order", milestone.symbol, event_id, at_ms, [row]))
+        messages.append(
+            StreamMessage(milestone.uid, "order", milestone.symbol, event_id, at_ms, [row], milestone.category)
+        )
     for order in turn.orders.values():
         event_id = f"{order.uid}_{order.symbol}_{order.seq}"
         if rows := [execution_stream_row(fill) for fill in fills.get(order.order_id, ())]:
-            messages.append(StreamMessage(order.uid, "execution", order.symbol, event_id, at_ms, rows))
+            message = StreamMessage(order.uid, "execution", order.symbol, event_id, at_ms, rows, order.category)
+            messages.append(message)
         row = order_stream_row(order)
-        messages.append(StreamMessage(order.uid, "order", order.symbol, event_id, at_ms, [row]))
+        messages.append(StreamMessage(order.uid, "order", order.symbol, event_id, at_ms, [row], order.category))
     for execution in turn.executions:
         if execution.order_id not in turn.orders:
             event_id = f"{execution.uid}_{execution.symbol}_{execution.seq}"
             row = execution_stream_row(execution)
-            messages.append(StreamMessage(execution.uid, "execution", execution.symbol, event_id, at_ms, [row]))
+            uid, category = execution.uid, execution.category
+            messages.append(StreamMessage(uid, "execution", execution.symbol, event_id, at_ms, [row], category))
     for position in turn.positions.values():
         uid, symbol = position.uid, position.symbol
         row = position_stream_row(position, accounts[uid], mark_price)
-        messages.append(StreamMessage(uid, "position", symbol, f"{uid}_position_{at_ms}", at_ms, [row]))
+        event_id = f"{uid}_position_{at_ms}"
+        messages.append(StreamMessage(uid, "position", symbol, event_id, at_ms, [row], position.category))
     for uid in turn.uids:
         row = wallet_row(accounts[uid], mark_price)
         messages.append(StreamMessage(uid, "wallet", "", f"{uid}_wallet_{at_ms}", at_ms, [row]))

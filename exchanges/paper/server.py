@@ -14,7 +14,7 @@ from aiohttp import web
 from exchanges.paper.books import Books
 from exchanges.paper.control import ControlInterface
 from exchanges.paper.faults import Faults
-from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.instruments import MARKETS
 from exchanges.paper.options import DEFAULT_MARKET_INTERVAL_S, PaperOptions
 from exchanges.paper.private_stream import PrivateStream
 from exchanges.paper.public_stream import PublicStream
@@ -167,16 +167,16 @@ class PaperExchange:
     async def _run_market(self) -> None:
         """Move every market once per interval, the symbols spread over it so that the loop is never held up."""
         interval_s = self.options.market_interval_s or DEFAULT_MARKET_INTERVAL_S
-        pause_s = interval_s / len(INSTRUMENTS)
+        pause_s = interval_s / len(MARKETS)
         while True:
-            for symbol in INSTRUMENTS:
+            for key in MARKETS:
                 await asyncio.sleep(pause_s)
                 if not self._frozen:
                     with contextlib.suppress(Refusal):  # broken books: the log and every caller are told
-                        self.books.perform(partial(self.books.venue.step, symbol))
+                        self.books.perform(partial(self.books.venue.step, key))
                         await self.books.committed()
                 venue = self.books.venue
-                venue.histories.observed(venue.markets[symbol], self.now_ns() // NS_PER_MS)
+                venue.histories.observed(venue.markets[key], self.now_ns() // NS_PER_MS)
 
     async def _run_public(self) -> None:
         while True:

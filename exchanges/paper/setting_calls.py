@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from exchanges.paper.admission import category_of, instrument_of
+from exchanges.paper.admission import category_of, contract_of, instrument_of
 from exchanges.paper.exact import plain
 from exchanges.paper.fields import Fields, number, text, whole
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.refusals import (
     bad_parameter,
     forbidden_for_unified,
+    hedge_mode_unsupported,
     leverage_out_of_range,
     leverage_unchanged,
     margin_mode_failed,
@@ -21,6 +22,7 @@ from exchanges.paper.refusals import (
 from exchanges.paper.rows import RISK_LIMIT_VALUE, SETTLE_COIN
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
+from exchanges.paper.vocabulary import Category
 
 ONE_WAY_MODE: Final = 0
 HEDGE_MODE: Final = 3
@@ -30,8 +32,7 @@ DCP_RANGE_S: Final = (3, 300)
 
 
 def set_leverage(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    category_of(fields)
-    instrument, account = instrument_of(fields), venue.accounts[uid]
+    instrument, account = contract_of(fields), venue.accounts[uid]
     buy, sell = number(fields, "buyLeverage"), number(fields, "sellLeverage")
     if not buy or not sell or buy != sell:
         raise bad_parameter("buy leverage invalid" if not buy else "sell leverage invalid")
@@ -46,7 +47,8 @@ def set_leverage(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 def switch_mode(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """One-way or hedge, for one symbol or for all of a coin, those listed later too."""
-    category_of(fields)
+    if category_of(fields) is not Category.LINEAR:
+        raise hedge_mode_unsupported()
     account, mode = venue.accounts[uid], whole(fields, "mode", -1)
     if mode not in {ONE_WAY_MODE, HEDGE_MODE}:
         raise bad_parameter("mode invalid")
@@ -86,8 +88,7 @@ def switch_isolated(_venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
 
 def set_risk_limit(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     """Each contract has one tier."""
-    category_of(fields)
-    instrument_of(fields)
+    contract_of(fields)
     if whole(fields, "riskId", 0) != 1:
         raise bad_parameter("riskId invalid")
     return {"category": text(fields, "category"), "riskId": 1, "riskLimitValue": RISK_LIMIT_VALUE}

@@ -52,9 +52,7 @@ class KeyRing:
         if not now_ms - int(window) <= int(stamp) < now_ms + MAX_AHEAD_MS:
             raise stale_timestamp(int(stamp), now_ms, int(window))
         origin = f"{stamp}{key}{window if WINDOW_HEADER in headers else ''}".encode() + payload
-        if not hmac.compare_digest(
-            signature(pair.secret, origin).encode(), signed.encode("utf-8", "surrogateescape")
-        ):
+        if not hmac.compare_digest(signature(pair.secret, origin).encode(), signed.encode("utf-8", "surrogateescape")):
             raise bad_signature(origin.decode("utf-8", "replace"))
         return pair
 

@@ -17,7 +17,7 @@ from typing import IO, Final, TypeVar
 import msgspec
 
 from exchanges.paper.accounts import AccountSettings
-from exchanges.paper.ledger import Position, Wallet
+from exchanges.paper.ledger import House, HouseCoin, Position, Wallet
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.quotes import MarketState
 
@@ -25,14 +25,16 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS orders (
   order_id TEXT PRIMARY KEY, uid INTEGER NOT NULL, symbol TEXT NOT NULL, order_link_id TEXT NOT NULL,
   status TEXT NOT NULL, is_open INTEGER NOT NULL, is_filled INTEGER NOT NULL, placed_seq INTEGER NOT NULL,
-  seq INTEGER NOT NULL, created_at_ns INTEGER NOT NULL, updated_at_ns INTEGER NOT NULL, body TEXT NOT NULL
+  seq INTEGER NOT NULL, created_at_ns INTEGER NOT NULL, updated_at_ns INTEGER NOT NULL, body TEXT NOT NULL,
+  category TEXT NOT NULL DEFAULT 'linear'
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS orders_by_link ON orders (uid, order_link_id) WHERE order_link_id <> '';
 CREATE INDEX IF NOT EXISTS orders_by_placing ON orders (uid, placed_seq);
 CREATE INDEX IF NOT EXISTS orders_open ON orders (placed_seq) WHERE is_open = 1;
 CREATE TABLE IF NOT EXISTS executions (
   seq INTEGER PRIMARY KEY, exec_id TEXT NOT NULL UNIQUE, uid INTEGER NOT NULL, symbol TEXT NOT NULL,
-  order_id TEXT NOT NULL, order_link_id TEXT NOT NULL, executed_at_ns INTEGER NOT NULL, body TEXT NOT NULL
+  order_id TEXT NOT NULL, order_link_id TEXT NOT NULL, executed_at_ns INTEGER NOT NULL, body TEXT NOT NULL,
+  category TEXT NOT NULL DEFAULT 'linear'
 );
 CREATE INDEX IF NOT EXISTS executions_by_order ON executions (order_id);
 CREATE INDEX IF NOT EXISTS executions_by_uid ON executions (uid, seq);
@@ -43,17 +45,24 @@ CREATE TABLE IF NOT EXISTS positions (
 CREATE TABLE IF NOT EXISTS wallets (uid INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS settings (uid INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS markets (symbol TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS house (coin TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+# Books of a time when there were only linear contracts and one coin.
+_COLUMNS: Final = {"orders": "category", "executions": "category"}
+_ONE_COIN: Final = """
+UPDATE wallets SET body = json_object('uid', uid, 'coins', json_object('USDT', json_remove(body, '$.uid')))
+WHERE json_type(body, '$.coins') IS NULL
 """
 Body = TypeVar("Body")
 
 # An upsert by order id only: a link id that is already another order's must fail, not replace it.
 _PUT_ORDER: Final = """
-INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+INSERT INTO orders VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT (order_id) DO UPDATE SET status = excluded.status, is_open = excluded.is_open,
   is_filled = excluded.is_filled, seq = excluded.seq, updated_at_ns = excluded.updated_at_ns, body = excluded.body
 """
-_TABLES: Final = ("orders", "executions", "positions", "wallets", "settings", "markets", "meta")
+_TABLES: Final = ("orders", "executions", "positions", "wallets", "settings", "markets", "house", "meta")
 
 
 class BooksInUseError(OSError):
@@ -65,6 +74,7 @@ class Selection:
     """Which rows of an account to read, newest first; None or "" leaves a condition out. Times in nanoseconds."""
 
     uid: int
+    category: str = ""
     symbols: Sequence[str] | None = None
     order_id: str = ""
     order_link_id: str = ""
@@ -88,6 +98,7 @@ class Store:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("PRAGMA cache_size=-65536")
         self._db.executescript(_SCHEMA)
+        self._modernise()
         self._json = msgspec.json.Encoder()
         self._orders: dict[str, Order] = {}
         self._links: set[tuple[int, str]] = set()
@@ -96,7 +107,16 @@ class Store:
         self._wallets: dict[int, Wallet] = {}
         self._settings: dict[int, AccountSettings] = {}
         self._markets: dict[str, MarketState] = {}
+        self._house: dict[str, HouseCoin] = {}
         self._last_seq = 0
+
+    def _modernise(self) -> None:
+        """Bring books of an earlier version into today's shape."""
+        for table, column in _COLUMNS.items():
+            known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            if column not in known:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT 'linear'")
+        self._db.execute(_ONE_COIN)
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -109,6 +129,7 @@ class Store:
             or self._wallets
             or self._settings
             or self._markets
+            or self._house
         )
 
     def put_order(self, order: Order) -> None:
@@ -133,7 +154,10 @@ class Store:
         self._last_seq = seq
 
     def put_market(self, state: MarketState) -> None:
-        self._markets[state.symbol] = state
+        self._markets[state.key] = state
+
+    def put_house(self, coin: str, held: HouseCoin) -> None:
+        self._house[coin] = held
 
     def flush(self) -> None:
         """Commit everything collected, in one transaction. Raises `sqlite3.Error`; then nothing of it is written."""
@@ -146,10 +170,7 @@ class Store:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-        for collected in (self._orders, self._links, self._executions, self._positions, self._wallets):
-            collected.clear()
-        self._settings.clear()
-        self._markets.clear()
+        self._forget()
 
     def _write(self) -> None:
         write = self._db.executemany
@@ -157,7 +178,7 @@ class Store:
             _PUT_ORDER,
             map(self._order, self._orders.values()),
         )
-        write("INSERT INTO executions VALUES (?,?,?,?,?,?,?,?)", map(self._execution, self._executions))
+        write("INSERT INTO executions VALUES (?,?,?,?,?,?,?,?,?)", map(self._execution, self._executions))
         write(
             "INSERT OR REPLACE INTO positions VALUES (?,?,?,?)",
             ((p.uid, p.symbol, p.position_idx, self._body(p)) for p in self._positions.values()),
@@ -172,33 +193,41 @@ class Store:
         )
         write(
             "INSERT OR REPLACE INTO markets VALUES (?,?)",
-            ((m.symbol, self._body(m)) for m in self._markets.values()),
+            ((m.key, self._body(m)) for m in self._markets.values()),
         )
-
+        write(
+            "INSERT OR REPLACE INTO house VALUES (?,?)",
+            ((coin, self._body(held)) for coin, held in self._house.items()),
+        )
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('last_seq', ?)", (str(self._last_seq),))
 
     def _order(self, order: Order) -> tuple[object, ...]:
         return (
             order.order_id, order.uid, order.symbol, order.order_link_id, order.status.value,
             int(order.status.is_open), int(bool(order.cum_qty)), order.placed_seq, order.seq, order.created_at_ns,
-            order.updated_at_ns, self._body(order),
+            order.updated_at_ns, self._body(order), order.category.value,
         )  # fmt: skip
 
     def _execution(self, execution: Execution) -> tuple[object, ...]:
         return (
             execution.seq, execution.exec_id, execution.uid, execution.symbol, execution.order_id,
-            execution.order_link_id, execution.executed_at_ns, self._body(execution),
+            execution.order_link_id, execution.executed_at_ns, self._body(execution), execution.category.value,
         )  # fmt: skip
 
     def _body(self, row: msgspec.Struct) -> str:
         return self._json.encode(row).decode()
 
-    def clear(self) -> None:
-        """Forget everything, the salt of the ids too."""
+    def _forget(self) -> None:
+        """What was collected is written, or no longer wanted."""
         for collected in (self._orders, self._links, self._executions, self._positions, self._wallets):
             collected.clear()
         self._settings.clear()
         self._markets.clear()
+        self._house.clear()
+
+    def clear(self) -> None:
+        """Forget everything, the salt of the ids too."""
+        self._forget()
         self._db.execute("BEGIN IMMEDIATE")
         for table in _TABLES:
             self._db.execute(f"DELETE FROM {table}")  # noqa: S608 -- names from the constant above
@@ -251,7 +280,12 @@ class Store:
         return self._read("SELECT body FROM positions", (), Position)
 
     def market_states(self) -> dict[str, MarketState]:
-        return {state.symbol: state for state in self._read("SELECT body FROM markets", (), MarketState)}
+        return {state.key: state for state in self._read("SELECT body FROM markets", (), MarketState)}
+
+    def house(self) -> House:
+        rows = self._db.execute("SELECT coin, body FROM house").fetchall()
+        decode = msgspec.json.Decoder(HouseCoin).decode
+        return House(coins={coin: decode(body) for coin, body in rows})
 
     def orders(self, wanted: Selection) -> list[Order]:
         """Orders by placing, newest first."""
@@ -315,6 +349,7 @@ def _conditions(wanted: Selection, seq_column: str, time_column: str) -> tuple[l
         where.append(f"symbol IN ({','.join('?' * len(wanted.symbols))})")
         values.extend(wanted.symbols)
     for column, operator, value in (
+        ("category", "=", wanted.category or None),
         ("order_id", "=", wanted.order_id or None),
         ("order_link_id", "=", wanted.order_link_id or None),
         (time_column, ">=", wanted.from_ns),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from exchanges.paper.ledger import Position
 from exchanges.paper.orders import Execution, Order
+from exchanges.paper.vocabulary import Category, StopOrderType
 
 Row = dict[str, object]
 
@@ -21,6 +22,7 @@ class StreamMessage(NamedTuple):
     message_id: str
     created_at_ms: int
     rows: list[Row]
+    category: Category = Category.LINEAR
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class Turn:
     """Orders, executions, positions and wallets that an operation touched, each once, in the order of first touch.
 
     `milestones` are copies of orders in a state that they passed through, and that the streams are told of.
+    `triggered` says what was triggered last for a position.
     """
 
     at_ns: int
@@ -36,10 +39,14 @@ class Turn:
     milestones: list[Order] = field(default_factory=list)
     positions: dict[tuple[int, str, int], Position] = field(default_factory=dict)
     uids: dict[int, None] = field(default_factory=dict)
+    triggered: dict[tuple[int, str, int], StopOrderType] = field(default_factory=dict)
 
-    def touch(self, order: Order, position: Position) -> None:
+    def touch(self, order: Order, position: Position | None) -> None:
+        """An order has changed, and (but on spot) a position with it or because of it."""
         self.orders[order.order_id] = order
-        self.touch_position(position)
+        self.uids[order.uid] = None
+        if position is not None:
+            self.touch_position(position)
 
     def touch_position(self, position: Position) -> None:
         self.positions[position.uid, position.symbol, position.position_idx] = position

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import NamedTuple
 
-from exchanges.paper.accounts import PROTECTING, Account, AccountSettings
-from exchanges.paper.admission import Amendment, NewOrder, Trigger, check_notional
-from exchanges.paper.admittance import protective_price, require_margin
+from exchanges.paper.accounts import Account, AccountSettings
+from exchanges.paper.amending import Amending
+from exchanges.paper.booking import Booking
 from exchanges.paper.candles import Histories
-from exchanges.paper.conditionals import Conditionals, check_trigger
-from exchanges.paper.exact import ZERO, exactly
-from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.conditionals import Conditionals
+from exchanges.paper.exact import exactly
+from exchanges.paper.instruments import MARKETS, Instrument
 from exchanges.paper.interventions import Interventions
 from exchanges.paper.ledger import Wallet
 from exchanges.paper.market import SymbolMarket
@@ -24,30 +24,14 @@ from exchanges.paper.matching import MatchingEngine
 from exchanges.paper.numbering import Numbering
 from exchanges.paper.options import PaperOptions
 from exchanges.paper.orders import Order
-from exchanges.paper.refusals import (
-    bad_parameter,
-    duplicate_order_link_id,
-    nothing_to_amend,
-    order_not_found,
-    reduce_only_without_position,
-    too_many_conditional_orders,
-    too_many_open_orders,
-)
+from exchanges.paper.placing import Placement
+from exchanges.paper.protection import Protections
+from exchanges.paper.refusals import order_not_found, spot_order_not_found
 from exchanges.paper.rows import stream_messages
 from exchanges.paper.store import Store
 from exchanges.paper.turn import StreamMessage, Turn
-from exchanges.paper.vocabulary import (
-    HEDGE_BUY,
-    HEDGE_SELL,
-    CancelType,
-    CreateType,
-    OrderType,
-    RejectReason,
-    Side,
-    Status,
-    StopOrderType,
-    TriggerDirection,
-)
+from exchanges.paper.vocabulary import CancelType, Category, RejectReason
+from exchanges.paper.wishes import Amendment, NewOrder
 
 
 class Funding(NamedTuple):
@@ -56,9 +40,6 @@ class Funding(NamedTuple):
     symbol: str
     rate: Decimal
     settled_at_ns: int
-
-
-MAX_WAITING_PER_SYMBOL = 10  # conditional orders of an account; take-profits and stop-losses do not count
 
 
 class PaperVenue:
@@ -74,9 +55,14 @@ class PaperVenue:
         self.histories = Histories()
         self.fundings: list[Funding] = []
         self._numbering = Numbering(store.salt(options.id_salt), store.last_seq())
-        self._engine = MatchingEngine(options, store, self._numbering, self.accounts, self.markets)
-        self._conditionals = Conditionals(self._engine, self.mark_price)
-        self._interventions = Interventions(self._engine)
+        self.house = store.house()
+        booking = Booking(options, self.house)
+        self._engine = engine = MatchingEngine(booking, store, self._numbering, self.accounts, self.markets)
+        self.protections = Protections(engine)
+        self._conditionals = Conditionals(engine, self.protections, self.mark_price)
+        self._placement = Placement(engine, self._conditionals, self.mark_price, options.max_open_orders_per_symbol)
+        self._amending = Amending(engine, self._conditionals, self.mark_price)
+        self._interventions = Interventions(engine)
         self._load()
 
     # -- books ---------------------------------------------------------------------------------------------------
@@ -84,13 +70,15 @@ class PaperVenue:
     def _load(self) -> None:
         """Take up the books where they stand; open accounts that have none yet."""
         states = self.store.market_states()
-        for symbol, instrument in INSTRUMENTS.items():
-            self.markets[symbol] = SymbolMarket(instrument, self.options.seed, states.get(symbol))
+        for key, instrument in MARKETS.items():
+            self.markets[key] = SymbolMarket(instrument, self.options.seed, states.get(key))
         wallets, settings = self.store.wallets(), self.store.settings()
         for uid in {pair.uid: None for pair in self.options.keys} | dict.fromkeys(wallets):
             wallet = wallets.get(uid)
             if wallet is None:
-                wallet = Wallet(uid=uid, deposit=self.options.deposit)
+                wallet = Wallet(uid=uid)
+                for coin, amount in (("USDT", self.options.deposit), *self.options.coins):
+                    wallet.coin(coin).deposit += amount
                 self.store.put_wallet(wallet)
             self.accounts[uid] = Account(
                 wallet,
@@ -103,12 +91,13 @@ class PaperVenue:
         for order in self.store.open_orders():
             self.accounts[order.uid].rest(order)
             if not order.is_waiting:
-                self.markets[order.symbol].resting.add(order)
+                self.markets[order.market_key].resting.add(order)
         for market in self.markets.values():
             market.uncross()
 
-    def mark_price(self, symbol: str) -> Decimal:
-        return self.markets[symbol].mark_price
+    def mark_price(self, key: str) -> Decimal:
+        """The mark price of a market; of a contract, the key is its symbol."""
+        return self.markets[key].mark_price
 
     def turn(self) -> Turn:
         return Turn(self.clock())
@@ -123,6 +112,9 @@ class PaperVenue:
             self.store.put_position(position)
         for uid in turn.uids:
             self.store.put_wallet(self.accounts[uid].wallet)
+        if turn.executions:
+            for coin, held in self.house.coins.items():
+                self.store.put_house(coin, held)
         self.store.put_seq(self._numbering.last_seq)
         self.outbox.extend(stream_messages(turn, self.accounts, self.mark_price))
 
@@ -131,96 +123,20 @@ class PaperVenue:
     @exactly
     def create(self, uid: int, wish: NewOrder) -> Order:
         """Admit an order and match it at once. Raises `Refusal`; then nothing has changed."""
-        account, market = self.accounts[uid], self.markets[wish.instrument.symbol]
-        self._check_identity(account, wish)
-        closing_side = {HEDGE_BUY: Side.SELL, HEDGE_SELL: Side.BUY}.get(wish.position_idx)
-        reduces = wish.reduce_only or wish.side is closing_side
-        price, qty = wish.price or ZERO, wish.qty
-        if wish.trigger is None:
-            price = wish.price if wish.price is not None else protective_price(market, wish.side)
-            qty = self._admitted_qty(account, market, wish, price, reduces=reduces)
-        else:
-            check_trigger(market, wish.trigger)
         turn = self.turn()
-        seq = self._numbering.next_seq()
-        order = Order(
-            order_id=self._numbering.new_id("order", seq),
-            uid=uid,
-            symbol=market.instrument.symbol,
-            order_link_id=wish.order_link_id,
-            side=wish.side,
-            order_type=wish.order_type,
-            time_in_force=wish.time_in_force,
-            price=price,
-            qty=qty,
-            position_idx=wish.position_idx,
-            reduce_only=wish.reduce_only,
-            close_on_trigger=wish.close_on_trigger,
-            reduces=reduces,
-            placed_seq=seq,
-            seq=seq,
-            created_at_ns=turn.at_ns,
-            updated_at_ns=turn.at_ns,
-            last_price_on_created=market.last_price,
-            take_profit=wish.protection.take_profit or ZERO,
-            stop_loss=wish.protection.stop_loss or ZERO,
-            take_profit_by=wish.protection.take_profit_by,
-            stop_loss_by=wish.protection.stop_loss_by,
-        )
-        turn.touch(order, account.position(order.symbol, order.position_idx))
-        if wish.trigger is None:
-            self._engine.match(turn, market, order)
-        else:
-            self._park(account, order, wish.trigger)
-        self._conditionals.settle(turn, market)
+        order = self._placement.place(turn, self.accounts[uid], wish)
         self.conclude(turn)
         return order
 
-    @staticmethod
-    def _park(account: Account, order: Order, trigger: Trigger) -> None:
-        order.status = Status.UNTRIGGERED
-        order.create_type = CreateType.BY_STOP_ORDER
-        order.stop_order_type = StopOrderType.STOP
-        order.trigger_price, order.trigger_by = trigger.price, trigger.by
-        order.trigger_direction = trigger.direction
-        account.rest(order)
-
-    def _check_identity(self, account: Account, wish: NewOrder) -> None:
-        link, symbol = wish.order_link_id, wish.instrument.symbol
-        if link and (link in account.open_links or self.store.knows_link(account.uid, link)):
-            raise duplicate_order_link_id()
-        if wish.position_idx not in account.position_indexes(symbol):
-            raise bad_parameter("position idx not match position mode")
-        limit = self.options.max_open_orders_per_symbol
-        rests = wish.order_type is OrderType.LIMIT and wish.trigger is None
-        if limit and rests and account.open_count(symbol) >= limit:
-            raise too_many_open_orders(limit)
-        waiting = [order for order in account.waiting(symbol) if order.stop_order_type is StopOrderType.STOP]
-        if wish.trigger is not None and len(waiting) >= MAX_WAITING_PER_SYMBOL:
-            raise too_many_conditional_orders(MAX_WAITING_PER_SYMBOL)
-
-    def _admitted_qty(
-        self, account: Account, market: SymbolMarket, wish: NewOrder, price: Decimal, *, reduces: bool
-    ) -> Decimal:
-        """The quantity to work with: a reducing order is cut to what it can close, any other needs its margin."""
-        symbol, idx = wish.instrument.symbol, wish.position_idx
-        if reduces:
-            closable = account.closable(symbol, idx, wish.side)
-            if not closable:
-                raise reduce_only_without_position()
-            return min(wish.qty, closable) if wish.qty else closable
-        check_notional(wish.instrument, wish.qty, price if wish.price is not None else market.mark_price)
-        require_margin(account, market, wish.side, idx, wish.qty, price, self.mark_price)
-        return wish.qty
-
     # -- cancel and amend ----------------------------------------------------------------------------------------
 
-    def open_order(self, uid: int, order_id: str, order_link_id: str, *, symbol: str, doing: str) -> Order:
-        """The open order of that id, or (without an id) of that link id. Raises 110001 if there is none."""
+    def open_order(self, uid: int, order_id: str, order_link_id: str, *, instrument: Instrument, doing: str) -> Order:
+        """The open order of that id, or (without an id) of that link id. Raises 110001, on spot 170213, if there is
+        none."""
         account = self.accounts[uid]
         found = account.open_orders.get(order_id) if order_id else account.open_links.get(order_link_id)
-        if found is None or found.symbol != symbol:
-            raise order_not_found(doing)
+        if found is None or found.market_key != instrument.key:
+            raise spot_order_not_found() if instrument.is_spot else order_not_found(doing)
         return found
 
     @exactly
@@ -232,102 +148,46 @@ class PaperVenue:
 
     @exactly
     def cancel_all(
-        self, uid: int, symbols: Collection[str] | None, wanted: Callable[[Order], bool] = lambda _order: True
+        self,
+        uid: int,
+        symbols: Collection[str] | None,
+        wanted: Callable[[Order], bool] = lambda _order: True,
+        category: Category = Category.LINEAR,
     ) -> list[Order]:
-        """Cancel the `wanted` open orders of an account in these symbols or (None) in all."""
+        """Cancel the `wanted` open orders of an account in these symbols of a category or (None) in all of them."""
         turn = self.turn()
-        mine = self.accounts[uid].open_orders.values()
-        orders = [order for order in mine if (symbols is None or order.symbol in symbols) and wanted(order)]
+        orders = [
+            order
+            for order in self.accounts[uid].open_orders.values()
+            if order.category is category and (symbols is None or order.symbol in symbols) and wanted(order)
+        ]
         for order in orders:
-            self._cancel_for_user(turn, order)
+            if order.status.is_open:  # one of a pair takes the other with it
+                self._cancel_for_user(turn, order)
         self.conclude(turn)
         return orders
 
     def _cancel_for_user(self, turn: Turn, order: Order) -> None:
-        self._engine.cancel(turn, order, RejectReason.USER_CANCEL, CancelType.BY_USER)
+        """Cancel an order, and with one half of a pair the other."""
+        pair = self.accounts[order.uid].open_orders.get(order.paired_id)
+        for each in (order, pair):
+            if each is not None:
+                self._engine.cancel(turn, each, RejectReason.USER_CANCEL, CancelType.BY_USER)
 
     @exactly
     def amend(self, order: Order, wish: Amendment) -> None:
-        """Give an open order another total quantity or price.
-
-        Less quantity at the same price keeps the place in the queue; anything else goes to its end, and may match at
-        once. Raises `Refusal`; then the order is as it was.
-        """
-        if wish.is_empty:
-            raise nothing_to_amend()
-        account, market = self.accounts[order.uid], self.markets[order.symbol]
-        if order.is_waiting:
-            self._amend_waiting(account, market, order, wish)
-            return
-        qty, price = wish.qty or order.qty, wish.price or order.price
-        take_profit = order.take_profit if wish.take_profit is None else wish.take_profit
-        stop_loss = order.stop_loss if wish.stop_loss is None else wish.stop_loss
-        before = (order.qty, order.price, order.take_profit, order.stop_loss)
-        if (qty, price, take_profit, stop_loss) == before:
-            raise nothing_to_amend()
-        if qty <= order.cum_qty:
-            raise bad_parameter("Qty invalid")
-        account.unrest(order)
-        try:
-            qty = self._amended_qty(account, market, order, qty, price)
-        except Exception:
-            account.rest(order)
-            raise
+        """Give an open order another total quantity, price, trigger or protection. Raises `Refusal`; then the order
+        is as it was."""
         turn = self.turn()
-        order.take_profit, order.stop_loss = take_profit, stop_loss
-        keeps_place = price == order.price and qty <= order.qty
-        if keeps_place:
-            order.qty = qty
-            account.rest(order)
-        else:
-            market.resting.remove(order)
-            order.qty, order.price = qty, price
-        market.changed = True
-        order.seq, order.updated_at_ns = self._numbering.next_seq(), turn.at_ns
-        turn.touch(order, account.position(order.symbol, order.position_idx))
-        if not keeps_place:
-            self._engine.match(turn, market, order)
-        self._conditionals.settle(turn, market)
+        self._amending.amend(turn, self.accounts[order.uid], order, wish)
         self.conclude(turn)
-
-    def _amend_waiting(self, account: Account, market: SymbolMarket, order: Order, wish: Amendment) -> None:
-        """A conditional order: nothing is reserved for it, so only its trigger is checked.
-
-        Take-profit and stop-loss are as large as their position: their quantity is not for the user to change.
-        """
-        if wish.qty is not None and order.stop_order_type in PROTECTING:
-            raise bad_parameter("Qty invalid")
-        if wish.trigger_price is not None and order.trigger_by is not None:
-            direction = TriggerDirection(order.trigger_direction)
-            check_trigger(market, Trigger(wish.trigger_price, direction, order.trigger_by))
-            order.trigger_price = wish.trigger_price
-        if wish.qty is not None:
-            order.qty = wish.qty
-        if wish.price is not None and order.order_type is OrderType.LIMIT:
-            order.price = wish.price
-        order.take_profit = order.take_profit if wish.take_profit is None else wish.take_profit
-        order.stop_loss = order.stop_loss if wish.stop_loss is None else wish.stop_loss
-        turn = self.turn()
-        order.seq, order.updated_at_ns = self._numbering.next_seq(), turn.at_ns
-        turn.touch(order, account.position(order.symbol, order.position_idx))
-        self.conclude(turn)
-
-    def _amended_qty(
-        self, account: Account, market: SymbolMarket, order: Order, qty: Decimal, price: Decimal
-    ) -> Decimal:
-        leaves = qty - order.cum_qty
-        if order.reduces:
-            return order.cum_qty + min(leaves, account.closable(order.symbol, order.position_idx, order.side))
-        check_notional(market.instrument, qty, price)
-        require_margin(account, market, order.side, order.position_idx, leaves, price, self.mark_price)
-        return qty
 
     # -- the market ----------------------------------------------------------------------------------------------
 
     @exactly
-    def step(self, symbol: str) -> None:
+    def step(self, key: str) -> None:
         """Move one market by a step: new quotes, fills of what they crossed, and now and then a synthetic taker."""
-        market = self.markets[symbol]
+        market = self.markets[key]
         market.step()
         turn = self.turn()
         self._engine.fill_crossed(turn, market)
@@ -337,9 +197,9 @@ class PaperVenue:
         self.conclude(turn)
 
     @exactly
-    def requoted(self, symbol: str) -> None:
+    def requoted(self, key: str) -> None:
         """After the quotes were set by hand: fill what they crossed."""
-        market = self.markets[symbol]
+        market = self.markets[key]
         turn = self.turn()
         self._engine.fill_crossed(turn, market)
         self._conditionals.settle(turn, market)

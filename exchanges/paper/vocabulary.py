@@ -32,7 +32,7 @@ class TimeInForce(StrEnum):
 
 
 class Status(StrEnum):
-    """`orderStatus`. On derivatives a cancelled order may have executed in part; there is no state of its own.
+    """`orderStatus`. On derivatives a cancelled order may have executed in part; only spot has a state of its own.
 
     A conditional order is untriggered, for an instant triggered, and then like any other; cancelled before that it is
     deactivated.
@@ -44,6 +44,7 @@ class Status(StrEnum):
     PARTIALLY_FILLED = "PartiallyFilled"
     FILLED = "Filled"
     CANCELLED = "Cancelled"
+    PARTIALLY_FILLED_CANCELED = "PartiallyFilledCanceled"
     DEACTIVATED = "Deactivated"
 
     @property
@@ -57,6 +58,9 @@ class CancelType(StrEnum):
     BY_REDUCE_ONLY = "CancelByReduceOnly"
     BY_TPSL_CLEAR = "CancelByTpSlTsClear"
     BEFORE_LIQUIDATION = "CancelAllBeforeLiq"
+    BY_SMP = "CancelBySmp"
+    LOSS_BY_PROFIT = "CancelByOCOSlCanceledByTpTriggered"
+    PROFIT_BY_LOSS = "CancelByOCOTpCanceledBySlTriggered"
 
 
 class RejectReason(StrEnum):
@@ -68,6 +72,8 @@ class RejectReason(StrEnum):
     NO_IMMEDIATE_QTY = "EC_NoImmediateQtyToFill"
     NOT_ENOUGH_QTY = "EC_NoEnoughQtyToFill"
     NO_FULL_FILL = "EC_CancelForNoFullFill"
+    SELF_MATCH = "EC_BySelfMatch"
+    RISK_PRICE_LIMIT = "EC_ReachRiskPriceLimit"
     OTHERS = "EC_Others"
 
 
@@ -91,6 +97,19 @@ class StopOrderType(StrEnum):
     STOP = "Stop"
     TAKE_PROFIT = "TakeProfit"
     STOP_LOSS = "StopLoss"
+    TRAILING_STOP = "TrailingStop"
+    PARTIAL_TAKE_PROFIT = "PartialTakeProfit"
+    PARTIAL_STOP_LOSS = "PartialStopLoss"
+    SPOT_TPSL = "tpslOrder"
+    SPOT_STOP_LOSS = "BidirectionalTpslOrder"  # of what a spot order set up; its take-profit holds the coin
+
+    @property
+    def is_profit(self) -> bool:
+        return self in {StopOrderType.TAKE_PROFIT, StopOrderType.PARTIAL_TAKE_PROFIT, StopOrderType.SPOT_TPSL}
+
+    @property
+    def is_partial(self) -> bool:
+        return self in {StopOrderType.PARTIAL_TAKE_PROFIT, StopOrderType.PARTIAL_STOP_LOSS}
 
 
 class CreateType(StrEnum):
@@ -98,6 +117,10 @@ class CreateType(StrEnum):
     BY_STOP_ORDER = "CreateByStopOrder"
     BY_TAKE_PROFIT = "CreateByTakeProfit"
     BY_STOP_LOSS = "CreateByStopLoss"
+    BY_PARTIAL_TAKE_PROFIT = "CreateByPartialTakeProfit"
+    BY_PARTIAL_STOP_LOSS = "CreateByPartialStopLoss"
+    BY_TRAILING_STOP = "CreateByTrailingStop"
+    BY_TRAILING_PROFIT = "CreateByTrailingProfit"
     BY_LIQUIDATION = "CreateByLiq"
 
 
@@ -114,6 +137,37 @@ class Category(StrEnum):
     SPOT = "spot"
     INVERSE = "inverse"
     OPTION = "option"
+
+
+class TpslMode(StrEnum):
+    """`tpslMode`: take-profit and stop-loss for the whole position, or for the quantity that an order filled."""
+
+    FULL = "Full"
+    PARTIAL = "Partial"
+
+
+class MarketUnit(StrEnum):
+    """`marketUnit`: what the quantity of a spot market order counts."""
+
+    BASE = "baseCoin"
+    QUOTE = "quoteCoin"
+
+
+class SmpType(StrEnum):
+    """`smpType`: what goes when an order would meet another of the same account."""
+
+    NONE = "None"
+    CANCEL_MAKER = "CancelMaker"
+    CANCEL_TAKER = "CancelTaker"
+    CANCEL_BOTH = "CancelBoth"
+
+
+class SlippageType(StrEnum):
+    """`slippageToleranceType`: how far from the best price a market order may go."""
+
+    NONE = "UNKNOWN"
+    TICKS = "TickSize"
+    PERCENT = "Percent"
 
 
 # Position index of the one-way mode and of the two sides of the hedge mode.

@@ -20,9 +20,7 @@ DEADLINE_S = 5.0
 Fields = dict[str, object]
 
 
-def signed_headers(
-    payload: bytes, key: str = KEY, secret: str = SECRET, at_ms: int | None = None
-) -> dict[str, str]:
+def signed_headers(payload: bytes, key: str = KEY, secret: str = SECRET, at_ms: int | None = None) -> dict[str, str]:
     stamp = str(int(time.time() * 1000) if at_ms is None else at_ms)
     text = f"{stamp}{key}5000".encode() + payload
     return {
@@ -36,9 +34,7 @@ def signed_headers(
 class PaperClient:
     """Calls of one account, and the control interface."""
 
-    def __init__(
-        self, exchange: PaperExchange, http: aiohttp.ClientSession, key: str = KEY, secret: str = SECRET
-    ):
+    def __init__(self, exchange: PaperExchange, http: aiohttp.ClientSession, key: str = KEY, secret: str = SECRET):
         self.exchange = exchange
         self.http = http
         self.key = key

@@ -19,18 +19,12 @@ from paper_client import Fields, PaperClient
 from exchanges.paper import PaperExchange, PaperOptions, RateLimits
 
 
-async def pages(
-    client: PaperClient, endpoint: str, *, encoded: bool = True, **fields: object
-) -> list[list[Fields]]:
+async def pages(client: PaperClient, endpoint: str, *, encoded: bool = True, **fields: object) -> list[list[Fields]]:
     """All pages, following the cursor; `encoded` False sends it as it stood, as some clients do."""
     found: list[list[Fields]] = []
     cursor = ""
     while True:
-        extra = (
-            {"cursor": cursor if encoded else cursor.replace("%3D", "=").replace("%26", "&")}
-            if cursor
-            else {}
-        )
+        extra = {"cursor": cursor if encoded else cursor.replace("%3D", "=").replace("%26", "&")} if cursor else {}
         result = (await client.get(endpoint, **fields, **extra))["result"]
         found.append(result["list"])
         cursor = result["nextPageCursor"]
@@ -50,9 +44,7 @@ async def test_pages_do_not_slip_when_orders_come_in_between(client: PaperClient
     placed = [(await client.placed("Buy", "0.01", str(60000 + n)))["orderId"] for n in range(4)]
     first = (await client.get("order/realtime", symbol="BTCUSDT", limit=2))["result"]
     await client.placed("Buy", "0.01", "61000")
-    second = (await client.get("order/realtime", symbol="BTCUSDT", limit=2, cursor=first["nextPageCursor"]))[
-        "result"
-    ]
+    second = (await client.get("order/realtime", symbol="BTCUSDT", limit=2, cursor=first["nextPageCursor"]))["result"]
     assert [row["orderId"] for row in first["list"] + second["list"]] == placed[::-1]
 
 
@@ -119,7 +111,7 @@ async def test_instruments_carry_the_rules_that_orders_are_checked_by(client: Pa
     bitcoin = next(row for row in rows if row["symbol"] == "BTCUSDT")
     assert bitcoin["priceFilter"]["tickSize"] == "0.1"
     assert bitcoin["lotSizeFilter"]["minNotionalValue"] == "5"
-    assert await client.rows("market/instruments-info", category="spot") == []
+    assert await client.rows("market/instruments-info", category="option") == []
     two_pages = await pages(client, "market/instruments-info", limit=len(rows) - 1)
     assert [len(page) for page in two_pages] == [len(rows) - 1, 1]
 
@@ -142,6 +134,7 @@ async def test_the_books_are_shown_whole_and_exact(client: PaperClient) -> None:
     assert (first["execPrice"], second["execPrice"]) == ("65010", "65020")
     (position,) = books["positions"]
     assert position == {
+        "category": "linear",
         "symbol": "BTCUSDT",
         "positionIdx": 0,
         "size": "1.5",
@@ -171,9 +164,7 @@ async def test_a_reset_starts_from_nothing_with_new_ids(http: aiohttp.ClientSess
         assert after["orderId"] != before["orderId"]
 
 
-async def test_health_says_so_when_the_books_cannot_be_written(
-    client: PaperClient, exchange: PaperExchange
-) -> None:
+async def test_health_says_so_when_the_books_cannot_be_written(client: PaperClient, exchange: PaperExchange) -> None:
     assert (await client.ask("health"))["status"] == "ok"
     exchange.books.store._db.execute("PRAGMA query_only=ON")
     reply = await client.order("Buy", "0.1", "64000")
@@ -228,9 +219,7 @@ def on_disk(tmp_path: Path) -> PaperOptions:
     return dataclasses.replace(STILL, database=tmp_path / "books" / "paper.db")
 
 
-async def test_everything_is_found_again_after_a_restart(
-    on_disk: PaperOptions, http: aiohttp.ClientSession
-) -> None:
+async def test_everything_is_found_again_after_a_restart(on_disk: PaperOptions, http: aiohttp.ClientSession) -> None:
     async with PaperExchange(on_disk) as exchange:
         client = PaperClient(exchange, http)
         await client.pin(bids=[["64990", "1"]], asks=[["65010", "1"]])
@@ -246,9 +235,7 @@ async def test_everything_is_found_again_after_a_restart(
         assert (open_order["orderLinkId"], open_order["leavesQty"]) == ("partial", "1.7")
         assert (await client.order("Buy", "1", orderLinkId="filled"))["retCode"] == 110072
         assert (await client.position("ETHUSDT"))["leverage"] == "3"
-        assert (
-            await client.rows("order/realtime", orderLinkId="filled") == []
-        )  # that memory is lost, as on the venue
+        assert await client.rows("order/realtime", orderLinkId="filled") == []  # that memory is lost, as on the venue
         assert len(await client.rows("order/history", orderLinkId="filled")) == 1
 
 

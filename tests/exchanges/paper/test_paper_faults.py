@@ -44,9 +44,7 @@ async def raw_create(client: PaperClient, timeout_s: float = 5.0) -> tuple[int, 
 
 
 @pytest.mark.parametrize(("kind", "placed"), [("timeout_before_accept", 0), ("timeout_after_accept", 1)])
-async def test_a_time_out_leaves_the_order_undone_or_done(
-    client: PaperClient, kind: str, placed: int
-) -> None:
+async def test_a_time_out_leaves_the_order_undone_or_done(client: PaperClient, kind: str, placed: int) -> None:
     await fault(client, kind, endpoint="order/create", count=1)
     with pytest.raises(TimeoutError):
         await raw_create(client, timeout_s=0.2)
@@ -71,9 +69,7 @@ async def test_a_gateway_error_is_a_page_of_html(client: PaperClient, kind: str,
 
 
 @pytest.mark.parametrize(("kind", "placed"), [("error_code_before", 0), ("error_code_after", 1)])
-async def test_an_error_code_may_come_before_or_after_the_deed(
-    client: PaperClient, kind: str, placed: int
-) -> None:
+async def test_an_error_code_may_come_before_or_after_the_deed(client: PaperClient, kind: str, placed: int) -> None:
     await fault(client, kind, endpoint="order/create", code=10000, message="Server Timeout")
     _, body, _ = await raw_create(client)
     assert json.loads(body)["retCode"] == 10000

@@ -83,9 +83,7 @@ def test_prices_move_but_do_not_run_away(symbol: str) -> None:
 
 async def test_resting_orders_get_filled_as_the_market_goes_on(client: PaperClient) -> None:
     bid = Decimal((await client.rows("market/tickers", symbol="SOLUSDT"))[0]["bid1Price"])
-    row = await client.placed(
-        "Buy", "1", str(bid - Decimal("0.05")), symbol="SOLUSDT", timeInForce="PostOnly"
-    )
+    row = await client.placed("Buy", "1", str(bid - Decimal("0.05")), symbol="SOLUSDT", timeInForce="PostOnly")
     for _ in range(40):
         await client.control("market", symbol="SOLUSDT", steps=25)
         if (await client.shown(row["orderId"]))["orderStatus"] == "Filled":

@@ -110,9 +110,7 @@ async def test_two_accounts_trade_with_each_other_by_price_and_then_by_time(
     assert (taken["isMaker"], also_taken["feeRate"]) == (False, "0.00055")
 
 
-async def test_a_user_comes_before_the_market_maker_at_the_same_price(
-    client: PaperClient, other: PaperClient
-) -> None:
+async def test_a_user_comes_before_the_market_maker_at_the_same_price(client: PaperClient, other: PaperClient) -> None:
     resting = await client.placed("Sell", "0.4", "65010")
     await other.placed("Buy", "0.4", "65010")
     assert (await client.shown(resting["orderId"]))["orderStatus"] == "Filled"

@@ -11,7 +11,6 @@ from paper_client import Fields, Listener, PaperClient, rows_of
 
 from exchanges.paper import ApiKey, PaperOptions
 from exchanges.paper.accounts import PROTECTING, Account
-from exchanges.paper.admission import Amendment, NewOrder, Protection, Trigger
 from exchanges.paper.instruments import INSTRUMENTS
 from exchanges.paper.ledger import Position
 from exchanges.paper.orders import Execution
@@ -19,6 +18,7 @@ from exchanges.paper.refusals import Refusal
 from exchanges.paper.store import Selection, Store
 from exchanges.paper.venue import PaperVenue
 from exchanges.paper.vocabulary import OrderType, Side, TimeInForce, TriggerBy, TriggerDirection
+from exchanges.paper.wishes import Amendment, NewOrder, Protection, Trigger
 
 
 def filled(*fills: tuple[Side, str, str]) -> Position:
@@ -276,9 +276,7 @@ def play(venue: PaperVenue, session: list[tuple[object, ...]]) -> None:
                         reduce_only=manner == "reduce",
                         close_on_trigger=False,
                         trigger=a_trigger(price, offset) if kind == "conditional" else None,
-                        protection=Protection(price + far, price - far)
-                        if manner == "protect"
-                        else Protection(),
+                        protection=Protection(price + far, price - far) if manner == "protect" else Protection(),
                     )
                     venue.create(uid, wish)
                 case "cancel" if account.open_orders:
@@ -311,7 +309,7 @@ def test_wallets_and_positions_follow_from_the_executions_exactly(session: list[
             assert Fraction(position.fees) == fees
             realised_sum += realised
             fee_sum += fees
-        assert Fraction(account.wallet.balance) == 1_000_000 + realised_sum - fee_sum
+        assert Fraction(account.wallet.balance()) == 1_000_000 + realised_sum - fee_sum
     store.close()
 
 
@@ -349,7 +347,7 @@ def test_books_that_are_opened_again_are_the_same(session: list[tuple[object, ..
         reopened = again.accounts[uid]
         assert reopened.wallet == account.wallet
         assert set(reopened.open_orders) == set(account.open_orders)
-        assert reopened.total_order_margin() == account.total_order_margin()
+        assert reopened.order_margins("USDT") == account.order_margins("USDT")
         for symbol in SYMBOLS:
             assert reopened.position(symbol, 0) == account.position(symbol, 0)
             check_open_sums(reopened, symbol)
@@ -363,9 +361,7 @@ def check_open_sums(account: Account, symbol: str) -> None:
     mine = [order for order in mine if not order.is_waiting]
     adding = [order for order in mine if not order.reduces]
     assert sums.buy_qty == sum(order.leaves_qty for order in adding if order.side is Side.BUY)
-    assert sums.sell_value == sum(
-        order.leaves_qty * order.price for order in adding if order.side is Side.SELL
-    )
+    assert sums.sell_value == sum(order.leaves_qty * order.price for order in adding if order.side is Side.SELL)
     assert account.open_count(symbol) == len(mine)
     position = account.position(symbol, 0)
     for kind in PROTECTING:

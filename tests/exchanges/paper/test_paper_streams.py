@@ -78,9 +78,7 @@ async def test_nobody_subscribes_without_a_login(stranger: Listener) -> None:
         (["order", "execution.linear"], "All-in-one and categorised topics must not be mixed"),
     ],
 )
-async def test_a_wrong_subscription_is_refused_as_a_whole(
-    stranger: Listener, topics: list[str], words: str
-) -> None:
+async def test_a_wrong_subscription_is_refused_as_a_whole(stranger: Listener, topics: list[str], words: str) -> None:
     await stranger.login()
     reply = await stranger.say(op="subscribe", args=topics, req_id="r")
     assert (reply["success"], reply["ret_msg"], reply["req_id"]) == (False, words, "r")
@@ -131,18 +129,14 @@ async def test_unsubscribed_topics_fall_silent(client: PaperClient, stream: List
     assert {message["topic"] for message in messages} == {"wallet"}
 
 
-async def test_an_account_hears_nothing_of_another(
-    client: PaperClient, other: PaperClient, stream: Listener
-) -> None:
+async def test_an_account_hears_nothing_of_another(client: PaperClient, other: PaperClient, stream: Listener) -> None:
     await other.placed("Buy", "0.1", "64000")
     mine = await client.placed("Buy", "0.1", "64001")
     await stream.statuses("New")
     assert [row["orderId"] for row in order_rows(stream.messages)] == [mine["orderId"]]
 
 
-async def test_two_connections_hear_the_same(
-    client: PaperClient, stream: Listener, stranger: Listener
-) -> None:
+async def test_two_connections_hear_the_same(client: PaperClient, stream: Listener, stranger: Listener) -> None:
     await stranger.login()
     await stranger.say(op="subscribe", args=["order", "execution", "position", "wallet"])
     await client.placed("Buy", "0.1")
@@ -165,9 +159,7 @@ async def test_rows_have_the_keys_of_the_venue(client: PaperClient, stream: List
         assert not [name for name, value in row.items() if isinstance(value, float)]
 
 
-async def test_tickers_begin_with_a_snapshot_and_go_on_with_what_changes(
-    client: PaperClient, public: Listener
-) -> None:
+async def test_tickers_begin_with_a_snapshot_and_go_on_with_what_changes(client: PaperClient, public: Listener) -> None:
     await public.say(op="subscribe", args=["tickers.BTCUSDT"])
     (snapshot,) = await public.until(lambda got: len(got) == 1)
     assert snapshot["type"] == "snapshot"
@@ -178,9 +170,7 @@ async def test_tickers_begin_with_a_snapshot_and_go_on_with_what_changes(
     assert (delta["type"], delta["data"]) == ("delta", {"symbol": "BTCUSDT", "ask1Size": "0.4"})
 
 
-async def test_a_book_followed_by_deltas_is_the_book_that_is_shown(
-    client: PaperClient, public: Listener
-) -> None:
+async def test_a_book_followed_by_deltas_is_the_book_that_is_shown(client: PaperClient, public: Listener) -> None:
     await public.say(op="subscribe", args=["orderbook.50.ETHUSDT"])
     for side, price in (("Buy", "3199.5"), ("Sell", "3200.5"), ("Buy", "3200.5")):
         await client.placed(side, "1", price, symbol="ETHUSDT")

@@ -31,9 +31,7 @@ async def trading(exchange: PaperExchange) -> AsyncIterator[Listener]:
         yield listener
 
 
-async def call(
-    trading: Listener, op: str, request_id: str, at_ms: int | None = None, **fields: object
-) -> Fields:
+async def call(trading: Listener, op: str, request_id: str, at_ms: int | None = None, **fields: object) -> Fields:
     stamp = str(int(time.time() * 1000) if at_ms is None else at_ms)
     return await trading.say(
         reqId=request_id, op=op, header={"X-BAPI-TIMESTAMP": stamp}, args=[{"category": "linear"} | fields]
@@ -114,9 +112,7 @@ async def test_each_item_of_a_batch_stands_or_falls_alone(client: PaperClient) -
     assert [verdict["code"] for verdict in reply["retExtInfo"]["list"]] == [0, 10001, 110072]
     good, small, _ = reply["result"]["list"]
     assert (good["orderLinkId"], small["orderId"], small["createAt"]) == ("good", "", "")
-    cancelled = await client.post(
-        "order/cancel-batch", request=[{"symbol": "BTCUSDT", "orderId": good["orderId"]}]
-    )
+    cancelled = await client.post("order/cancel-batch", request=[{"symbol": "BTCUSDT", "orderId": good["orderId"]}])
     assert cancelled["retExtInfo"]["list"] == [{"code": 0, "msg": "OK"}]
 
 
