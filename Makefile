@@ -30,6 +30,8 @@ lint: setup  ## style and types
 lock: setup  ## make the lock files again, with hashes, after a change of pyproject.toml or jgo.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile bench/quix.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --quiet --output-file bench/quix.lock
 	@cd app/kafka && ../../$(BIN)/jgo --quiet --resolver python --repo-cache $(CURDIR)/.run/lock lock
 
 env: setup  ## write env.example again, after a change of the settings

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 
 class Source(NamedTuple):
@@ -17,8 +18,7 @@ class Source(NamedTuple):
         return f"{self.topic}-{self.partition}-{self.offset}"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as delivered: raw bytes, its place in the log, and the group generation that delivered it."""
 
     topic: str

@@ -169,11 +169,15 @@ class Shard:
 
     def get(self, key: bytes) -> bytes | None:
         """The row, acknowledged or not."""
+        db = self._disk()
         staged = self.overlay.get(key)
         if staged is not None:
-            self._disk()
             return staged.value
-        found: bytes | None = self._read(lambda db: db.get(ROW + key))
+        try:  # as `_read`, without its two more calls: this is asked several times for every update
+            found: bytes | None = db.get(ROW + key)
+        except Exception as error:
+            self._note_damage(error)
+            raise
         return found
 
     def has_rows(self) -> bool:
@@ -258,9 +262,12 @@ class Shard:
         try:
             yield
         except Exception as error:
-            if _says(error, DAMAGE_WORDS):
-                self.mark_for_rebuild()
+            self._note_damage(error)
             raise
+
+    def _note_damage(self, error: Exception) -> None:
+        if _says(error, DAMAGE_WORDS):
+            self.mark_for_rebuild()
 
     # -- writing -------------------------------------------------------------------------------------------------
 

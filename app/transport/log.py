@@ -67,7 +67,7 @@ class AppendLog:
         self._stop = stop
         self._producer: Any = None  # AIOKafkaProducer, untyped
         self._accumulator: Any = None  # MessageAccumulator, untyped
-        self._open: dict[TopicPartition, _Batch] = {}
+        self._open: dict[tuple[str, int], _Batch] = {}
         self._unacknowledged: set[_Batch] = set()
         self._records = 0
         self._bytes = 0
@@ -128,7 +128,9 @@ class AppendLog:
         Raises `ValueError`, before anything is appended, for a record that the broker would refuse by its size or
         that is for a partition there isn't, and `RuntimeError` when the producer is not running.
         """
-        size_bytes = _size_bytes(key, value, headers)
+        size_bytes = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+        if headers:
+            size_bytes += _headers_bytes(headers)
         if size_bytes > self._max_record_bytes:
             raise ValueError(
                 f"RECORD_TOO_LARGE: {topic}-{partition} key={key!r}: {size_bytes} bytes, limit {self._max_record_bytes}"
@@ -136,14 +138,13 @@ class AppendLog:
         accumulator = self._accumulator
         if accumulator is None or accumulator._closed:
             raise RuntimeError(f"LOG_CLOSED: cannot append to {topic}-{partition}, the producer is not running")
-        tp = TopicPartition(topic, partition)
         fields = list(headers)
-        batch = self._open.get(tp)
+        batch = self._open.get((topic, partition))
         if batch is None or not self._still_open(batch):
-            batch = self._open_batch(tp)
+            batch = self._open_batch(TopicPartition(topic, partition))
         placed = batch.batch._builder.append(timestamp=None, key=key, value=value, headers=fields)
         if placed is None:  # full: the next one takes it, and anything else if it is the first
-            batch = self._open_batch(tp)
+            batch = self._open_batch(TopicPartition(topic, partition))
             placed = batch.batch._builder.append(timestamp=None, key=key, value=value, headers=fields)
         receipt.expect()
         batch.entries.append((placed.offset, receipt, on_ack))
@@ -267,8 +268,5 @@ class AppendLog:
                     turn.set_result(None)
 
 
-def _size_bytes(key: bytes | None, value: bytes | None, headers: Headers) -> int:
-    size = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
-    for name, content in headers:
-        size += HEADER_OVERHEAD_BYTES + len(name.encode()) + len(content)
-    return size
+def _headers_bytes(headers: Headers) -> int:
+    return sum(HEADER_OVERHEAD_BYTES + len(name.encode()) + len(content) for name, content in headers)

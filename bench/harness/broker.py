@@ -13,7 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -27,6 +27,9 @@ HEAP_MIB = 512
 BATCH_BYTES = 1 << 20
 
 COMPACTED = {"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000"}
+
+
+USABLE_S, POLL_S = 20.0, 0.1
 
 
 @asynccontextmanager
@@ -64,18 +67,31 @@ def unique(prefix: str) -> str:
 
 
 async def create_topics(bootstrap: str, names: Iterable[str], partitions: int, compacted: Iterable[str] = ()) -> None:
-    """Make topics; the compacted ones as changelogs are."""
+    """Make topics, the compacted ones as changelogs are, and wait until they can be used."""
+    plain, kept = list(names), list(compacted)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         await admin.create_topics(
             [
-                *(NewTopic(name, partitions, 1) for name in names),
-                *(NewTopic(name, partitions, 1, topic_configs=COMPACTED) for name in compacted),
+                *(NewTopic(name, partitions, 1) for name in plain),
+                *(NewTopic(name, partitions, 1, topic_configs=COMPACTED) for name in kept),
             ]
         )
+        async with asyncio.timeout(USABLE_S):
+            while not _usable(await admin.describe_topics(plain + kept)):  # noqa: ASYNC110 -- nothing tells us
+                await asyncio.sleep(POLL_S)
     finally:
         await admin.close()
+
+
+def _usable(described: list[dict[str, Any]]) -> bool:
+    """Whether every partition has a leader."""
+    return all(
+        topic["error_code"] == 0
+        and all(part["error_code"] == 0 and part["leader"] >= 0 for part in topic["partitions"])
+        for topic in described
+    )
 
 
 async def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
@@ -114,11 +130,11 @@ async def fill(bootstrap: str, topic: str, records: Iterable[tuple[int, bytes, b
 
 
 class Ends:
-    """How many records a topic has, asked as often as one likes."""
+    """How many records topics have together, asked as often as one likes."""
 
-    def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+    def __init__(self, bootstrap: str, topics: Iterable[str], partitions: int) -> None:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
-        self._partitions = [TopicPartition(topic, partition) for partition in range(partitions)]
+        self._partitions = [TopicPartition(topic, partition) for topic in topics for partition in range(partitions)]
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
@@ -130,3 +146,15 @@ class Ends:
     async def count(self) -> int:
         """Records written so far."""
         return sum((await self._consumer.end_offsets(self._partitions)).values())
+
+
+async def commit_start(bootstrap: str, group: str, topic: str, partitions: int) -> None:
+    """Commit offset 0 for a group that has not run yet: to the engine, rows without offsets are rows after a loss."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        inputs = [TopicPartition(topic, partition) for partition in range(partitions)]
+        consumer.assign(inputs)
+        await consumer.commit(dict.fromkeys(inputs, 0))
+    finally:
+        await consumer.stop()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable
+
+import uvloop
 
 from bench.harness.machine import load_average, machine
 from bench.harness.report import Report, markdown
@@ -26,7 +27,7 @@ def main(measure: Measure) -> None:
     logging.basicConfig(level=logging.ERROR)
     load = load_average()
     began_s = time.monotonic()
-    report = asyncio.run(measure(wanted.quick))
+    report = uvloop.run(measure(wanted.quick))
     report.took_s = time.monotonic() - began_s
     report.machine = machine()
     if load > BUSY_LOAD:
