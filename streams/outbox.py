@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from streams.ports import Headers, Log
 from tables.receipt import Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A record to append once the rows are durable. A symbol-keyed topic takes the partition of its source."""
 
     topic: str
@@ -21,12 +21,48 @@ class Outgoing:
     headers: Headers = ()
 
 
-@dataclass(slots=True)
 class _Batch:
-    rows: Receipt
-    records: list[Outgoing]
-    done: Callable[[], None]
-    ready: bool = field(default=False)
+    """The records of one submission, and what to do when its rows are durable and when they are."""
+
+    __slots__ = ("done", "drain", "ready", "records")
+
+    def __init__(self, records: list[Outgoing], done: Callable[[], None], drain: Callable[[], None]) -> None:
+        self.records = records
+        self.done = done
+        self.drain = drain
+        self.ready = False
+
+    def rows_durable(self) -> None:
+        self.ready = True
+        self.drain()
+
+
+class _Queue:
+    """The batches of one partition."""
+
+    __slots__ = ("_batches", "_log", "drain")
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._batches: deque[_Batch] = deque()
+        self.drain = self._drain  # bound once: every batch holds it
+
+    def submit(self, rows: Receipt, records: list[Outgoing], done: Callable[[], None]) -> None:
+        batch = _Batch(records, done, self.drain)
+        self._batches.append(batch)
+        rows.then(batch.rows_durable)
+
+    def clear(self) -> None:
+        self._batches.clear()
+
+    def _drain(self) -> None:
+        batches, append = self._batches, self._log.append
+        while batches and batches[0].ready:
+            batch = batches.popleft()
+            events = Receipt()
+            for record in batch.records:
+                append(record.topic, record.partition, record.key, record.value, events, record.headers)
+            events.then(batch.done)
 
 
 class Outbox:
@@ -38,28 +74,17 @@ class Outbox:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._queues: dict[int, deque[_Batch]] = defaultdict(deque)
+        self._queues: dict[int, _Queue] = {}
 
     def submit(self, partition: int, rows: Receipt, records: list[Outgoing], done: Callable[[], None]) -> None:
         """Append `records` when `rows` are durable and it is their turn; call `done` when they are durable too."""
-        batch = _Batch(rows, records, done)
-        self._queues[partition].append(batch)
-
-        def rows_durable() -> None:
-            batch.ready = True
-            self._drain(partition)
-
-        rows.then(rows_durable)
+        queue = self._queues.get(partition)
+        if queue is None:
+            queue = self._queues[partition] = _Queue(self._log)
+        queue.submit(rows, records, done)
 
     def forget(self, partition: int) -> None:
         """The partition is no longer ours: its events are published by whoever gets their sources again."""
-        self._queues.pop(partition, None)
-
-    def _drain(self, partition: int) -> None:
-        queue = self._queues.get(partition)
-        while queue and queue[0].ready:
-            batch = queue.popleft()
-            events = Receipt()
-            for record in batch.records:
-                self._log.append(record.topic, record.partition, record.key, record.value, events, record.headers)
-            events.then(batch.done)
+        queue = self._queues.pop(partition, None)
+        if queue is not None:
+            queue.clear()

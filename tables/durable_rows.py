@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -60,6 +61,8 @@ class DurableRows:
         self._shards: dict[int, Shard] = {}
         self._admitted: dict[int, Shard] = {}
         self._unsettled: set[int] = set()
+        self._settling: dict[int, Callable[[], None]] = {}
+        """What an acknowledgement calls, one for each partition and not for each row."""
         self.on_hole: OnHole | None = None
         self.on_failure: Callable[[Exception], None] | None = None
         """Told when acknowledged rows could not be written to disk: nothing that follows can be relied upon."""
@@ -82,12 +85,8 @@ class DurableRows:
         """
         shard = self._admitted[partition]
         write = shard.prepare(key, value)
-
-        def acknowledged(offset: int) -> None:
-            write.offset = offset
-            self._settle_soon(partition)
-
-        self._append(self.changelog_topic, partition, key, value, receipt, (), acknowledged)
+        write.settle_soon = self._settling[partition]
+        self._append(self.changelog_topic, partition, key, value, receipt, (), write.acknowledged)
         shard.stage(write)
 
     def scan(
@@ -143,6 +142,7 @@ class DurableRows:
         shard = self._shards[partition]
         shard.next_offset = next_offset
         self._admitted[partition] = shard
+        self._settling[partition] = partial(self._settle_soon, partition)
 
     def withdraw(self) -> None:
         """The partitions are about to change hands: no reads or writes until they are admitted again."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class StagedWrite:
-    """A row (or its deletion, `value` None) on its way to the changelog. `offset` is set by the acknowledgement."""
+    """A row (or its deletion, `value` None) on its way to the changelog. `offset` is set by the acknowledgement, of
+    which `settle_soon` is told."""
 
-    __slots__ = ("entries", "key", "offset", "value")
+    __slots__ = ("entries", "key", "offset", "settle_soon", "value")
 
     def __init__(self, key: bytes, value: bytes | None, entries: tuple[bytes, ...]) -> None:
         self.key = key
@@ -17,6 +18,13 @@ class StagedWrite:
         self.entries = entries
         """Index keys of the row; empty for a deletion."""
         self.offset: int | None = None
+        self.settle_soon: Callable[[], None] | None = None
+
+    def acknowledged(self, offset: int) -> None:
+        """The broker has the write, at `offset` of the changelog."""
+        self.offset = offset
+        if self.settle_soon is not None:
+            self.settle_soon()
 
 
 class Overlay:

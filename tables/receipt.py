@@ -18,7 +18,7 @@ class Receipt:
 
     def __init__(self) -> None:
         self._outstanding = 0
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] | None = None
 
     @property
     def complete(self) -> bool:
@@ -33,14 +33,16 @@ class Receipt:
         """The broker has acknowledged one of the writes."""
         self._outstanding -= 1
         if self._outstanding == 0:
-            callbacks, self._callbacks = self._callbacks, []
-            for callback in callbacks:
+            callbacks, self._callbacks = self._callbacks, None
+            for callback in callbacks or ():
                 callback()
 
     def then(self, callback: Callable[[], None]) -> None:
         """Call `callback` once everything expected is acknowledged: now, if it already is."""
         if self._outstanding == 0:
             callback()
+        elif self._callbacks is None:
+            self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
 

@@ -22,7 +22,7 @@ from streams.waiting_for_brokers import once_there
 if TYPE_CHECKING:
     from faust.types import TP
 
-FETCH_MAX_WAIT_MS = 10
+FETCH_MAX_WAIT_MS = 500
 """How long the broker holds a fetch that finds nothing. A partition that is not in it waits for its answer."""
 
 GOODBYE_S = 0.02
