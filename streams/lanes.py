@@ -6,6 +6,7 @@ Running and queued records have separate bounds: a busy symbol may fill its queu
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import sys
 import time
@@ -72,12 +73,14 @@ class _Places:
 class LaneTurn:
     """A record's turn. Holds a running place except while it waits."""
 
-    __slots__ = ("_holds_place", "_lanes", "record")
+    __slots__ = ("_holds_place", "_interrupted", "_lanes", "_waiting", "record")
 
     def __init__(self, lanes: Lanes, record: Record) -> None:
         self.record = record
         self._lanes = lanes
         self._holds_place = True
+        self._waiting: asyncio.Task[Any] | None = None
+        self._interrupted = False
 
     def release(self) -> None:
         """Give the place back, if it is held."""
@@ -90,24 +93,41 @@ class LaneTurn:
 
         What is awaited is cancelled then, unless it is a future or task of somebody else's.
         """
-        lanes = self._lanes
-        waited: asyncio.Future[T] = asyncio.ensure_future(awaitable)
-        mine = waited is not awaitable
+        lanes, task = self._lanes, asyncio.current_task()
+        if task is None or not lanes.taking:
+            _let_go(awaitable)
+            raise Revoked(str(self.record.source))
         self.release()
+        # It runs in this task, which `interrupt` cancels: a task of its own for each wait would cost more than most
+        # of what is waited for.
+        self._waiting, self._interrupted = task, False
+        lanes.waiting.add(self)
+        error: BaseException | None = None
         try:
-            await asyncio.wait((waited, lanes.ended), return_when=asyncio.FIRST_COMPLETED)
-            self._still_ours()
-        except BaseException:
-            if mine:
-                waited.cancel()
-            raise
+            result = await (awaitable if inspect.iscoroutine(awaitable) else asyncio.shield(awaitable))
+        except BaseException as raised:  # noqa: BLE001 -- raised again below, when the place is taken again
+            error = raised
+        lanes.waiting.discard(self)
+        if self._interrupted and task.uncancel() == 0:
+            raise Revoked(str(self.record.source))
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        self._still_ours()
         await lanes.places.take()
         self._holds_place = True
         self._still_ours()
-        return waited.result()
+        if error is not None:
+            raise error
+        return result
+
+    def interrupt(self) -> None:
+        """End the wait: the partition is taken away."""
+        if self._waiting is not None and not self._interrupted:
+            self._interrupted = True
+            self._waiting.cancel()
 
     def _still_ours(self) -> None:
-        if self._lanes.ended.done() or not self._lanes.inbox.is_current(self.record):
+        if not self._lanes.taking or not self._lanes.inbox.is_current(self.record):
             raise Revoked(str(self.record.source))
 
     async def call(self, effect: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -120,6 +140,12 @@ class LaneTurn:
         # No await between the check above and the first step of the effect. It runs in this task, which nothing
         # cancels, so a revocation lets it come to its end.
         return await effect()
+
+
+def _let_go(awaitable: Awaitable[object]) -> None:
+    """It will not be waited for."""
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
 
 
 class _Lane:
@@ -164,8 +190,10 @@ class Lanes:
         self._tasks: set[asyncio.Task[None]] = set()
         self._queued = 0
         self._room: list[asyncio.Future[None]] = []
-        self._taking = True
-        self._ended: asyncio.Future[None] | None = None
+        self.taking = True
+        """False from the revocation of partitions until the next generation."""
+        self.waiting: set[LaneTurn] = set()
+        """The turns that wait; a revocation interrupts them."""
 
     # -- submitting ----------------------------------------------------------------------------------------------
 
@@ -174,11 +202,11 @@ class Lanes:
 
         A record that is not current any more is forgotten.
         """
-        while self._taking and self._queued >= self._max_queued:
+        while self.taking and self._queued >= self._max_queued:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._room.append(turn)
             await turn
-        if not self._taking or not self.inbox.is_current(record):
+        if not self.taking or not self.inbox.is_current(record):
             self.inbox.forgotten(record)
             return
         key = self._key(record)
@@ -234,16 +262,9 @@ class Lanes:
 
     # -- partitions come and go ----------------------------------------------------------------------------------
 
-    @property
-    def ended(self) -> asyncio.Future[None]:
-        """Done when waits have to end."""
-        if self._ended is None:
-            self._ended = asyncio.get_running_loop().create_future()
-        return self._ended
-
     def stop_taking(self) -> None:
         """Partitions are taken away: queued records are forgotten, waits end, calls under way go on to their end."""
-        self._taking = False
+        self.taking = False
         for lane in self._lanes.values():
             self._leave_queue(len(lane.queue))
             while lane.queue:
@@ -252,13 +273,12 @@ class Lanes:
         for turn in turns:
             if not turn.done():
                 turn.set_result(None)
-        if not self.ended.done():
-            self.ended.set_result(None)
+        for waiting in list(self.waiting):
+            waiting.interrupt()
 
     def resume(self) -> None:
         """Records of a new generation come."""
-        self._taking = True
-        self._ended = None
+        self.taking = True
 
     async def drained(self) -> None:
         """Wait until no handler is at work."""

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import uvloop
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import OffsetCommitRequest
 from aiokafka.errors import RebalanceInProgressError
@@ -49,7 +50,14 @@ class Start(NamedTuple):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a lease from heartbeats, real pauses, and polls that can be woken."""
+    """Faust's consumer thread with a lease from heartbeats, real pauses, and polls that can be woken.
+
+    It has a uvloop of its own: both threads share one interpreter, so what this one saves the other one has.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, thread_loop=uvloop.new_event_loop(), **kwargs)
+        self._close_thread_loop_on_stop = True  # private to mode: it would close only a loop that it made itself
 
     _consumer: Any  # AIOKafkaConsumer, untyped; None before the start
 

@@ -1,7 +1,8 @@
 """The baseline: an aiokafka consumer that posts an order for every signal, with nothing that makes it safe.
 
-Same transport, signature and body as the worker's, one task a signal. No state, no plan, no intent, no outcome: what
-the network, the client libraries and the loop cost anyway. `python -m bench.trading.raw_loop '<json>'`.
+httpx on aiohttp's transport, the same signature and body as the worker's, one task a signal. No state, no plan, no
+intent, no outcome: what the network, the client libraries and the loop cost anyway.
+`python -m bench.trading.raw_loop '<json>'`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import sys
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer
+from httpx_aiohttp import AiohttpTransport
 
 from app.settings import Settings
 from app.venue import bybit_options
@@ -25,7 +28,6 @@ from domain.orders import OrderType, Side, TimeInForce
 from exchanges.bybit.signing import Credentials
 from exchanges.bybit.translate import create_body
 from exchanges.clock import SystemClock
-from exchanges.http import HttpCaller
 from exchanges.venue import NewOrder
 
 
@@ -33,7 +35,7 @@ async def _run(config: dict[str, Any]) -> None:
     settings = Settings(**config["settings"])
     options = bybit_options(settings)
     credentials = Credentials(options.key, options.secret)
-    caller = HttpCaller(options.rest_url, options.timeouts, max_connections=options.max_connections)
+    client = httpx.AsyncClient(base_url=options.rest_url, transport=AiohttpTransport(), timeout=10.0)
     clock = SystemClock()
     consumer = AIOKafkaConsumer(
         config["topic"],
@@ -56,15 +58,12 @@ async def _run(config: dict[str, Any]) -> None:
             time_in_force=TimeInForce.IOC,
         )
         content = orjson.dumps(create_body(order))
-        request = caller.request("POST", "/v5/order/create", content=content)
-        request.headers["Content-Type"] = "application/json"
-        stamp_ms = clock.now_ns() // 1_000_000
-        request.headers.update(
-            credentials.rest_headers(content, timestamp_ms=stamp_ms, receive_window_ms=options.receive_window_ms)
-        )
-        reply = await caller.send(request)
-        if orjson.loads(reply.body)["retCode"] != 0:
-            raise RuntimeError(reply.body)
+        stamp_ms, window_ms = clock.now_ns() // 1_000_000, options.receive_window_ms
+        headers = credentials.rest_headers(content, timestamp_ms=stamp_ms, receive_window_ms=window_ms)
+        headers["Content-Type"] = "application/json"
+        reply = await client.post("/v5/order/create", content=content, headers=headers)
+        if orjson.loads(reply.content)["retCode"] != 0:
+            raise RuntimeError(reply.text)
 
     async with asyncio.TaskGroup() as group:
         async for record in consumer:

@@ -1,7 +1,7 @@
 """One signed request to Bybit v5, and what its reply means.
 
 The signature covers the bytes that are sent: a POST's body is encoded once, and a GET's query string is read back
-from the URL in the form the transport writes it, because every layer has its own idea of what to escape.
+from the URL in the form in which it goes on the wire, because every layer has its own idea of what to escape.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 
-import httpx
 import orjson
-from yarl import URL
 
 from domain.errors import NotAccepted, RateLimited, Uncertain, VenueError
 from exchanges.bybit.errors import (
@@ -27,7 +26,7 @@ from exchanges.bybit.options import BybitOptions
 from exchanges.bybit.server_time import ServerTime
 from exchanges.bybit.signing import Credentials
 from exchanges.clock import Clock
-from exchanges.http import HttpCaller, Reply
+from exchanges.http import HttpCaller, Reply, Request
 from exchanges.rate_limit import Priority, RateLimiter
 from exchanges.venue import CallHooks
 
@@ -76,8 +75,7 @@ class BybitRest:
         names = (ADDRESS,) if bucket is None else (bucket, ADDRESS)
         await self._limiter.acquire(names, Priority.READ)
         request = self._http.request("GET", path, params=params)
-        # The transport hands the URL to yarl, whose escaping is the one that reaches the wire.
-        payload = URL(str(request.url)).raw_query_string.encode()
+        payload = request.url.raw_query_string.encode()
         return await self._send(CallKind.READ, request, payload if signed else None, bucket)
 
     async def post(self, path: str, body: Mapping[str, object], *, call: CallKind, bucket: str) -> Answered:
@@ -111,9 +109,7 @@ class BybitRest:
 
     # -- one call ----------------------------------------------------------------------------------------------------
 
-    async def _send(
-        self, call: CallKind, request: httpx.Request, payload: bytes | None, bucket: str | None
-    ) -> Answered:
+    async def _send(self, call: CallKind, request: Request, payload: bytes | None, bucket: str | None) -> Answered:
         """Send, judge, and tell the hooks, the limiter and the clock what the reply says."""
         endpoint = f"{request.method} {request.url.path}"
         started_s = self._clock.monotonic_s()
@@ -129,9 +125,7 @@ class BybitRest:
         finally:
             self._hooks.on_call(endpoint, self._clock.monotonic_s() - started_s, outcome)
 
-    async def _exchange(
-        self, call: CallKind, request: httpx.Request, payload: bytes | None, bucket: str | None
-    ) -> Answered:
+    async def _exchange(self, call: CallKind, request: Request, payload: bytes | None, bucket: str | None) -> Answered:
         if payload is not None:
             request.headers.update(
                 self._credentials.rest_headers(
@@ -167,7 +161,7 @@ class BybitRest:
             code, message, result = envelope["retCode"], envelope.get("retMsg"), envelope.get("result")
         except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
             raise self._unreadable(call, reply, retry_after_s) from None
-        if reply.status != httpx.codes.OK or isinstance(code, bool) or not isinstance(code, int):
+        if reply.status != HTTPStatus.OK or isinstance(code, bool) or not isinstance(code, int):
             raise self._unreadable(call, reply, retry_after_s)
         result = result if isinstance(result, dict) else {}
         if code == 0:

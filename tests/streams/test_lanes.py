@@ -163,6 +163,61 @@ async def test_on_revoke_queued_records_and_waits_are_forgotten_and_calls_come_t
     assert 3 in inbox.left
 
 
+async def test_a_wait_whose_partition_goes_ends_as_revoked_although_what_it_waits_for_has_just_come(
+    inbox: FakeInbox,
+) -> None:
+    came = asyncio.Event()
+
+    async def handle(turn: Turn) -> None:
+        await turn.wait(came.wait())
+
+    lanes = Lanes(handle, inbox)
+    await lanes.submit(record(0))
+    await until(lambda: lanes.queued == 0 and lanes.running == 0)
+
+    came.set()
+    lanes.stop_taking()
+    lanes.stop_taking()
+    await lanes.drained()
+
+    assert (inbox.done, inbox.left) == ([], [0])
+
+
+async def test_what_somebody_else_waits_for_too_outlives_a_revoked_wait(inbox: FakeInbox) -> None:
+    theirs: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def handle(turn: Turn) -> None:
+        await turn.wait(theirs)
+
+    lanes = Lanes(handle, inbox)
+    await lanes.submit(record(0))
+    await until(lambda: lanes.queued == 0 and lanes.running == 0)
+    lanes.stop_taking()
+    await lanes.drained()
+
+    assert inbox.left == [0]
+    assert not theirs.cancelled()
+
+
+async def test_an_error_of_what_is_waited_for_comes_with_the_place_taken_again(inbox: FakeInbox) -> None:
+    places: list[int] = []
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("not there")
+
+    async def handle(turn: Turn) -> None:
+        with pytest.raises(LookupError):
+            await turn.wait(fails())
+        places.append(lanes.running)
+
+    lanes = Lanes(handle, inbox)
+    await lanes.submit(record(0))
+    await lanes.drained()
+
+    assert (places, lanes.running, inbox.done) == ([1], 0, [0])
+
+
 async def test_a_submit_that_waits_for_room_ends_on_revoke(inbox: FakeInbox) -> None:
     async def handle(turn: Turn) -> None:
         await turn.wait(asyncio.Event().wait())
