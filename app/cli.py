@@ -106,9 +106,10 @@ def demo(
     rate: Annotated[float, typer.Option(min=0.1, max=1_000, help="Signals per second.")] = 25.0,
     as_json: Json = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch directory.")] = False,
+    then: Annotated[str, typer.Option(help="Checks at the end: verify, replay, or both with a comma.")] = "",
 ) -> None:
     """The whole set in a scratch directory until it is settled; then what happened, and whether the books agree."""
-    from app.demo import run_demo
+    from app.demo import all_well, checks_named, run_demo
 
     account = asyncio.run(
         run_demo(
@@ -117,6 +118,7 @@ def demo(
             seed=seed,
             rate_per_s=rate,
             keep=keep,
+            then=checks_named(then),
             say=lambda line: typer.echo(line, err=True),
         )
     )
@@ -125,7 +127,7 @@ def demo(
     else:
         for name, value in account.items():
             typer.echo(f"{name:18} {json.dumps(value)}")
-    if not account["agree"]:
+    if not all_well(account):
         raise typer.Exit(1)
 
 
@@ -210,6 +212,19 @@ def replay(
     raise typer.Exit(
         replay_command(load_settings(), directory, until_offset or [], until_time, against, settle_s, as_json=as_json)
     )
+
+
+@app.command()
+def verify(
+    settle_s: Settle = 15.0,
+    days: Annotated[float, typer.Option(min=0, help="How far back the venue is asked for what has ended.")] = 7.0,
+    venue: Annotated[bool, typer.Option(help="Without it, only our own ledgers: for a set that is stopped.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Tables, topics and venue, order by order and fill by fill; exit code 1 if they differ, 2 if nobody can tell."""
+    from app.cli_checks import verify_command
+
+    raise typer.Exit(verify_command(load_settings(), settle_s, days, venue=venue, as_json=as_json))
 
 
 @app.command()

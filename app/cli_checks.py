@@ -16,6 +16,7 @@ from app.replay.folded import Until
 from app.replay.reading import CannotCompare
 from app.replay.report import REPLAYED, compare_directories, in_words, replay
 from app.settings import Settings
+from app.verify.report import VerifyOptions, verify
 from domain.errors import InvalidInput, OrderManagerError
 
 EQUAL, DIFFERS, CANNOT_TELL = 0, 1, 2
@@ -47,6 +48,34 @@ def replay_command(
     else:
         _show_replay(report)
     return CANNOT_TELL if report["equal"] is None else EQUAL if report["equal"] else DIFFERS
+
+
+def verify_command(settings: Settings, settle_s: float, days: float, *, venue: bool, as_json: bool) -> int:
+    """`ordermanager verify`."""
+    try:
+        report = asyncio.run(verify(settings, VerifyOptions(settle_s=settle_s, days=days, venue=venue)))
+    except OrderManagerError as error:
+        return _cannot_tell(error, as_json=as_json)
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        _show_verify(report)
+    return CANNOT_TELL if report["equal"] is None else EQUAL if report["equal"] else DIFFERS
+
+
+def _show_verify(report: dict[str, Any]) -> None:
+    for between, counts in report["compared"].items():
+        typer.echo(f"{between:18} {', '.join(f'{count} {name}' for name, count in counts.items())}")
+    for name, why in report["unread"].items():
+        typer.echo(f"{name:18} not read: {why}")
+    for title in ("differences", "moving", "unsettled"):
+        for difference in report[title][:_SHOWN]:
+            typer.echo(f"{title}: {difference['sentence']}")
+        if len(report[title]) > _SHOWN:
+            typer.echo(f"… {len(report[title]) - _SHOWN} more: --json lists them")
+    if report["unfinished"]:
+        typer.echo(f"{report['unfinished']} records were not finished by the workers")
+    typer.echo({True: "equal", False: "they differ", None: "nobody can tell"}[report["equal"]])
 
 
 def diff_command(one: Path, other: Path, *, as_json: bool) -> int:

@@ -4,7 +4,8 @@
 2. send the signals of the seed
 3. let the market stand still and wait until everything is settled: every signal has an end, nothing is in doubt,
    no fill is missing, and the books agree with the venue's
-4. print what happened; the last line is one JSON object
+4. check what is asked for: `verify` (tables, topics, venue), `replay` (the tables made again)
+5. print what happened; the last line is one JSON object
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from app.local_set import LocalSet, percentiles, with_free_ports
+from app.replay.folded import Until
+from app.replay.reading import CannotCompare
+from app.replay.report import replay
 from app.sample_producer import SampleProducer
 from app.settings import Settings
 from app.settling import Books, Told, settled_books, settled_events
+from app.verify.report import VerifyOptions, verify
+from domain.errors import InvalidInput
 
 SETTLE_LIMIT_S = 60.0
+VERIFY, REPLAY = "verify", "replay"
+CHECKS = (VERIFY, REPLAY)
+"""What may be asked for at the end."""
 _FAST = {
     # The paper exchange has no rate limit of its own unless asked for one: the demonstration is not to be slowed
     # down by the limits of a live account.
@@ -37,9 +46,17 @@ _FAST = {
 
 
 async def run_demo(
-    settings: Settings, *, signals: int, seed: int, rate_per_s: float, keep: bool, say: Callable[[str], None]
+    settings: Settings,
+    *,
+    signals: int,
+    seed: int,
+    rate_per_s: float,
+    keep: bool,
+    say: Callable[[str], None],
+    then: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Run the demonstration; returns what is printed. `keep` leaves the scratch directory for a look at its logs."""
+    """Run the demonstration; returns what is printed. `keep` leaves the scratch directory for a look at its logs.
+    `then` names the checks at the end, which add what they found under their own names."""
     directory = Path(tempfile.mkdtemp(prefix="ordermanager-demo-"))
     scratch = with_free_ports(settings.model_copy(update={**_FAST, "paper_seed": seed}), directory)
     local = LocalSet(scratch)
@@ -54,7 +71,8 @@ async def run_demo(
             say(f"not settled after {SETTLE_LIMIT_S:g} s: {len(unsettled)} reasons")
         events, untold = await settled_events(scratch.bootstrap, local.topics.order_events, books.orders)
         differences = unsettled + untold
-        return _account(local, sent, seed, books, events, differences, time.monotonic() - started_s)
+        account = _account(local, sent, seed, books, events, differences, time.monotonic() - started_s)
+        return account | {check: await _checked(check, scratch, say) for check in CHECKS if check in then}
     finally:
         with contextlib.suppress(asyncio.CancelledError):
             await local.stop()
@@ -62,6 +80,29 @@ async def run_demo(
             say(f"kept: {directory}")
         else:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def checks_named(text: str) -> list[str]:
+    """`verify,replay` as a list. Raises `InvalidInput` for a check that we don't know."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := sorted(set(names) - set(CHECKS)):
+        raise InvalidInput("BAD_OPTION", [f"--then {', '.join(unknown)}: the checks are {', '.join(CHECKS)}"])
+    return names
+
+
+def all_well(account: dict[str, Any]) -> bool:
+    """Whether the books agree and every check found the same."""
+    return bool(account["agree"]) and all(account[check]["equal"] for check in CHECKS if check in account)
+
+
+async def _checked(check: str, settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
+    say(f"{check} …")
+    try:
+        if check == VERIFY:
+            return await verify(settings, VerifyOptions(settle_s=SETTLE_LIMIT_S))
+        return await replay(settings, directory=None, until=Until(), settle_s=SETTLE_LIMIT_S)
+    except CannotCompare as error:
+        return {"equal": None, "error": {"code": error.code, "sentence": error.sentence}}
 
 
 async def _send(settings: Settings, seed: int, count: int, rate_per_s: float, say: Callable[[str], None]) -> list[str]:

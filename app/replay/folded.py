@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -63,6 +64,8 @@ class Folded:
     intents: IntentSources
     unknown_intents: list[str]
     unread_inputs: int
+    cut_off: frozenset[tuple[str, int]]
+    """(table, partition) of changelogs that go on beyond what is folded."""
     live_is_known: bool
     """False when the live tables of an earlier moment can't be had: compaction has taken rows."""
 
@@ -134,8 +137,24 @@ async def folded(settings: Settings, directory: Path, until: Until, settle_s: fl
                 intents=maker.sources,
                 unknown_intents=fold.unknown_intents,
                 unread_inputs=signals.unread,
+                cut_off=frozenset(live.past_until),
                 live_is_known=not (until.given and live.compacted),
             )
+
+
+@asynccontextmanager
+async def live_now(settings: Settings, directory: Path) -> AsyncIterator[dict[str, DurableRows]]:
+    """The live tables as their changelogs have them at this moment; the table of signals is left empty."""
+    connection: Connection = {"bootstrap_servers": settings.bootstrap}
+    topics = topics_of(settings)
+    async with reading.readable():
+        tables = [topics.changelog(name) for name in ("orders", "positions")]
+        starts, ends = await reading.bounds(connection, reading.partitions_of(tables, topics.partitions))
+        with scratch_tables(directory, topics.partitions) as scratch:
+            everything = dict.fromkeys(range(topics.partitions), sys.maxsize)
+            live = LiveTables(scratch, topics, everything)
+            await reading.read_all(connection, starts, ends, live.take, live.settle)
+            yield live.rows
 
 
 async def _reach(connection: Connection, topics: Topics, until: Until, settle_s: float) -> _Reach:
