@@ -164,6 +164,14 @@ def worker() -> None:
 
 
 @app.command()
+def notify() -> None:
+    """Alerts, sent on to the channels of ORDERMANAGER_NOTIFY_URLS (the extra `notify`)."""
+    from app.notifying import main as run
+
+    run(load_settings())
+
+
+@app.command()
 def send(
     symbol: Annotated[str, typer.Option(help="Such as BTCUSDT.")] = "",
     side: Annotated[str, typer.Option(help="buy or sell.")] = "buy",

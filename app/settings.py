@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.settings_parts import (
     GatewaySettings,
+    NotifySettings,
     PaperSettings,
     PlaceSettings,
     RehearsalSettings,
@@ -37,6 +38,7 @@ _ADDRESSES = {
 
 class Settings(
     RehearsalSettings,
+    NotifySettings,
     GatewaySettings,
     CallSettings,
     DecisionSettings,
@@ -135,7 +137,10 @@ class Settings(
 
     def secret_values(self) -> tuple[str, ...]:
         """Every configured secret, for what must never show one."""
-        values = (self.venue_key, self.venue_secret, self.paper_secret, self.api_key, self.api_read_key)
+        values = (
+            *(self.venue_key, self.venue_secret, self.paper_secret),
+            *(self.api_key, self.api_read_key, self.notify_urls),
+        )
         return tuple(value.get_secret_value() for value in values if value.get_secret_value())
 
     def plan_settings(self) -> PlanSettings:

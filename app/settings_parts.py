@@ -123,6 +123,15 @@ class GatewaySettings(BaseModel):
     instruments_lifetime_s: Seconds = Field(3_600.0, description="Rules of instruments are read again after this.")
 
 
+class NotifySettings(BaseModel):
+    """Where alerts are sent on to."""
+
+    notify_urls: SecretStr = Field(
+        SecretStr(""), description="Channels for alerts, as apprise writes them, separated by spaces (extra `notify`)."
+    )
+    notify_repeat_s: Seconds = Field(3_600.0, description="An alert that goes on is sent again after this long.")
+
+
 class RehearsalSettings(BaseModel):
     """Faults for tests, and the sample producer of `run`."""
 
