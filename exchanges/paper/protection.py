@@ -62,6 +62,12 @@ class Protector:
             return CreateType.BY_TRAILING_PROFIT
         return _CREATE_TYPES.get(self.kind, CreateType.BY_STOP_ORDER)
 
+    def stands_as(self, order: Order) -> bool:
+        """True if `order` is already what is wished. A trailing stop's trigger moves, so only its distance counts."""
+        if self.kind is StopOrderType.TRAILING_STOP:
+            return (self.trailing, self.active_price) == (order.trailing, order.active_price)
+        return (self.price, self.by) == (order.trigger_price, order.trigger_by)
+
 
 def rises(kind: StopOrderType, held: Side) -> bool:
     """A long position takes profit when the price rises, and stops its loss when it falls; a short the reverse."""

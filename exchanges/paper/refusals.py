@@ -111,6 +111,10 @@ def hedge_mode_unsupported() -> Refusal:
     return Refusal(110029, "Hedge mode is not supported for this symbol")
 
 
+def only_isolated_margin() -> Refusal:
+    return Refusal(110076, "Only isolated mode can set auto-add-margin")
+
+
 def leverage_unchanged() -> Refusal:
     return Refusal(110043, "Set leverage has not been modified")
 

@@ -18,11 +18,13 @@ from exchanges.paper.refusals import (
     mode_change_with_orders,
     mode_change_with_position,
     mode_unchanged,
+    only_isolated_margin,
 )
 from exchanges.paper.rows import RISK_LIMIT_VALUE, SETTLE_COIN
+from exchanges.paper.trading_stop import trading_stop_of
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import Category
+from exchanges.paper.vocabulary import Category, TpslMode
 
 ONE_WAY_MODE: Final = 0
 HEDGE_MODE: Final = 3
@@ -69,6 +71,30 @@ def switch_mode(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     account.settings.hedged.update(dict.fromkeys(changing, hedged))
     venue.store.put_settings(account.settings)
     return {}
+
+
+def set_trading_stop(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    """Take-profit, stop-loss and trailing stop of a position."""
+    contract = contract_of(fields)
+    venue.set_trading_stop(uid, contract, trading_stop_of(fields, contract))
+    return {}
+
+
+def set_auto_add_margin(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    """A choice of isolated positions; there is cross margin only."""
+    contract_of(fields)
+    if whole(fields, "autoAddMargin", -1) not in {0, 1}:
+        raise bad_parameter("autoAddMargin invalid")
+    raise only_isolated_margin()
+
+
+def set_tpsl_mode(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    """A choice of older accounts: a unified one names the mode with each order."""
+    contract_of(fields)
+    mode = text(fields, "tpSlMode")
+    if mode not in set(TpslMode):
+        raise bad_parameter("tpSlMode invalid")
+    return {"tpSlMode": mode}
 
 
 def set_margin_mode(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:

@@ -29,6 +29,7 @@ from exchanges.paper.protection import Protections
 from exchanges.paper.refusals import order_not_found, spot_order_not_found
 from exchanges.paper.rows import stream_messages
 from exchanges.paper.store import Store
+from exchanges.paper.trading_stop import TradingStop, TradingStops
 from exchanges.paper.turn import StreamMessage, Turn
 from exchanges.paper.vocabulary import CancelType, Category, RejectReason
 from exchanges.paper.wishes import Amendment, NewOrder
@@ -62,6 +63,7 @@ class PaperVenue:
         self._conditionals = Conditionals(engine, self.protections, self.mark_price)
         self._placement = Placement(engine, self._conditionals, self.mark_price, options.max_open_orders_per_symbol)
         self._amending = Amending(engine, self._conditionals, self.mark_price)
+        self._trading_stops = TradingStops(self.protections, self._numbering)
         self._interventions = Interventions(engine)
         self._load()
 
@@ -180,6 +182,14 @@ class PaperVenue:
         is as it was."""
         turn = self.turn()
         self._amending.amend(turn, self.accounts[order.uid], order, wish)
+        self.conclude(turn)
+
+    @exactly
+    def set_trading_stop(self, uid: int, contract: Instrument, wish: TradingStop) -> None:
+        """Protect a position. Raises `Refusal`; then nothing has changed."""
+        turn, market = self.turn(), self.markets[contract.key]
+        self._trading_stops.apply(turn, market, self.accounts[uid], wish)
+        self._conditionals.settle(turn, market)
         self.conclude(turn)
 
     # -- the market ----------------------------------------------------------------------------------------------
