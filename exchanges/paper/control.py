@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from exchanges.paper.books import Books
 from exchanges.paper.exact import displayed, exactly, plain
 from exchanges.paper.faults import FaultKind, FaultRule, Faults
-from exchanges.paper.instruments import INSTRUMENTS
+from exchanges.paper.instruments import LISTED, MARKETS, market_key
 from exchanges.paper.market import SymbolMarket
 from exchanges.paper.private_stream import PrivateStream
 from exchanges.paper.refusals import Refusal
@@ -36,7 +36,7 @@ from exchanges.paper.rest import RestInterface
 from exchanges.paper.rows import execution_stream_row, order_row
 from exchanges.paper.store import Selection
 from exchanges.paper.turn import Row
-from exchanges.paper.vocabulary import Side
+from exchanges.paper.vocabulary import Category, Side
 
 STEPS_AT_ONCE: Final = 50  # so that many steps do not keep everybody else waiting
 PARTS: Final = ("orders", "executions", "positions", "wallet")
@@ -46,7 +46,8 @@ _RULES: Final[TypeAdapter[FaultRule | list[FaultRule]]] = TypeAdapter(FaultRule 
 
 
 class MarketWish(BaseModel):
-    """What to do with one market (`symbol`) or, without one, with all: first the settings, then the steps.
+    """What to do with one market (`symbol`, on spot with its `category`) or, without one, with all: first the
+    settings, then the steps.
 
     Prices, quantities and the spread are absolute. `bids` and `asks` pin the quotes, best first, until `unpin`;
     `requote` renews quotes that were eaten. `frozen` stops or starts the clock of the whole market.
@@ -55,6 +56,7 @@ class MarketWish(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     symbol: str | None = None
+    category: Category = Category.LINEAR
     mid: Decimal | None = Field(None, gt=0)
     spread: Decimal | None = Field(None, ge=0)
     depth: Decimal | None = Field(None, gt=0, description="quantity of each level")
@@ -67,6 +69,11 @@ class MarketWish(BaseModel):
     requote: bool = False
     steps: int = Field(0, ge=0, le=10_000)
     frozen: bool | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The market's name; a contract's symbol tells its category, only spot pairs need theirs."""
+        return None if self.symbol is None else market_key(self.category, self.symbol)
 
     @model_validator(mode="after")
     def _makes_a_book(self) -> Self:
@@ -253,30 +260,31 @@ class ControlInterface:
     async def _show_market(self, request: web.Request) -> Row:
         symbol = request.query.get("symbol")
         markets = self._books.venue.markets
-        chosen = [markets[symbol]] if symbol else list(markets.values())
+        key = market_key(Category(request.query.get("category", Category.LINEAR)), symbol) if symbol else None
+        chosen = [markets[key]] if key else list(markets.values())
         return {"frozen": self._is_frozen(), "markets": [_market_row(market) for market in chosen]}
 
     async def _move_market(self, request: web.Request) -> Row:
         wish = MarketWish.model_validate_json(await request.read())
-        if wish.symbol is not None and wish.symbol not in INSTRUMENTS:
-            raise ValueError(f"unknown symbol {wish.symbol}")
+        if wish.key is not None and wish.key not in MARKETS:
+            raise ValueError(f"unknown symbol {wish.symbol} in {wish.category}")
         _check_quotes(wish)
         if wish.frozen is not None:
             self._freeze(wish.frozen)
-        symbols = [wish.symbol] if wish.symbol else list(INSTRUMENTS)
-        for symbol in symbols:
-            self._books.perform(partial(self._apply, symbol, wish))
+        keys = [wish.key] if wish.key else list(MARKETS)
+        for key in keys:
+            self._books.perform(partial(self._apply, key, wish))
         for step in range(wish.steps):
-            for symbol in symbols:
-                self._books.perform(partial(self._books.venue.step, symbol))
+            for key in keys:
+                self._books.perform(partial(self._books.venue.step, key))
             if step % STEPS_AT_ONCE == 0:
                 await self._books.committed()
         await self._books.committed()
-        return {"markets": [_market_row(self._books.venue.markets[symbol]) for symbol in symbols]}
+        return {"markets": [_market_row(self._books.venue.markets[key]) for key in keys]}
 
-    def _apply(self, symbol: str, wish: MarketWish) -> None:
+    def _apply(self, key: str, wish: MarketWish) -> None:
         """The settings of a wish, then the fills that the new quotes cause."""
-        market = self._books.venue.markets[symbol]
+        market = self._books.venue.markets[key]
         state = market.state
         if wish.mid is not None:
             market.process.set_mid(wish.mid)
@@ -291,10 +299,10 @@ class ControlInterface:
             market.pin(wish.bids or [], wish.asks or [])
         if wish.last is not None:
             state.last_price = wish.last
-        touched = wish.model_fields_set - {"symbol", "steps", "frozen"}
+        touched = wish.model_fields_set - {"symbol", "category", "steps", "frozen"}
         if touched:
             market.requote()
-            self._books.venue.requoted(symbol)
+            self._books.venue.requoted(key)
 
     # -- faults and reset ----------------------------------------------------------------------------------------
 
@@ -318,7 +326,8 @@ class ControlInterface:
         return {"removed": self._faults.remove(int(wanted) if wanted is not None else None)}
 
     def _must_know(self, symbol: str, uids: list[int]) -> None:
-        if symbol not in INSTRUMENTS or not set(uids) <= set(self._books.venue.accounts):
+        contracts = LISTED[Category.LINEAR] | LISTED[Category.INVERSE]
+        if symbol not in contracts or not set(uids) <= set(self._books.venue.accounts):
             raise ValueError(f"unknown symbol {symbol} or account in {uids}")
 
     async def _fund(self, request: web.Request) -> Row:
@@ -352,9 +361,9 @@ def _check_quotes(wish: MarketWish) -> None:
     quotes = (wish.bids or []) + (wish.asks or [])
     if wish.bids is None and wish.asks is None:
         return
-    if wish.symbol is None:
+    if wish.key is None:
         raise ValueError("quotes need a symbol")
-    instrument = INSTRUMENTS[wish.symbol]
+    instrument = MARKETS[wish.key]
     if any(price % instrument.tick or qty % instrument.lot for price, qty in quotes):
         raise ValueError(f"quotes of {wish.symbol} need tick {instrument.tick} and lot {instrument.lot}")
 
@@ -364,6 +373,7 @@ def _market_row(market: SymbolMarket) -> Row:
     bid, ask = market.best(Side.BUY), market.best(Side.SELL)
     state = market.state
     return {
+        "category": state.category,
         "symbol": state.symbol,
         "step": state.step,
         "mid": plain(market.mark_price),

@@ -1,7 +1,7 @@
 """`position/trading-stop`: take-profit, stop-loss and trailing stop of a position that is held.
 
-In Full mode what stands is moved, zero takes it away, and absence leaves it. In Partial mode each call adds a pair for a
-part of the position.
+In Full mode what stands is moved, zero takes it away, and absence leaves it. In Partial mode each call adds a pair for
+a part of the position.
 """
 
 from __future__ import annotations
