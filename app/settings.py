@@ -23,9 +23,10 @@ from app.settings_parts import (
     VenueSettings,
     WorkerSettings,
 )
-from app.settings_trading import CallSettings, DecisionSettings
+from app.settings_trading import CallSettings, DecisionSettings, RiskSettings
 from domain.errors import InvalidInput
 from domain.ids import PREFIX_PATTERN
+from domain.limits import LIMIT_NAMES, Limits
 from domain.plans import PlanSettings
 
 PREFIX = "ORDERMANAGER_"
@@ -41,6 +42,7 @@ class Settings(
     NotifySettings,
     GatewaySettings,
     CallSettings,
+    RiskSettings,
     DecisionSettings,
     WorkerSettings,
     PaperSettings,
@@ -166,7 +168,21 @@ class Settings(
             cash_reserve=self.cash_reserve,
             taker_fee_rate=self.taker_fee_rate,
             leverage=self.leverage,
+            market_guard=self.market_guard,
+            min_profit=self.min_profit,
+            position_mode=self.position_mode,
+            scale_in_mode=self.scale_in_mode,
+            risk_action=self.risk_action,
+            enable_order_splitting=self.enable_order_splitting,
+            max_single_order_size=self.max_single_order_size,
+            split_interval_ns=_ns(self.split_interval_s),
+            cooldown_ns=_ns(self.cooldown_s),
+            strategy_cooldown_ns=_ns(self.strategy_cooldown_s),
         )
+
+    def limits(self) -> Limits:
+        """The general limits, before what was changed while running."""
+        return Limits(**{name: getattr(self, name) for name in LIMIT_NAMES})
 
     def environment(self, **changes: object) -> dict[str, str]:
         """The settings as variables, for a part that is started as a process of its own."""

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, field_validator
 
-from app.settings_types import Ratio, Seconds
-from domain.plans import WarmupMode
+from app.settings_types import OptionalAmount, OptionalCount, OptionalRatio, Ratio, Seconds
+from domain.limits import LIMIT_NAMES, RiskAction
+from domain.plans import MarketGuard, PositionMode, ScaleInMode, WarmupMode
 
 
 class DecisionSettings(BaseModel):
@@ -27,7 +28,29 @@ class DecisionSettings(BaseModel):
     post_only: bool = Field(True, description="Limit orders may not take liquidity, unless a signal says so.")
     price_drift_warn: Ratio = Field(Decimal("0.05"), description="Price change since the snapshot that is warned of.")
     price_drift_reject: Ratio | None = Field(None, description="Price change that rejects the signal; empty = off.")
-    max_slippage: Ratio = Field(Decimal("0.01"), description="Worst price of a market order, from the reference price.")
+    max_slippage: Ratio = Field(Decimal("0.01"), description="Worst price of a market order, from the market's price.")
+    market_guard: MarketGuard = Field(
+        MarketGuard.LIMIT,
+        description="limit: market orders go out as IOC limits at their worst price. depth: as market orders, and only "
+        "where the signal's depth covers them.",
+    )
+    min_profit: Ratio | None = Field(
+        None, description="Profit over entry and fees that a closing order must bring; empty = off."
+    )
+    position_mode: PositionMode = Field(
+        PositionMode.ONE_WAY, description="one_way, or hedge: two positions per symbol, and every order names its side."
+    )
+    scale_in_mode: ScaleInMode = Field(
+        ScaleInMode.REPLACE,
+        description="Resting orders of a signal's own direction: replace them, amend the newest, or add a new one.",
+    )
+    enable_order_splitting: bool = Field(False, description="Orders that are too large are split.")
+    max_single_order_size: OptionalAmount = Field(
+        None, description="Largest order of a split, in quote currency; empty = the venue's maximum."
+    )
+    split_interval_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        0.0, description="Time between the parts of a split order; 0 = at once."
+    )
     max_snapshot_age_s: Seconds = Field(60.0, description="An older snapshot's price gives way to the venue's ticker.")
     allow_short: bool = Field(False, description="Whether a sell may exceed what is held.")
     enable_balance_check: bool = Field(True, description="Orders over the available balance are not sent.")
@@ -39,9 +62,41 @@ class DecisionSettings(BaseModel):
     max_quote_age_s: Seconds = Field(5.0, description="Older prices are asked for again.")
     balance_max_age_s: Seconds = Field(30.0, description="Older balances count as unknown: buying stops.")
 
-    @field_validator("price_drift_reject", mode="before")
+    @field_validator("price_drift_reject", "min_profit", "max_single_order_size", mode="before")
     @classmethod
     def _empty_is_off(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class RiskSettings(BaseModel):
+    """Limits (requirement R03): general ones; single symbols, and changes while running, by `POST /limits`."""
+
+    risk_action: RiskAction = Field(
+        RiskAction.REJECT, description="What becomes of an order over a limit of size: reject it, or shrink it to fit."
+    )
+    max_order_size: OptionalAmount = Field(None, description="One signal's order, quote currency; empty = no limit.")
+    max_market_order_size: OptionalAmount = Field(None, description="The same for market orders.")
+    max_order_size_ratio: OptionalRatio = Field(None, description="One signal's order, of the available balance.")
+    max_position_size: OptionalAmount = Field(None, description="Notional of one symbol, open orders included.")
+    max_exposure: OptionalAmount = Field(None, description="Notional of all symbols over all workers.")
+    max_open_orders_per_symbol: OptionalCount = Field(None, description="Open orders of one symbol.")
+    max_open_orders: OptionalCount = Field(None, description="Open orders of all symbols.")
+    max_orders_per_minute: OptionalCount = Field(None, description="Orders within any minute.")
+    max_notional_per_minute: OptionalAmount = Field(None, description="Notional of orders within any minute.")
+    max_daily_volume: OptionalAmount = Field(None, description="Traded since midnight UTC.")
+    max_weekly_volume: OptionalAmount = Field(None, description="Traded since Monday, midnight UTC.")
+    max_daily_loss: OptionalAmount = Field(None, description="Lost since midnight UTC: reached, trading is halted.")
+    max_drawdown: OptionalRatio = Field(None, description="Under the highest worth: reached, trading is halted.")
+    cooldown_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        0.0, description="After an order of a symbol, its next opening one waits so long; 0 = off."
+    )
+    strategy_cooldown_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        0.0, description="The same within one strategy's orders of the symbol."
+    )
+
+    @field_validator(*LIMIT_NAMES, mode="before")
+    @classmethod
+    def _empty_is_no_limit(cls, value: object) -> object:
         return None if value == "" else value
 
 

@@ -10,10 +10,20 @@ from typing import Final
 from domain.instruments import Instrument, InstrumentRules
 from domain.money import ZERO, plain
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
-from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, Verdict
+from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, PositionMode, Verdict
 from domain.signals import Signal, signal_time_ns
 
 SPOT: Final = "spot"
+INVERSE: Final = "inverse"
+
+
+def position_side_of(signal: Signal, mode: PositionMode) -> PositionSide:
+    """The position that a signal's order belongs to. In hedge mode every order names its side (requirement D11): a
+    signal that names none means the long one, which a buy opens and a sell closes; a reduce-only buy closes a short."""
+    if signal.position_side is not None or mode is PositionMode.ONE_WAY:
+        return signal.position_side or PositionSide.NET
+    closes_short = signal.signal_type is Side.BUY and signal.reduce_only
+    return PositionSide.SHORT if closes_short else PositionSide.LONG
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +43,8 @@ class Case:
 
     @property
     def position_side(self) -> PositionSide:
-        """The position the order belongs to: the signal's word, else the net one."""
-        return self.signal.position_side or PositionSide.NET
+        """The position the order belongs to (see `position_side_of`)."""
+        return position_side_of(self.signal, self.settings.position_mode)
 
     @property
     def rules(self) -> InstrumentRules:
@@ -69,9 +79,18 @@ class Case:
         """Whether a sell may go below what is held. Spot has nothing below zero."""
         return self.settings.allow_short and self.instrument.category != SPOT
 
+    @property
+    def inverse(self) -> bool:
+        """Whether quantities are contracts worth one quote unit each, settled in the base currency."""
+        return self.instrument.category == INVERSE
+
     def currency(self) -> str:
         """The quote currency's name, for sentences."""
         return self.rules.quote_currency
+
+    def unit(self) -> str:
+        """What quantities are counted in, for sentences."""
+        return self.rules.quote_currency if self.inverse else self.rules.base_currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +116,33 @@ class Draft:
     need: Decimal = ZERO
     """What the opening part takes from the balance: at the worst price, with the fee."""
 
+    parts: tuple[Decimal, ...] = ()
+    """Quantities of the orders that it is split into; empty = one order."""
+    amended: OpenOrder | None = None
+    """The resting order that takes the quantity up, in place of one more order."""
+    guard_price: Decimal | None = None
+    """The worst price at which a market order may trade."""
+
     @property
     def order_price(self) -> Decimal:
         """What the order would be counted at: its limit, else the reference."""
         return self.price if self.limit_price is None else self.limit_price
+
+    @property
+    def least_price(self) -> Decimal:
+        """The lowest price at which the venue may count it: a market sale goes out at its guard's."""
+        return self.order_price if self.guard_price is None else min(self.order_price, self.guard_price)
+
+
+def value_of(case: Case, quantity: Decimal, price: Decimal) -> Decimal:
+    """What a quantity is worth in quote currency. Inverse contracts are counted in it."""
+    return quantity if case.inverse else quantity * price
+
+
+def quantity_worth(case: Case, value: Decimal, price: Decimal) -> Decimal:
+    """The most whole lots that are worth at most `value` at `price`. One exact division, cut towards zero."""
+    lot = case.rules.lot
+    return value // lot * lot if case.inverse else value // (price * lot) * lot
 
 
 Step = tuple[Draft, Verdict]

@@ -5,16 +5,21 @@ Each gate is a pure function of the case and the draft; `domain.planning` has th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from domain.drafts import SPOT, Case, Draft, Step, passed, rejected
 from domain.money import plain
 from domain.orders import PositionSide
-from domain.plans import Decision, TradingState, WarmupMode
+from domain.plans import Decision, PositionMode, TradingState, WarmupMode
 from domain.times import seconds
 
 
 def warmup(case: Case, draft: Draft) -> Step:
-    """S08: a warm-up signal is traded only in mode `execute`."""
+    """S08: a warm-up signal is traded only in mode `execute`; in mode `simulate` its plan shows what would be."""
     mode = case.settings.warmup_mode
+    if case.signal.is_warmup and mode is WarmupMode.SIMULATE:
+        sentence = "a warm-up signal is decided like any other, and nothing of it is sent"
+        return passed("warmup", replace(draft, decision=Decision.SIMULATE), sentence, "WARMUP", mode=mode)
     if not case.signal.is_warmup:
         return passed("warmup", draft, "the signal is no warm-up")
     if mode is WarmupMode.EXECUTE:
@@ -66,13 +71,25 @@ def instrument(case: Case, draft: Draft) -> Step:
         sentence = f"{name} has no usable grid: tick {plain(rules.tick)}, lot {plain(rules.lot)}"
         return rejected("instrument", draft, "INSTRUMENT_WITHOUT_GRID", sentence, tick=rules.tick, lot=rules.lot)
     spot = name.category == SPOT
-    if name.category == "inverse" or (not spot and rules.settle_currency == rules.base_currency):
-        sentence = f"{name} is settled in {rules.base_currency}: inverse contracts are not supported"
-        return rejected("instrument", draft, "INVERSE_NOT_SUPPORTED", sentence)
+    if not spot and case.inverse != (rules.settle_currency == rules.base_currency):
+        sentence = f"{name} is settled in {rules.settle_currency}, which contracts of its category are not"
+        return rejected("instrument", draft, "SETTLEMENT_NOT_UNDERSTOOD", sentence)
     if spot and case.position_side is not PositionSide.NET:
         sentence = f"{name} is spot and has no {case.position_side} side"
         return rejected("instrument", draft, "NO_POSITION_SIDE_ON_SPOT", sentence)
     return passed("instrument", draft, f"{name} is trading")
+
+
+def position_mode(case: Case, draft: Draft) -> Step:
+    """D11: in hedge mode every order names its side; in one-way mode there is none to name."""
+    hedge, named = case.settings.position_mode is PositionMode.HEDGE, case.signal.position_side
+    mode = case.settings.position_mode
+    if hedge and (case.instrument.category == SPOT or named is PositionSide.NET):
+        return rejected("position_mode", draft, "HEDGE_MODE", "in hedge mode an order belongs to a side", mode=mode)
+    if not hedge and named not in {None, PositionSide.NET}:
+        sentence = f"the account has one position per symbol, and no {named} side"
+        return rejected("position_mode", draft, "ONE_WAY_MODE", sentence, mode=mode)
+    return passed("position_mode", draft, f"{mode}: the {case.position_side} position", side=case.position_side)
 
 
 def attached_orders(case: Case, draft: Draft) -> Step:

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.limits import AccountLoad, Limits, RiskAction
 from domain.money import ZERO
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 
@@ -47,6 +48,32 @@ class WarmupMode(StrEnum):
     IGNORE = "ignore"
 
 
+class MarketGuard(StrEnum):
+    """How a market order is kept from trading far from the price it was decided at (requirement D07).
+
+    `limit`: it goes out as an IOC limit at the guard's price, which the venue itself keeps. `depth`: it goes out as
+    the venue's market order, and only where the book is known to hold its quantity within the guard.
+    """
+
+    LIMIT = "limit"
+    DEPTH = "depth"
+
+
+class PositionMode(StrEnum):
+    """Whether an instrument has one net position or one for each side (requirement D11)."""
+
+    ONE_WAY = "one_way"
+    HEDGE = "hedge"
+
+
+class ScaleInMode(StrEnum):
+    """What becomes of resting orders of the signal's own direction (requirement D10)."""
+
+    REPLACE = "replace"
+    AMEND = "amend"
+    NEW = "new"
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The state a plan is made on: the symbol's orders and position, the market, the account.
 
@@ -69,6 +96,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What our orders in flight will take and the venue's figure does not show yet."""
     trading: TradingState = TradingState.ARMED
     trading_reason: str = ""
+    limits: Limits = Limits()
+    """In force for the symbol when the plan was made."""
+    load: AccountLoad | None = None
+    """None: no limit needs it, or it is not known."""
+    last_order_ns: int | None = None
+    """When the symbol's newest order of ours was planned, and (below) the one of the signal's strategy."""
+    last_strategy_order_ns: int | None = None
 
 
 class Outcome(StrEnum):
@@ -96,8 +130,21 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Amend(msgspec.Struct, frozen=True, kw_only=True):
+    """A resting order that takes up a signal (requirement D10): its total quantity and price from now on, and what the
+    signal adds. `amount` is the signal's share."""
+
+    order_id: str
+    quantity: Decimal
+    price: Decimal
+    added: Decimal
+    amount: Decimal
+    need: Decimal = ZERO
+
+
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """One order to be created, complete. `amount` is its share of the signal's amount."""
+    """One order to be created, complete. `amount` is its share of the signal's amount; `due_ns` is when it may go out,
+    ns UTC, 0 = at once."""
 
     order_id: str
     part: int
@@ -111,6 +158,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     position_side: PositionSide
     amount: Decimal
     rule: str
+    due_ns: int = 0
     need: Decimal = ZERO
     """What it takes from the available balance at worst; 0 for what only closes, or when the balance is not checked."""
 
@@ -122,6 +170,8 @@ class Decision(StrEnum):
     REJECT = "reject"
     EXPIRE = "expire"
     IGNORE = "ignore"
+    SIMULATE = "simulate"
+    """It passed every gate, and its orders stand in the plan; none is written or sent (a warm-up signal, S08)."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +190,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     warnings: tuple[str, ...] = ()
     cancels: tuple[Cancel, ...] = ()
+    amends: tuple[Amend, ...] = ()
     intents: tuple[Intent, ...] = ()
     reference_price: Decimal | None = None
     facts: Facts
@@ -159,6 +210,11 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     price_drift_warn: Decimal = Decimal("0.05")
     price_drift_reject: Decimal | None = None
     max_slippage: Decimal = Decimal("0.01")
+    market_guard: MarketGuard = MarketGuard.LIMIT
+    min_profit: Decimal | None = None
+    """Profit over entry and fees, as a fraction of the entry, that a closing order must bring; None = not asked for."""
+    position_mode: PositionMode = PositionMode.ONE_WAY
+    scale_in_mode: ScaleInMode = ScaleInMode.REPLACE
     max_snapshot_age_ns: int = 60_000_000_000
     signal_max_age_ns: int = 60_000_000_000
     max_future_ns: int = 5_000_000_000
@@ -170,3 +226,13 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     taker_fee_rate: Decimal = Decimal("0.00055")
     leverage: Decimal = Decimal(1)
     """How much notional one unit of available balance carries: 1 = fully funded."""
+    risk_action: RiskAction = RiskAction.REJECT
+    enable_order_splitting: bool = False
+    max_single_order_size: Decimal | None = None
+    """A larger order is split into near-equal ones, each within it; None: only what the venue's maximum demands."""
+    split_interval_ns: int = 0
+    """Time between two parts; 0 = all at once."""
+    cooldown_ns: int = 0
+    """After an order of the symbol, its next opening one waits so long; 0 = not at all."""
+    strategy_cooldown_ns: int = 0
+    """The same within the symbol's orders of one strategy."""

@@ -9,6 +9,7 @@ from domain.drafts import SPOT, Case, Draft, Step, adjusted, passed, percent, re
 from domain.instruments import Quote
 from domain.money import ZERO, ceil_to, divide, floor_to, plain
 from domain.orders import OrderType, Side, TimeInForce
+from domain.plans import MarketGuard
 from domain.signals import MarketSnapshot, Urgency
 from domain.times import seconds
 
@@ -192,3 +193,42 @@ def limit_price(case: Case, draft: Draft) -> Step:
     if explicit is not None and price != explicit:
         return adjusted("limit_price", decided, "ROUNDED_TO_TICK", f"{sentence}, to the tick", **figures)
     return passed("limit_price", decided, sentence, **figures)
+
+
+# -- the slippage guard --------------------------------------------------------------------------------------------
+
+
+def slippage_guard(case: Case, draft: Draft) -> Step:
+    """D07: the worst price of a market order: `MAX_SLIPPAGE` from the market's price now, or, without a fresh quote,
+    from the reference; to the tick on the side that protects."""
+    if draft.order_type is not OrderType.MARKET:
+        return passed("slippage_guard", draft, "a limit order is its own guard")
+    guard = _guard_price(case, draft)
+    mode, most = case.settings.market_guard, case.settings.max_slippage
+    figures: dict[str, object] = {"mode": mode, "guard": guard, "max_slippage": most, "quantity": draft.quantity}
+    if draft.depth is not None:
+        figures["depth"] = draft.depth
+    rules = case.rules
+    if guard <= 0 or guard < rules.min_price or (rules.max_price and guard > rules.max_price):
+        sentence = f"{percent(most)} from the market's price leaves no price that the venue takes: {plain(guard)}"
+        return rejected("slippage_guard", draft, "NO_GUARD_PRICE", sentence, **figures)
+    if mode is MarketGuard.LIMIT:
+        sentence = f"goes out as an IOC limit at {plain(guard)} {case.currency()}"
+        return passed("slippage_guard", replace(draft, guard_price=guard), sentence, "GUARDED", **figures)
+    within = f"within {percent(most)}, at {plain(guard)} {case.currency()} at worst"
+    if draft.depth is None:
+        sentence = f"it is not known what the book holds {within}"
+        return rejected("slippage_guard", draft, "DEPTH_UNKNOWN", sentence, **figures)
+    if draft.depth < draft.quantity:
+        sentence = f"the book holds {plain(draft.depth)} of {plain(draft.quantity)} {within}"
+        return rejected("slippage_guard", draft, "BOOK_TOO_THIN", sentence, **figures)
+    return passed("slippage_guard", draft, f"the book holds {plain(draft.depth)} {within}", **figures)
+
+
+def _guard_price(case: Case, draft: Draft) -> Decimal:
+    quote, rules = _fresh_quote(case), case.rules
+    now = draft.price if quote is None else price_of(quote)
+    worst = now * (1 + case.side.sign * case.settings.max_slippage)
+    if case.side is Side.BUY:
+        return floor_to(min(worst, rules.max_price) if rules.max_price else worst, rules.tick)
+    return ceil_to(max(worst, rules.min_price, rules.tick), rules.tick)

@@ -5,26 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.drafts import SPOT, Case, Draft, Step, adjusted, passed, rejected
+from domain.drafts import SPOT, Case, Draft, Step, adjusted, passed, quantity_worth, rejected, value_of
 from domain.money import ZERO, divide, floor_to, plain
 from domain.orders import OrderType, PositionSide, Side
 from domain.plans import OpenOrder, TradingState
 
-
-def quantity_for(amount: Decimal, price: Decimal, lot: Decimal) -> Decimal:
-    """The most whole lots that `amount` pays for at `price`. One exact division: the result never costs more."""
-    return amount // (price * lot) * lot
+MAX_PARTS = 100
+"""Of one signal: each is an order at the venue, and a limit forgotten by a factor of a thousand must not flood it."""
 
 
 def size(case: Case, draft: Draft) -> Step:
     """D04: amount ÷ reference price, floored to the lot."""
     amount, lot = case.signal.amount, case.rules.lot
-    quantity = quantity_for(amount, draft.price, lot)
+    quantity = quantity_worth(case, amount, draft.price)
     figures = {"amount": amount, "price": draft.price, "lot": lot, "quantity": quantity}
     told = f"{plain(amount)} {case.currency()} at {plain(draft.price)}"
     if not quantity:
         return rejected("size", draft, "BELOW_ONE_LOT", f"{told} is less than one lot of {plain(lot)}", **figures)
-    sentence = f"{told} is {plain(quantity)} {case.rules.base_currency} in lots of {plain(lot)}"
+    sentence = f"{told} is {plain(quantity)} {case.unit()} in lots of {plain(lot)}"
     return passed("size", replace(draft, quantity=quantity), sentence, **figures)
 
 
@@ -78,7 +76,7 @@ def scale_out(case: Case, draft: Draft) -> Step:
 def _nothing_to_close(case: Case, draft: Draft, why: str, figures: dict[str, Decimal]) -> Step:
     code = "NOTHING_TO_SELL" if case.side is Side.SELL else "NOTHING_TO_REDUCE"
     taken = f", {plain(figures['closable'])} of it free" if case.held else ""
-    sentence = f"{why}, and {plain(case.held)} {case.rules.base_currency} is held to {case.side}{taken}"
+    sentence = f"{why}, and {plain(case.held)} {case.unit()} is held to {case.side}{taken}"
     return rejected("scale_out", draft, code, sentence, **figures)
 
 
@@ -87,12 +85,12 @@ def _nothing_to_close(case: Case, draft: Draft, why: str, figures: dict[str, Dec
 
 def minimums(case: Case, draft: Draft) -> Step:
     """D04: the venue's minimum quantity, and its minimum notional at the order's own price."""
-    rules, quantity = case.rules, draft.quantity
-    notional = quantity * draft.order_price
-    figures = {"quantity": quantity, "notional": notional, "price": draft.order_price}
+    rules, quantity = case.rules, min(draft.parts, default=draft.quantity)
+    notional = value_of(case, quantity, draft.least_price)
+    figures = {"quantity": quantity, "notional": notional, "price": draft.least_price}
     if quantity < rules.min_quantity:
-        base = rules.base_currency
-        sentence = f"quantity {plain(quantity)} {base} is under the minimum {plain(rules.min_quantity)} {base}"
+        unit = case.unit()
+        sentence = f"quantity {plain(quantity)} {unit} is under the minimum {plain(rules.min_quantity)} {unit}"
         return rejected("minimums", draft, "BELOW_MIN_QUANTITY", sentence, minimum=rules.min_quantity, **figures)
     if notional < rules.min_notional:
         quote = case.currency()
@@ -101,14 +99,52 @@ def minimums(case: Case, draft: Draft) -> Step:
     return passed("minimums", draft, f"notional {plain(notional)} {case.currency()}", **figures)
 
 
+def venue_maximum(case: Case, draft: Draft) -> Decimal:
+    """The venue's largest quantity for the order's type; 0 = it states none."""
+    market = draft.order_type is OrderType.MARKET
+    return case.rules.max_market_quantity if market else case.rules.max_quantity
+
+
+def split(case: Case, draft: Draft) -> Step:
+    """D08: an order over `MAX_SINGLE_ORDER_SIZE`, or over the venue's maximum, becomes the fewest near-equal orders
+    within both. The parts are whole lots and add up to the order: never over the amount."""
+    most, bound = case.settings.max_single_order_size, venue_maximum(case, draft)
+    if not case.settings.enable_order_splitting:
+        return passed("split", draft, "orders are not split")
+    lot, lots = case.rules.lot, draft.quantity // case.rules.lot
+    most_lots = lots
+    if most is not None:
+        most_lots = min(most_lots, quantity_worth(case, most, draft.price) // lot)
+    if bound:
+        most_lots = min(most_lots, bound // lot)
+    figures: dict[str, object] = {"quantity": draft.quantity, "single": most_lots * lot}
+    if most is not None:
+        figures["max_single_order_size"] = most
+    if not most_lots:
+        sentence = f"not one lot of {plain(lot)} {case.unit()} is within the size of a single order"
+        return rejected("split", draft, "SINGLE_ORDER_SIZE_TOO_SMALL", sentence, **figures)
+    count = int((lots + most_lots - 1) // most_lots)
+    if count == 1:
+        return passed("split", draft, "one order carries it", **figures)
+    if count > MAX_PARTS:
+        sentence = f"it would take {count} orders, at most {MAX_PARTS} are made of one signal"
+        return rejected("split", draft, "TOO_MANY_PARTS", sentence, parts=count, most=MAX_PARTS, **figures)
+    each, more = divmod(int(lots), count)
+    parts = tuple(lot * (each + (number < more)) for number in range(count))
+    sentence = f"{plain(draft.quantity)} {case.unit()} goes out as {count} orders of {plain(parts[-1])} or a lot more"
+    return adjusted("split", replace(draft, parts=parts), "SPLIT", sentence, parts=count, **figures)
+
+
 def maximum(case: Case, draft: Draft) -> Step:
     """D04: the venue's maximum quantity for the order's type; 0 = the venue states none."""
-    market = draft.order_type is OrderType.MARKET
-    most = case.rules.max_market_quantity if market else case.rules.max_quantity
-    figures = {"quantity": draft.quantity, "maximum": most}
-    if most and draft.quantity > most:
-        base = case.rules.base_currency
-        sentence = f"quantity {plain(draft.quantity)} {base} is over the maximum {plain(most)} {base}"
+    most = venue_maximum(case, draft)
+    quantity = max(draft.parts, default=draft.quantity)
+    if draft.amended is not None:
+        quantity += draft.amended.leaves + draft.amended.executed
+    figures = {"quantity": quantity, "maximum": most}
+    if most and quantity > most:
+        unit = case.unit()
+        sentence = f"quantity {plain(quantity)} {unit} is over the maximum {plain(most)} {unit}"
         return rejected("maximum", draft, "ABOVE_MAX_QUANTITY", sentence, type=draft.order_type, **figures)
     return passed("maximum", draft, f"quantity {plain(draft.quantity)} is within the maximum", **figures)
 
@@ -121,7 +157,10 @@ def worst_price(case: Case, draft: Draft) -> Decimal:
     above the reference. A sale that goes short: its limit or the reference, whichever is higher."""
     if case.side is Side.SELL:
         return max(draft.order_price, draft.price)
-    return draft.price * (1 + case.settings.max_slippage) if draft.limit_price is None else draft.limit_price
+    if draft.limit_price is not None:
+        return draft.limit_price
+    guard = draft.price * (1 + case.settings.max_slippage) if draft.guard_price is None else draft.guard_price
+    return max(guard, draft.price)
 
 
 def balance(case: Case, draft: Draft) -> Step:
@@ -147,7 +186,8 @@ def balance(case: Case, draft: Draft) -> Step:
         "released": released,
         "worst_price": price,
     }
-    told = f"need {plain(need)} {case.currency()}, free {plain(free)} {case.currency()}"
+    currency = case.rules.base_currency if case.inverse else case.currency()
+    told = f"need {plain(need)} {currency}, free {plain(free)} {currency}"
     if need > free:
         return rejected("balance", draft, "INSUFFICIENT_BALANCE", told, **figures)
     return passed("balance", replace(draft, need=need), told, **figures)
@@ -155,7 +195,8 @@ def balance(case: Case, draft: Draft) -> Step:
 
 def cost(case: Case, quantity: Decimal, price: Decimal) -> Decimal:
     """What opening `quantity` at `price` takes: margin and fee. Spot is fully funded whatever the leverage."""
-    notional = quantity * price
+    # An inverse contract is settled in the base currency.
+    notional = divide(quantity, price) if case.inverse else quantity * price
     margin = notional if case.instrument.category == SPOT else divide(notional, case.settings.leverage)
     return margin + notional * case.settings.taker_fee_rate
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from domain.drafts import position_side_of
 from domain.ids import trace_id
 from domain.instruments import Instrument
-from domain.orders import PositionSide
 from domain.planning import plan_signal
 from domain.plans import Plan
 from domain.signals import Signal, parse_signal
@@ -33,7 +33,7 @@ class Explainer:
         instrument = Instrument(settings.venue, settings.category, signal.symbol)
         row = self._signals.get(partition, signal.symbol, signal.signal_id)
         attempt = 1 if row is None else row.attempt + 1
-        side = signal.position_side or PositionSide.NET
+        side = position_side_of(signal, settings.plan.position_mode)
         facts = await self._facts.gather(partition, instrument, attempt, side, self._clock.now_ns())
         source = f"plan-{trace_id(signal.signal_id)}"
         return plan_signal(signal, facts, settings.plan, instrument=instrument, source=source, phase=1)

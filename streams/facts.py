@@ -9,7 +9,7 @@ from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.money import ZERO
 from domain.orders import Order, PositionSide
-from domain.plans import Facts, OpenOrder, Plan
+from domain.plans import Decision, Facts, OpenOrder, Plan
 from streams.market import Market
 from streams.ports import Clock
 from tables.orders import OrderTable
@@ -91,10 +91,13 @@ class FactsGatherer:
         """Hold what the plan's orders may take. Called in the same step as planning: two signals planned one after
         the other never count on the same money."""
         rules = plan.facts.rules
-        for intent in plan.intents:
-            if rules is not None and intent.need:
-                currency = rules.settle_currency
-                self._reservations.hold(plan.account, currency, intent.order_id, intent.need, plan.source)
+        if rules is None or plan.decision is not Decision.EXECUTE:
+            return
+        takers = [(intent.order_id, intent.need) for intent in plan.intents]
+        takers += [(amend.order_id, amend.need) for amend in plan.amends]
+        for order_id, need in takers:
+            if need:
+                self._reservations.hold(plan.account, rules.settle_currency, order_id, need, plan.source)
 
     def settled(self, order: Order) -> None:
         """An order's outcome is applied: the venue's balance will show it, or it takes nothing."""

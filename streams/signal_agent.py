@@ -22,10 +22,11 @@ from typing import Literal
 
 import msgspec
 
+from domain.drafts import position_side_of
 from domain.errors import InvalidInput, VenueError
 from domain.events import EventKind
 from domain.merging import created
-from domain.orders import OrderState, PositionSide
+from domain.orders import OrderState
 from domain.planning import plan_signal
 from domain.plans import Decision, Plan, PlanSettings
 from streams.applied import Applied
@@ -207,7 +208,7 @@ class SignalAgent:
             last_offset=turn.record.offset,
             state=SignalState.PLANNED,
             plan=plan,
-            order_ids=tuple(intent.order_id for intent in plan.intents),
+            order_ids=_order_ids(plan),
             earlier_order_ids=() if earlier is None else (*earlier.earlier_order_ids, *earlier.order_ids),
             repeats=() if earlier is None else _with(earlier.repeats, earlier.source, _RETRY),
             value=(turn.record.value or b"").decode(errors="replace"),
@@ -220,7 +221,7 @@ class SignalAgent:
         return await self._settle_plan(turn, row, plan)
 
     async def _plan(self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2]) -> Plan:
-        side = work.signal.position_side or PositionSide.NET
+        side = position_side_of(work.signal, self._settings.plan.position_mode)
         partition, born_ns = turn.record.partition, work.origin.timestamp_ns
         market: MarketAnswer = (None, None)
         while True:
@@ -273,7 +274,7 @@ class SignalAgent:
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
         await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work))
         plan = await self._plan(turn, work, row.attempt, phase=2)
-        order_ids = tuple(intent.order_id for intent in plan.intents)
+        order_ids = _order_ids(plan)
         return await self._settle_plan(turn, replace(row, after_cancels=plan, order_ids=order_ids), plan)
 
     # -- 5 -------------------------------------------------------------------------------------------------------
@@ -343,7 +344,15 @@ _RESULT_OF = {
     Decision.REJECT: SignalResult.REJECTED,
     Decision.EXPIRE: SignalResult.EXPIRED,
     Decision.IGNORE: SignalResult.IGNORED,
+    Decision.SIMULATE: SignalResult.IGNORED,
 }
+
+
+def _order_ids(plan: Plan) -> tuple[str, ...]:
+    """The orders that a plan makes, or changes."""
+    if plan.decision is not Decision.EXECUTE:
+        return ()
+    return (*(amend.order_id for amend in plan.amends), *(intent.order_id for intent in plan.intents))
 
 
 def _with(repeats: tuple[Repeat, ...], source: str, verdict: str) -> tuple[Repeat, ...]:

@@ -262,13 +262,14 @@ class Submitter:
 
 
 def _request(order: Order) -> NewOrder:
+    # A market order with a price goes out as a limit that cannot rest: the venue keeps the guard (requirement D07).
     return NewOrder(
         instrument=order.instrument,
         client_order_id=order.order_id,
         side=order.side,
-        order_type=order.order_type,
+        order_type=OrderType.MARKET if order.price is None else OrderType.LIMIT,
         quantity=order.quantity,
-        price=order.price if order.order_type is OrderType.LIMIT else None,
+        price=order.price,
         time_in_force=order.time_in_force,
         reduce_only=order.reduce_only,
         post_only=order.post_only,

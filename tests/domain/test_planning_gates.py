@@ -29,11 +29,24 @@ from domain.plans import Decision, PlanSettings, TradingState, WarmupMode
 # -- may it be traded ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", [WarmupMode.SIMULATE, WarmupMode.IGNORE])
-def test_s08_a_warm_up_signal_is_not_executed(mode):
-    made = plan(signal(is_warmup=True), settings=settings(warmup_mode=mode))
+def test_s08_a_warm_up_signal_may_be_ignored():
+    made = plan(signal(is_warmup=True), settings=settings(warmup_mode=WarmupMode.IGNORE))
 
     assert refusal(made) == (Decision.IGNORE, "WARMUP")
+
+
+def test_s08_a_simulated_warm_up_signal_shows_what_would_be_sent():
+    made, real = plan(signal(is_warmup=True)), plan(signal())
+
+    assert (made.decision, made.code) == (Decision.SIMULATE, "WARMUP")
+    assert made.intents == real.intents
+    assert [verdict.gate for verdict in made.verdicts] == [verdict.gate for verdict in real.verdicts]
+
+
+def test_s08_a_simulated_warm_up_signal_that_a_gate_refuses_is_rejected():
+    made = plan(signal(is_warmup=True, confidence="0.1"), settings=settings(min_confidence=dec("0.5")))
+
+    assert refusal(made) == (Decision.REJECT, "BELOW_MIN_CONFIDENCE")
 
 
 def test_s08_a_warm_up_signal_is_executed_where_the_mode_says_so():
@@ -99,8 +112,8 @@ def test_p07_what_cannot_go_with_the_order_is_refused_never_dropped(field):
         ({"rules": rules(trading=False)}, BTC, "INSTRUMENT_NOT_TRADING"),
         ({"rules": rules(lot=dec(0))}, BTC, "INSTRUMENT_WITHOUT_GRID"),
         ({"rules": rules(tick=dec(0))}, BTC, "INSTRUMENT_WITHOUT_GRID"),
-        ({"rules": rules(settle_currency="BTC")}, BTC, "INVERSE_NOT_SUPPORTED"),
-        ({}, Instrument("paper", "inverse", "BTCUSD"), "INVERSE_NOT_SUPPORTED"),
+        ({"rules": rules(settle_currency="BTC")}, BTC, "SETTLEMENT_NOT_UNDERSTOOD"),
+        ({}, Instrument("paper", "inverse", "BTCUSD"), "SETTLEMENT_NOT_UNDERSTOOD"),
     ],
 )
 def test_d05_an_instrument_that_cannot_be_traded_is_refused(known, instrument, code):

@@ -202,7 +202,7 @@ def test_d03_a_limit_order_rests_as_a_maker_and_a_market_order_does_not_rest():
     limit, market = intent(plan()), intent(plan(signal(order_type="market")))
 
     assert (limit.time_in_force, limit.post_only) == (TimeInForce.GTC, True)
-    assert (market.time_in_force, market.post_only, market.price) == (TimeInForce.IOC, False, None)
+    assert (market.time_in_force, market.post_only) == (TimeInForce.IOC, False)
 
 
 @pytest.mark.parametrize("force", [TimeInForce.IOC, TimeInForce.FOK])

@@ -8,18 +8,19 @@ from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
-from domain_cases import BTC, NOW, SPOT_BTC, open_order, rules, signal_fields
+from domain_cases import BTC, NOW, SPOT_BTC, facts, open_order, rules, signal, signal_fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.drafts import Case, Draft
+from domain.drafts import Case, Draft, quantity_worth
 from domain.ids import is_ours
 from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.limits import AccountLoad, Limits, RiskAction
 from domain.orders import OrderType, PositionSide, Side
 from domain.planning import plan_signal
-from domain.plans import Decision, Facts, OpenOrder, Plan, PlanSettings, TradingState
+from domain.plans import Decision, Facts, OpenOrder, Plan, PlanSettings, PositionMode, ScaleInMode, TradingState
 from domain.signals import Signal, parse_signal
-from domain.sizing import quantity_for, size
+from domain.sizing import size
 
 _ZERO = Decimal(0)
 _STEPS = st.sampled_from(["0.00000001", "0.0001", "0.001", "0.01", "0.05", "0.25", "0.3", "1", "10"]).map(Decimal)
@@ -135,6 +136,18 @@ def _open_orders(draw: st.DrawFn, market: Market) -> tuple[OpenOrder, ...]:
 
 
 @st.composite
+def _limits(draw: st.DrawFn, market: Market) -> Limits:
+    most = _often(None, _LOTS.map(market.amount))
+    return Limits(
+        max_order_size=draw(most),
+        max_market_order_size=draw(most),
+        max_order_size_ratio=draw(_often(None, st.sampled_from(["0.1", "0.5"]).map(Decimal))),
+        max_position_size=draw(most),
+        max_exposure=draw(most),
+    )
+
+
+@st.composite
 def _situations(draw: st.DrawFn) -> Situation:
     instrument, market = draw(st.sampled_from([BTC, SPOT_BTC])), draw(_markets())
     half = market.price * draw(st.sampled_from(["0.00001", "0.001", "2"]).map(Decimal))
@@ -151,12 +164,20 @@ def _situations(draw: st.DrawFn) -> Situation:
         available=draw(_often(market.amount(Decimal(20_000)), st.one_of(st.none(), _LOTS.map(market.amount)))),
         reserved=draw(_often(_ZERO, _LOTS.map(market.amount))),
         trading=draw(_often(TradingState.ARMED, st.just(TradingState.REDUCE_ONLY))),
+        limits=draw(_limits(market)),
+        load=draw(_often(AccountLoad(), _LOTS.map(lambda lots: AccountLoad(exposure=market.amount(lots))))),
     )
     chosen = PlanSettings(
         allow_short=draw(st.booleans()),
         cash_reserve=draw(_often(_ZERO, _LOTS.map(market.amount))),
         leverage=draw(st.sampled_from(["1", "3"]).map(Decimal)),
         cancel_opposite_orders_only=draw(st.booleans()),
+        scale_in_mode=draw(st.sampled_from(list(ScaleInMode))),
+        position_mode=draw(_often(PositionMode.ONE_WAY, st.just(PositionMode.HEDGE))),
+        enable_order_splitting=draw(st.booleans()),
+        max_single_order_size=draw(st.one_of(st.none(), _LOTS.map(market.amount))),
+        split_interval_ns=draw(st.sampled_from([0, 1_000_000_000])),
+        risk_action=draw(st.sampled_from(list(RiskAction))),
         cancel_partially_filled=draw(st.booleans()),
     )
     return Situation(draw(_wishes(market)), known, chosen, instrument, draw(st.integers(1, 2)))
@@ -169,6 +190,10 @@ def test_d04_an_intent_is_never_over_the_amount_always_on_the_grid_and_within_th
 
     grid = situation.known.rules
     assert grid is not None
+    if made.reference_price is not None:
+        assert sum(intent.quantity for intent in made.intents) * made.reference_price <= situation.wish.amount
+        assert sum(intent.amount for intent in made.intents) <= situation.wish.amount
+    assert len({intent.order_id for intent in made.intents}) == len(made.intents)
     for intent in made.intents:
         assert made.reference_price is not None
         assert 0 < intent.quantity * made.reference_price <= situation.wish.amount
@@ -179,7 +204,7 @@ def test_d04_an_intent_is_never_over_the_amount_always_on_the_grid_and_within_th
         assert not most or intent.quantity <= most
         price = made.reference_price if intent.price is None else intent.price
         assert intent.quantity * price >= grid.min_notional
-        assert market == (intent.price is None)
+        assert intent.price is not None, "a market order carries its guard"
         if intent.price is not None:
             assert intent.price > 0
             assert intent.price % grid.tick == 0
@@ -193,7 +218,7 @@ def test_d02_a_derived_limit_price_is_never_on_the_aggressive_side_of_the_refere
 
     for intent in made.intents:
         passive_to = situation.wish.limit_price or made.reference_price
-        if intent.price is not None and passive_to is not None:
+        if intent.order_type is OrderType.LIMIT and intent.price is not None and passive_to is not None:
             assert (intent.price - passive_to) * intent.side.sign <= 0
 
 
@@ -204,7 +229,7 @@ def test_d10_no_sale_sells_what_is_not_held_where_shorts_are_not_allowed(situati
     spot = situation.instrument == SPOT_BTC
     for intent in made.intents:
         if intent.side is Side.SELL and (spot or not situation.chosen.allow_short):
-            assert intent.quantity <= abs(situation.known.position_size)
+            assert sum(each.quantity for each in made.intents) <= abs(situation.known.position_size)
             assert intent.position_side is not PositionSide.SHORT
             assert intent.reduce_only is not spot
 
@@ -218,8 +243,36 @@ def test_r02_what_adds_exposure_is_always_paid_for(situation):
         figures = made.verdicts[-1].figures
         assert situation.known.available is not None
         free = situation.known.available - situation.known.reserved - situation.chosen.cash_reserve
-        assert Decimal(figures["need"]) <= free
+        shrunk_to_closing = "need" not in figures
+        assert shrunk_to_closing or Decimal(figures["need"]) <= free
         assert situation.known.trading is TradingState.ARMED
+
+
+@given(_situations())
+@settings(max_examples=250)
+def test_r03_no_order_is_over_a_limit_of_size(situation):
+    made, limits = situation.plan(), situation.known.limits
+
+    price = made.reference_price
+    total = sum((intent.quantity for intent in made.intents), _ZERO)
+    for intent in made.intents:
+        assert price is not None
+        if limits.max_order_size is not None:
+            assert total * price <= limits.max_order_size
+        if limits.max_market_order_size is not None and intent.order_type is OrderType.MARKET:
+            assert total * price <= limits.max_market_order_size
+        if situation.chosen.enable_order_splitting and situation.chosen.max_single_order_size is not None:
+            assert intent.quantity * price <= situation.chosen.max_single_order_size
+    opening = next((each.figures.get("opening") for each in made.verdicts if each.gate == "scale_out"), "0")
+    if made.intents and opening not in {None, "0"} and price is not None and situation.known.load is not None:
+        held = situation.known.position_size * situation.wish.side.sign
+        after = (
+            max(_ZERO, held + total) if situation.chosen.position_mode is PositionMode.ONE_WAY else abs(held) + total
+        )
+        if limits.max_position_size is not None:
+            assert after * price <= limits.max_position_size
+        if limits.max_exposure is not None:
+            assert after * price + situation.known.load.exposure <= limits.max_exposure
 
 
 @given(_situations())
@@ -227,8 +280,7 @@ def test_c01_a_plan_cancels_or_creates_never_both_and_touches_only_resting_order
     made = situation.plan()
 
     orders = {order.order_id: order for order in situation.known.open_orders}
-    assert not (made.cancels and made.intents)
-    assert bool(made.cancels or made.intents) == (made.decision is Decision.EXECUTE)
+    assert bool(made.cancels) + bool(made.intents) + bool(made.amends) == (made.decision is Decision.EXECUTE)
     assert not made.cancels or made.phase == 1
     for cancel in made.cancels:
         assert not orders[cancel.order_id].external
@@ -255,7 +307,9 @@ def test_d13_the_same_situation_gives_the_same_plan_byte_for_byte(situation):
 @given(_AMOUNTS, _PRICES, _STEPS)
 @settings(max_examples=500)
 def test_d04_the_quantity_is_the_most_lots_that_the_amount_pays_for(amount, price, lot):
-    quantity = quantity_for(amount, price, lot)
+    case = Case(signal(), facts(rules=rules(lot=lot)), PlanSettings(), BTC, 1)
+
+    quantity = quantity_worth(case, amount, price)
 
     assert quantity % lot == 0
     assert quantity * price <= amount < (quantity + lot) * price

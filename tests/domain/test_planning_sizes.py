@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 from domain_cases import SPOT_BTC, dec, facts, intent, open_order, plan, refusal, rules, settings, signal, verdict
 
+from domain.instruments import Instrument
+from domain.money import divide
 from domain.orders import PositionSide, Side
-from domain.plans import Decision, Outcome
+from domain.plans import Decision, Outcome, PositionMode
+
+HEDGE = settings(position_mode=PositionMode.HEDGE)
 
 # -- how much ------------------------------------------------------------------------------------------------------
 
@@ -126,7 +130,7 @@ def test_d03_a_reduce_only_purchase_on_spot_is_refused():
     [("buy", "long", "0", False), ("sell", "long", "1", True), ("buy", "short", "-1", True)],
 )
 def test_d11_in_hedge_mode_an_order_names_its_side(kind, side, size, reduces):
-    made = plan(signal(signal_type=kind, position_side=side), facts(position_size=dec(size)))
+    made = plan(signal(signal_type=kind, position_side=side), facts(position_size=dec(size)), HEDGE)
 
     assert (intent(made).position_side, intent(made).reduce_only) == (PositionSide(side), reduces)
 
@@ -136,7 +140,9 @@ def test_d11_resting_orders_of_the_other_side_hold_nothing_of_this_one():
     buying = open_order(external=True, leaves=dec("0.05"), position_side=PositionSide.LONG)
 
     made = plan(
-        signal(signal_type="sell", position_side="long"), facts(position_size=dec("0.05"), open_orders=(other, buying))
+        signal(signal_type="sell", position_side="long"),
+        facts(position_size=dec("0.05"), open_orders=(other, buying)),
+        HEDGE,
     )
 
     assert verdict(made, "scale_out").figures["closable"] == "0.05"
@@ -145,8 +151,24 @@ def test_d11_resting_orders_of_the_other_side_hold_nothing_of_this_one():
 def test_d11_opening_a_short_side_needs_leave():
     short = signal(signal_type="sell", position_side="short")
 
-    assert refusal(plan(short))[1] == "SHORT_NOT_ALLOWED"
-    assert intent(plan(short, settings=settings(allow_short=True))).position_side is PositionSide.SHORT
+    assert refusal(plan(short, settings=HEDGE))[1] == "SHORT_NOT_ALLOWED"
+    allowed = settings(allow_short=True, position_mode=PositionMode.HEDGE)
+    assert intent(plan(short, settings=allowed)).position_side is PositionSide.SHORT
+
+
+def test_d11_a_signal_without_a_side_means_the_long_one_in_hedge_mode():
+    held = facts(position_size=dec(1))
+
+    assert intent(plan(settings=HEDGE)).position_side is PositionSide.LONG
+    sold = intent(plan(signal(signal_type="sell"), held, HEDGE))
+    assert (sold.position_side, sold.reduce_only) == (PositionSide.LONG, True)
+    closed = intent(plan(signal(reduce_only=True), facts(position_size=dec(-1)), HEDGE))
+    assert (closed.position_side, closed.reduce_only) == (PositionSide.SHORT, True)
+
+
+def test_d11_one_way_mode_has_no_sides():
+    assert refusal(plan(signal(position_side="long"))) == (Decision.REJECT, "ONE_WAY_MODE")
+    assert refusal(plan(signal(position_side="net"), settings=HEDGE)) == (Decision.REJECT, "HEDGE_MODE")
 
 
 def test_d11_spot_has_no_sides():
@@ -225,3 +247,32 @@ def test_r02_a_cancelled_order_that_took_nothing_gives_nothing_back(gives_nothin
     made = plan(known=facts(open_orders=(open_order(**gives_nothing),)))
 
     assert verdict(made, "balance").figures["released"] == "0"
+
+
+# -- inverse contracts ---------------------------------------------------------------------------------------------
+
+INVERSE_BTC = Instrument("paper", "inverse", "BTCUSD")
+INVERSE_RULES = rules(
+    instrument=INVERSE_BTC,
+    quote_currency="USD",
+    settle_currency="BTC",
+    lot=dec(1),
+    min_quantity=dec(1),
+    max_quantity=dec(1_000_000),
+    max_market_quantity=dec(1_000_000),
+    min_notional=dec(0),
+)
+
+
+def test_d04_inverse_contracts_are_counted_in_the_quote_currency():
+    made = plan(signal(amount="1099.99"), facts(rules=INVERSE_RULES), instrument=INVERSE_BTC)
+
+    assert intent(made).quantity == dec(1099)
+
+
+def test_r02_inverse_contracts_are_paid_for_in_the_base_currency():
+    need = divide(dec(1000), dec(49_950)) * dec("1.00055")
+
+    assert intent(plan(known=facts(rules=INVERSE_RULES, available=need), instrument=INVERSE_BTC))
+    short_of = facts(rules=INVERSE_RULES, available=need - dec("0.000000001"))
+    assert refusal(plan(known=short_of, instrument=INVERSE_BTC))[1] == "INSUFFICIENT_BALANCE"

@@ -45,7 +45,8 @@ async def test_d01_the_first_rule_that_fires_decides_the_type_and_is_recorded(
     [order] = row["orders"]
     assert (order["order_type"], order["signal"]["rule"]) == (order_type, rule)
     at_venue = next(each for each in await desk.at_venue("BTCUSDT") if each["orderLinkId"] == order["order_id"])
-    assert at_venue["orderType"].lower() == order_type
+    # A market order goes out as a limit at its guard's price that cannot rest (D07).
+    assert (at_venue["orderType"], at_venue["timeInForce"] == "IOC") == ("Limit", order_type == "market")
     verdicts = {verdict["gate"]: verdict for verdict in row["plans"][-1]["verdicts"]}
     assert verdicts["order_type"]["figures"]["rule"] == rule
 
@@ -75,7 +76,7 @@ async def test_d03_a_market_order_is_ioc_and_a_limit_rests_as_maker(desk: Desk, 
     await desk.trade(wish(symbol, order_type="limit", post_only=False, limit_price="99"))
 
     forces = [(order["orderType"], order["timeInForce"]) for order in await desk.at_venue(symbol)]
-    assert forces == [("Market", "IOC"), ("Limit", "PostOnly"), ("Limit", "GTC")]
+    assert forces == [("Limit", "IOC"), ("Limit", "PostOnly"), ("Limit", "GTC")]
 
 
 async def test_d03_a_post_only_order_that_would_take_ends_cancelled_and_is_not_sent_again(
