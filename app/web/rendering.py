@@ -185,6 +185,7 @@ def plan_json(plan: Plan) -> Json:
         "verdicts": plan.verdicts,
         "warnings": plan.warnings,
         "cancels": plan.cancels,
+        "amends": plan.amends,
         "intents": plan.intents,
         "reference_price": plan.reference_price,
         "facts": plan.facts,
