@@ -129,4 +129,7 @@ class Fold:
             symbol = decode_update(record.value).instrument.symbol
         except InvalidInput:  # pragma: no cover -- what cannot be read is never parked
             return
-        self.orders.park(record.partition, symbol, record.offset, record.value or b"", Receipt())
+        partition, parked_at = record.partition, _parked_at(record)
+        self.orders.park(partition, symbol, record.offset, record.value or b"", Receipt())
+        if parked_at is not None and (key := self.orders.is_parked(partition, symbol, parked_at)):
+            self.orders.unpark(partition, key, Receipt())  # a copy that had to wait once more, in its place

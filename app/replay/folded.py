@@ -105,7 +105,7 @@ async def folded(settings: Settings, directory: Path, until: Until, settle_s: fl
             for topic in (topics.signals, topics.order_commands):
                 ends = reading.only(reach.ends, topic)
                 await reading.read_all(connection, reach.starts, ends, inputs.take, inputs.settle)
-            maker = _IntentMaker(live, inputs)
+            maker = IntentMaker(live, inputs)
             await maker.read_events(connection, topics)
             made = {
                 "orders": scratch.table("made-orders", order_index),
@@ -189,7 +189,7 @@ async def _reach(connection: Connection, topics: Topics, until: Until, settle_s:
     return _Reach(starts, ends | table_ends | newest, cut, unfinished)
 
 
-class _IntentMaker:
+class IntentMaker:
     """Makes intents from the best source that is left."""
 
     def __init__(self, live: LiveTables, inputs: Inputs) -> None:
