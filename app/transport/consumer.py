@@ -208,8 +208,13 @@ class Consumer(driver.Consumer):
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
         """Commit what is finished: first the offsets are taken, then everything appended before is made durable, and
         only then are they committed. They move in the ledger only when the coordinator has accepted them."""
+        committable = self.wiring.ledger.committable()
+        if not committable:
+            return (
+                False  # before all: Faust commits by the clock, also while the consumer is still waiting for a broker
+            )
         mine = self.assignment()
-        commits = {TP(*tp): commit for tp, commit in self.wiring.ledger.committable().items() if TP(*tp) in mine}
+        commits = {TP(*tp): commit for tp, commit in committable.items() if TP(*tp) in mine}
         if not commits:
             return False
         generation = self.wiring.inbox.generation

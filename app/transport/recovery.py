@@ -34,6 +34,8 @@ LOCK_WAIT_S = 0.1
 TAIL_CHECK_S = 10.0
 """How often a changelog without writes of ours is looked at for somebody else's."""
 
+LEASE_LOOK_S = 0.05
+
 NS_PER_S = 1_000_000_000
 
 
@@ -128,8 +130,10 @@ class Recovery(FaustRecovery):
             for tp, end in ends.items():
                 tables[tp.topic].admit(tp.partition, end)
             self.granted = inputs
+            await self._lease_is_good()
             for recovered in self.wiring.on_recovered:
                 await recovered(inputs)
+            await self._lease_is_good()
             self.in_recovery = app.in_recovery = False
             if app.consumer_generation_id != generation_id or app.should_stop:
                 return
@@ -145,6 +149,12 @@ class Recovery(FaustRecovery):
         except BaseException as error:  # noqa: BLE001 -- no state is safer than one that is half recovered
             if not app.should_stop:
                 self.wiring.stop(f"RECOVERY_FAILED: {error!r}")
+
+    async def _lease_is_good(self) -> None:
+        """A worker that slept while it recovered must not go on with what may be somebody else's: its next heartbeat is
+        refused and the rebalance that follows cancels us, or accepted and we go on."""
+        while not self.wiring.lease.good():  # noqa: ASYNC110 -- the lease ends by the clock, which tells nobody
+            await asyncio.sleep(LEASE_LOOK_S)
 
     def _check_copartitioned(
         self, tables: dict[str, DurableRows], ours: list[TopicPartition], inputs: frozenset[int]

@@ -109,3 +109,17 @@ def slow_down_recovery(hold_s: float, trace: Trace) -> None:
         await asyncio.sleep(hold_s)
 
     recovery.read_topics = slow_read  # type: ignore[assignment]
+
+
+def hold_consumer_start(hold_s: float, trace: Trace) -> None:
+    """Let our group consumer linger before it connects; the producer has connected then."""
+    from app.transport.consumer_thread import ConsumerThread  # noqa: PLC0415 -- not in stock Faust's process
+
+    start = ConsumerThread.on_start
+
+    async def slow_start(self: Any) -> None:
+        trace.write("CONNECTS")
+        await asyncio.sleep(hold_s)
+        await start(self)
+
+    ConsumerThread.on_start = slow_start  # type: ignore[method-assign]

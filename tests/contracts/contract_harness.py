@@ -122,9 +122,9 @@ class Scene:
 
     # -- workers -------------------------------------------------------------------------------------------------
 
-    def start(self, name: str, *, stock: bool = False, **config: Any) -> Worker:
-        """Start a worker, of ours or of stock Faust; `config` goes to `contract_worker.py` or `stock_worker.py`."""
-        program = "stock_worker.py" if stock else "contract_worker.py"
+    def start(self, name: str, *, stock: bool = False, program: str = "contract_worker.py", **config: Any) -> Worker:
+        """Start a worker, of ours or of stock Faust; `config` goes to its program."""
+        program = "stock_worker.py" if stock else program
         options = {
             "partitions": PARTITIONS,
             "session_timeout_s": SESSION_S,
@@ -138,6 +138,7 @@ class Scene:
             "worker": name,
             "seed": self.rnd.random(),
             "app_id": self.app_id,
+            "prefix": self.prefix,
             "bootstrap": self.bootstrap,
             "data_directory": str(self.directory / f"data-{name}"),
             "trace": str(self.trace),
@@ -281,14 +282,14 @@ class Scene:
         await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
         await admin.close()
 
-    async def read(self, topic: str) -> list[Any]:
+    async def read(self, topic: str, partitions: int = PARTITIONS) -> list[Any]:
         """All records of a topic."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
         )
         await consumer.start()
         try:
-            tps = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+            tps = [TopicPartition(topic, partition) for partition in range(partitions)]
             consumer.assign(tps)
             ends = await consumer.end_offsets(tps)
             for tp, offset in (await consumer.beginning_offsets(tps)).items():
@@ -345,6 +346,17 @@ class Scene:
 
     def places(self, event: str, lines: Iterable[Line] | None = None) -> list[Place]:
         return [line.place for line in (self.lines() if lines is None else lines) if line.event == event]
+
+    def commits(self, topic: str) -> dict[int, int]:
+        """The offsets that workers were told are committed."""
+        committed = {}
+        for line in self.lines():
+            for detail in line.details if line.event == "COMMIT" else ():
+                where, _, offset = detail.rpartition(":")
+                name, _, partition = where.rpartition("-")
+                if name == topic:
+                    committed[int(partition)] = int(offset)
+        return committed
 
     def verdict(self) -> Verdict:
         return judge(self.lines(), self.produced)

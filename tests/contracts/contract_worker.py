@@ -15,7 +15,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from contract_breakage import break_polls, hold_our_seek, note_commits, slow_down_recovery, slow_down_requests
+from contract_breakage import (
+    break_polls,
+    hold_consumer_start,
+    hold_our_seek,
+    note_commits,
+    slow_down_recovery,
+    slow_down_requests,
+)
 from contract_trace import Trace
 
 from app.engine import Engine, EngineOptions, build_engine, run_engine
@@ -175,6 +182,8 @@ def main() -> int:
         hold_our_seek(config["hold_seek_s"])
     if "slow_recovery_s" in config:
         slow_down_recovery(config["slow_recovery_s"], worker.trace)
+    if "hold_start_s" in config:
+        hold_consumer_start(config["hold_start_s"], worker.trace)
     return run_engine(worker.engine)
 
 

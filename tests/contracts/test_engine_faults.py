@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -12,7 +11,6 @@ from contract_harness import PARTITIONS, Scene, Worker
 from contract_stores import assert_stores_are_prefixes_of_the_changelog, local_rows
 
 from app.kafka.broker import LocalKafka
-from app.kafka.cluster import LocalCluster
 
 
 async def exit_code(worker: Worker, limit_s: float = 30.0) -> int:
@@ -144,29 +142,3 @@ async def test_rows_without_committed_offsets_are_refused(scene: Scene) -> None:
     again = scene.start("w1")
     assert await exit_code(again) == 70
     assert "OFFSETS_LOST: table t has rows in partition" in again.last_line()
-
-
-@pytest.mark.slow
-async def test_brokers_of_a_cluster_may_go_one_after_another(tmp_path: Path) -> None:
-    cluster = LocalCluster(tmp_path / "kafka", extra={"group.min.session.timeout.ms": "1000"})
-    await cluster.start()
-    own = Scene(cluster.bootstrap, tmp_path)
-    try:
-        await own.create_topics([1, 2, 3])
-        worker = await own.started("w1", work_s=0.05)
-        load = asyncio.create_task(own.produce(1_000, rate=50, updates=True))
-        for node in cluster.nodes:
-            await asyncio.sleep(2)
-            await node.kill()
-            await asyncio.sleep(2)
-            await node.start()
-        await load
-        await own.all_done()
-        await own.until(lambda: len(set(own.places("APPLIED"))) == 1_000, "all updates to be applied")
-        assert worker.terminate() == 0
-        verdict = own.verdict()
-        assert (verdict.lost, verdict.out_of_order, verdict.overlapping) == ([], [], [])
-        await assert_stores_are_prefixes_of_the_changelog(own, "w1")
-    finally:
-        own.end_workers()
-        await cluster.kill()

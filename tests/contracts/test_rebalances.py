@@ -23,7 +23,9 @@ async def join_and_leave(scene: Scene, *, stock: bool) -> None:
     """150 records a second; a second worker comes, the first one goes in order, the first one comes back."""
     await scene.started("w1", stock=stock, work_s=WORK_S)
     enough = asyncio.Event()
-    load = asyncio.create_task(scene.produce(10_000, rate=150, keys=100, updates=not stock, stop=enough))
+    load = asyncio.create_task(
+        scene.produce(10_000, rate=150, keys=100, updates=not stock, commands=not stock, stop=enough)
+    )
     await scene.until(lambda: scene.count("END") > 100, "work to be under way")
     await scene.started("w2", stock=stock, work_s=WORK_S)
     await scene.until(lambda: scene.count("END", "w2") > 50, "work of the second")
@@ -44,10 +46,12 @@ async def test_join_and_leave_loses_repeats_and_reorders_nothing(scene: Scene, r
     await join_and_leave(scene, stock=False)
     await scene.all_done()
     await scene.all_applied()
+    await scene.until(lambda: scene.commanded <= set(scene.places("COMMANDED")), "all commands to be done")
     verdict = scene.verdict()
     report.ours(JOIN_AND_LEAVE, f"{verdict.figures()} of {len(scene.produced)}")
     assert verdict.is_clean()
     assert scene.count("END", "w2") > 0
+    assert sorted(scene.places("COMMANDED")) == sorted(scene.commanded)
     assert len(await scene.read(scene.events)) == len(scene.updated), (
         "an update was applied twice in an orderly handover"
     )

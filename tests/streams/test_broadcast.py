@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from app.kafka.broker import LocalKafka
 from streams import broadcast
 from streams.broadcast import Broadcasts
 
@@ -46,4 +48,25 @@ async def test_r05_whoever_can_not_hear_a_halt_any_more_says_so(monkeypatch: pyt
 
     async with asyncio.timeout(5):
         assert isinstance(await failed, OSError)
+    await broadcasts.stop()
+
+
+async def test_a_broker_that_is_away_at_the_start_is_waited_for(
+    broker: LocalKafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic("controls", 1, 1)])
+    await admin.close()
+    await broker.stop()
+    broadcasts = Broadcasts(broker.bootstrap, ["controls"])
+
+    starting = asyncio.create_task(broadcasts.start())
+    async with asyncio.timeout(20):
+        while "broadcasts waits for the brokers" not in caplog.text:  # noqa: ASYNC110 -- a log has no event
+            await asyncio.sleep(0.05)
+    assert not starting.done()
+    await broker.start()
+    async with asyncio.timeout(30):
+        await starting
     await broadcasts.stop()
