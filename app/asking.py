@@ -36,7 +36,7 @@ class Asker:
         """One answer."""
         return self._ask("GET", path, params=dict(parameters or {}))
 
-    def post(self, path: str, body: Mapping[str, str]) -> Any:  # Any: JSON
+    def post(self, path: str, body: Mapping[str, object]) -> Any:  # Any: JSON
         """Ask for something to be done."""
         return self._ask("POST", path, content=orjson.dumps(body), headers={"Content-Type": "application/json"})
 

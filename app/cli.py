@@ -361,9 +361,13 @@ Scope = Annotated[str, typer.Option(help="all, a venue, or a symbol.")]
 
 
 @app.command()
-def halt(reason: Annotated[str, typer.Option(help="Why.")], scope: Scope = "all") -> None:
+def halt(
+    reason: Annotated[str, typer.Option(help="Why.")],
+    scope: Scope = "all",
+    cancel_open: Annotated[bool, typer.Option("--cancel-open", help="Cancel its open orders too.")] = False,
+) -> None:
     """Stop creating orders, at once and on every worker; cancels go on."""
-    _control("halted", scope, reason)
+    _control("halted", scope, reason, cancel_open=cancel_open)
 
 
 @app.command("reduce-only")
@@ -378,10 +382,15 @@ def arm(reason: Annotated[str, typer.Option(help="Why.")], scope: Scope = "all")
     _control("armed", scope, reason)
 
 
-def _control(state: str, scope: str, reason: str) -> None:
+def _control(state: str, scope: str, reason: str, *, cancel_open: bool = False) -> None:
     from app.asking import Asker
 
-    typer.echo(json.dumps(Asker(load_settings()).post("/controls", {"scope": scope, "state": state, "reason": reason})))
+    body = {"scope": scope, "state": state, "reason": reason, "cancel_open": cancel_open}
+    asker = Asker(load_settings())
+    answer = asker.post("/controls", body)
+    if place := answer["cancel_result_at"]:
+        answer["cancel_result"] = asker.get(f"{place}{'&' if '?' in place else '?'}wait_s=10")
+    typer.echo(json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -52,3 +52,16 @@ def figure(row: Row, name: str) -> Decimal:
     """A figure that the balance gate looked at."""
     verdict = next(each for each in row["plans"][-1]["verdicts"] if each["gate"] == "balance")
     return Decimal(verdict["figures"][name])
+
+
+async def test_r05_a_halt_can_take_the_open_orders_of_its_symbol_with_it(desk: Desk) -> None:
+    halted, other = desk.symbols(2)
+    gone, stays = await desk.resting(halted), await desk.resting(other)
+
+    reply = await desk.post("/controls", scope=halted, state="halted", reason="looks odd", cancel_open=True)
+
+    assert reply.status_code == 200, reply.text
+    cancelled = await desk.order_in(gone["order_id"], "cancelled")
+    assert cancelled["reason"] == "halted: looks odd"
+    assert (await desk.order(stays["order_id"]))["state"] == "acknowledged"
+    assert (await desk.trade(wish(halted)))["code"] == "TRADING_HALTED"

@@ -167,9 +167,22 @@ async def test_a_control_is_set_and_shown(worker: Worker, scope: str) -> None:
     assert [(each["scope"], each["state"], each["reason"]) for each in shown] == [(scope, "halted", "kill switch")]
 
 
+@pytest.mark.parametrize(("scope", "symbol"), [("all", "*"), ("paper", "*"), ("BTCUSDT", "BTCUSDT")])
+async def test_a_halt_can_cancel_what_is_open_after_it_is_in_force(worker: Worker, scope: str, symbol: str) -> None:
+    body = {"scope": scope, "state": "halted", "reason": "kill switch", "cancel_open": True}
+    reply = await worker.post("/controls", body)
+
+    assert reply.status_code == 200, reply.text
+    [control], [command] = worker.controls, worker.commands
+    assert control.state is TradingState.HALTED
+    assert (command.action, command.symbol, command.reason) == (Action.CANCEL, symbol, "halted: kill switch")
+    assert reply.json()["cancel_result_at"].startswith(f"/commands/{command.command_id}")
+
+
 @pytest.mark.parametrize(
     ("body", "name"),
     [
+        ({"scope": "all", "state": "armed", "reason": "x", "cancel_open": True}, "cancel_open"),
         ({"scope": "binance", "state": "halted", "reason": "x"}, "scope"),
         ({"scope": "btcusdt", "state": "halted", "reason": "x"}, "scope"),
         ({"scope": "", "state": "halted", "reason": "x"}, "scope"),
