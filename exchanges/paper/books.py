@@ -61,12 +61,16 @@ class Books:
 
     async def committed(self) -> None:
         """Wait until all that was done so far is in the books. Raises `Refusal` 10016 if that failed."""
-        loop = asyncio.get_running_loop()
+        await asyncio.shield(self.commit_soon())
+        self.check()
+
+    def commit_soon(self) -> asyncio.Future[None]:
+        """Commit at the end of this turn of the loop; the future is done when that has been tried."""
         if self._pending is None:
+            loop = asyncio.get_running_loop()
             self._pending = loop.create_future()
             loop.call_soon(self._commit, self._pending)
-        await asyncio.shield(self._pending)
-        self.check()
+        return self._pending
 
     def _commit(self, waiting: asyncio.Future[None]) -> None:
         self._pending = None

@@ -175,7 +175,9 @@ class MarketHistory:
                 break
             trades.append(trade)
         for trade in reversed(trades):
-            self.last.move(trade.traded_at_ns // 1_000_000, trade.price, trade.qty, trade.price * trade.qty)
+            self.last.move(
+                trade.traded_at_ns // 1_000_000, trade.price, trade.qty, market.instrument.value(trade.qty, trade.price)
+            )
             self._seen_seq = trade.seq
         self.last.move(now_ms, market.last_price)
         self.mark.move(now_ms, market.mark_price)

@@ -9,6 +9,7 @@
 | GET /paper/market | each symbol's step, mid price, best prices and overrides; `symbol` narrows it down |
 | POST /paper/market | moves the market: see `MarketWish` |
 | POST /paper/faults | adds a rule (`FaultRule`) or a list of them; GET lists them, DELETE removes one (`id`) or all |
+| POST /paper/orders | an order by hand, as if its account's owner did it elsewhere: see `HandWish` |
 | POST /paper/funding | settles funding: `FundingWish` |
 | POST /paper/liquidation | takes a position over: `LiquidationWish` |
 | POST /paper/reset | `{"books": true, "faults": true, "stats": true, "seed": n}`: forget what is named |
@@ -16,19 +17,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from decimal import Decimal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Self
+from typing import Final
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError
 
 from exchanges.paper.books import Books
+from exchanges.paper.control_wishes import FundingWish, HandWish, LiquidationWish, MarketWish, ResetWish
+from exchanges.paper.endpoints import ENDPOINTS
 from exchanges.paper.exact import displayed, exactly, plain
-from exchanges.paper.faults import FaultKind, FaultRule, Faults
-from exchanges.paper.instruments import LISTED, MARKETS, market_key
+from exchanges.paper.faults import Channel, FaultKind, FaultRule, Faults
+from exchanges.paper.instruments import LISTED, MARKETS
 from exchanges.paper.market import SymbolMarket
 from exchanges.paper.private_stream import PrivateStream
 from exchanges.paper.refusals import Refusal
@@ -45,78 +47,6 @@ PARTS: Final = ("orders", "executions", "positions", "wallet")
 _RULES: Final[TypeAdapter[FaultRule | list[FaultRule]]] = TypeAdapter(FaultRule | list[FaultRule])
 
 
-class MarketWish(BaseModel):
-    """What to do with one market (`symbol`, on spot with its `category`) or, without one, with all: first the
-    settings, then the steps.
-
-    Prices, quantities and the spread are absolute. `bids` and `asks` pin the quotes, best first, until `unpin`;
-    `requote` renews quotes that were eaten. `frozen` stops or starts the clock of the whole market.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    symbol: str | None = None
-    category: Category = Category.LINEAR
-    mid: Decimal | None = Field(None, gt=0)
-    spread: Decimal | None = Field(None, ge=0)
-    depth: Decimal | None = Field(None, gt=0, description="quantity of each level")
-    levels: int | None = Field(None, ge=1, le=200)
-    drawn: bool = Field(False, description="back to drawn spread, depth and number of levels")
-    bids: list[tuple[Decimal, Decimal]] | None = None
-    asks: list[tuple[Decimal, Decimal]] | None = None
-    unpin: bool = False
-    last: Decimal | None = Field(None, gt=0, description="the price of the last trade, as if the crowd had made it")
-    requote: bool = False
-    steps: int = Field(0, ge=0, le=10_000)
-    frozen: bool | None = None
-
-    @property
-    def key(self) -> str | None:
-        """The market's name; a contract's symbol tells its category, only spot pairs need theirs."""
-        return None if self.symbol is None else market_key(self.category, self.symbol)
-
-    @model_validator(mode="after")
-    def _makes_a_book(self) -> Self:
-        """Pinned quotes must be a book: positive, best first, not crossed."""
-        bids, asks = self.bids or [], self.asks or []
-        if any(price <= 0 or qty <= 0 for price, qty in bids + asks):
-            raise ValueError("QUOTES_NOT_POSITIVE: prices and quantities of quotes are above zero")
-        if bids != sorted(bids, reverse=True) or asks != sorted(asks):
-            raise ValueError("QUOTES_NOT_SORTED: quotes come best first")
-        if bids and asks and bids[0][0] >= asks[0][0]:
-            raise ValueError(f"QUOTES_CROSSED: bid {bids[0][0]} is not below ask {asks[0][0]}")
-        return self
-
-
-class ResetWish(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    books: bool = True
-    faults: bool = True
-    stats: bool = True
-    seed: int | None = None
-
-
-class FundingWish(BaseModel):
-    """Funding of one contract, for one account or all: `rate` of the position's value, paid by who is long."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    symbol: str
-    rate: Decimal = Field(ge=-1, le=1)
-    uid: int | None = None
-
-
-class LiquidationWish(BaseModel):
-    """The position that the exchange takes over at the mark price."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    uid: int
-    symbol: str
-    position_idx: int = Field(0, ge=0, le=2)
-
-
 class ControlInterface:
     """All of /paper/."""
 
@@ -126,6 +56,7 @@ class ControlInterface:
         faults: Faults,
         rest: RestInterface,
         private: PrivateStream,
+        channels: Mapping[Channel, Sequence[Callable[[int], int]]],
         freeze: Callable[[bool], None],
         is_frozen: Callable[[], bool],
     ) -> None:
@@ -133,6 +64,7 @@ class ControlInterface:
         self._faults = faults
         self._rest = rest
         self._private = private
+        self._channels = channels
         self._freeze = freeze
         self._is_frozen = is_frozen
         self._calls: dict[tuple[str, str], Callable[[web.Request], Awaitable[object]]] = {
@@ -145,6 +77,7 @@ class ControlInterface:
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._remove_faults,
             ("POST", "reset"): self._reset,
+            ("POST", "orders"): self._order_by_hand,
             ("POST", "funding"): self._fund,
             ("POST", "liquidation"): self._liquidate,
         }
@@ -318,7 +251,12 @@ class ControlInterface:
 
     def _put_in_force(self, rule: FaultRule) -> Row:
         if rule.kind is FaultKind.DISCONNECT:
-            return {"cut": self._private.cut(rule.refuse_ms, rule.uid)}
+            if rule.channel in {None, Channel.PRIVATE}:
+                return {"cut": self._private.cut(rule.refuse_ms, rule.uid)}
+            return {"cut": sum(cut(rule.refuse_ms) for cut in self._channels[rule.channel or Channel.PRIVATE])}
+        if rule.kind is FaultKind.MAINTENANCE:
+            for cut in (*self._channels[Channel.PRIVATE], *self._channels[Channel.TRADE]):
+                cut(0)
         return self._faults.add(rule).shown()
 
     async def _remove_faults(self, request: web.Request) -> Row:
@@ -329,6 +267,19 @@ class ControlInterface:
         contracts = LISTED[Category.LINEAR] | LISTED[Category.INVERSE]
         if symbol not in contracts or not set(uids) <= set(self._books.venue.accounts):
             raise ValueError(f"unknown symbol {symbol} or account in {uids}")
+
+    async def _order_by_hand(self, request: web.Request) -> Row:
+        wish = HandWish.model_validate_json(await request.read())
+        if wish.uid not in self._books.venue.accounts:
+            raise ValueError(f"unknown account {wish.uid}")
+        endpoint = ENDPOINTS["POST", f"order/{wish.action}"]
+        try:
+            answer = self._books.perform(lambda: endpoint.serve(self._books.venue, wish.uid, wish.order))
+        except Refusal as refusal:
+            self._books.check()
+            raise ValueError(str(refusal)) from refusal
+        await self._books.committed()
+        return {"result": answer}
 
     async def _fund(self, request: web.Request) -> Row:
         wish = FundingWish.model_validate_json(await request.read())

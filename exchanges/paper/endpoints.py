@@ -20,12 +20,27 @@ from exchanges.paper import (
 from exchanges.paper.admission import category_of
 from exchanges.paper.fields import Fields, text
 from exchanges.paper.rates import RateGroup
-from exchanges.paper.refusals import Refusal, bad_parameter
+from exchanges.paper.refusals import Refusal, bad_parameter, too_many_visits
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
+from exchanges.paper.vocabulary import Category
 
-BATCH_LIMIT: Final = 20  # orders in one batch of linear contracts
+BATCH_LIMIT: Final = 20  # orders in one batch of contracts
+SPOT_BATCH_LIMIT: Final = 10
+
+
+def orders_in(fields: Fields) -> int:
+    """How many orders a call carries, as the rate limit counts them."""
+    items = fields.get("request")
+    return len(items) if isinstance(items, list) and items else 1
+
+
+def within_limit(fields: Row, granted: int) -> None:
+    """Leave the first `granted` orders of a batch; the others will fall, each with the code of the rate limit."""
+    items = fields.get("request")
+    if isinstance(items, list) and granted < len(items):
+        fields["request"] = [*items[:granted], *[OVER_LIMIT] * (len(items) - granted)]
 
 
 class BatchAnswer(NamedTuple):
@@ -49,14 +64,21 @@ class Endpoint:
     is_public: bool = False
 
 
+OVER_LIMIT: Final = object()  # stands in a batch where the rate limit had no room for an order
+
+
 def in_batch(single: Callable[[PaperVenue, int, Fields], Row], *, shows_time: bool = False) -> Serve:
-    """The batch form of a call: each item stands or falls alone, and the envelope's retCode says nothing about it."""
+    """The batch form of a call: each item stands or falls alone, and the envelope's retCode says nothing about it.
+
+    The items that are over the rate limit fall, with its code.
+    """
 
     def serve(venue: PaperVenue, uid: int, fields: Fields) -> BatchAnswer:
         category = category_of(fields)
         items = fields.get("request")
-        if not isinstance(items, list) or not 1 <= len(items) <= BATCH_LIMIT:
-            raise bad_parameter(f"params error: request must be a list of 1 to {BATCH_LIMIT} orders")
+        limit = SPOT_BATCH_LIMIT if category is Category.SPOT else BATCH_LIMIT
+        if not isinstance(items, list) or not 1 <= len(items) <= limit:
+            raise bad_parameter(f"params error: request must be a list of 1 to {limit} orders")
         rows: list[Row] = []
         verdicts: list[Row] = []
         for item in items:
@@ -71,6 +93,8 @@ def in_batch(single: Callable[[PaperVenue, int, Fields], Row], *, shows_time: bo
             try:
                 if not isinstance(item, dict):
                     raise bad_parameter("params error: an order must be an object")
+                if item is OVER_LIMIT:
+                    raise too_many_visits()
                 shown |= {name: text(item, name) for name in ("symbol", "orderLinkId")}
                 shown |= single(venue, uid, item | {"category": category})
                 if shows_time:

@@ -31,23 +31,35 @@ class FaultKind(StrEnum):
     LATE_REPLY = "late_reply"  # all done, the reply comes delay_ms later: the stream tells it first
     RATE_LIMITED = "rate_limited"  # retCode 10006 with its headers, nothing done
     IP_BANNED = "ip_banned"  # HTTP 403, nothing done
+    HIDE_ROWS = "hide_rows"  # a list lacks what changed in the last delay_ms; with delay_ms 0 it is empty
+    BALANCE_UNKNOWN = "balance_unknown"  # wallet-balance has no account, the wallet's messages do not come
+    MAINTENANCE = "maintenance"  # calls get `code`, new connections are refused, while the rule stands
     DUPLICATE_STREAM = "duplicate_stream"  # send a private message `times` more
     DROP_STREAM = "drop_stream"  # never send it
     DELAY_STREAM = "delay_stream"  # send it delay_ms later; what comes after it overtakes
-    REORDER_STREAM = (
-        "reorder_stream"  # hold it back until `times` later ones have gone out, or delay_ms are over
-    )
-    DISCONNECT = "disconnect"  # cut the private connections now; refuse new ones for refuse_ms
-    CLOCK_SKEW = (
-        "clock_skew"  # the exchange's clock is skew_ms ahead (negative: behind) while the rule stands
-    )
+    REORDER_STREAM = "reorder_stream"  # hold it back until `times` later ones have gone out, or delay_ms are over
+    SECOND_FILLED = "second_filled"  # after a filled order's message, the row that a late cancel gets
+    DISCONNECT = "disconnect"  # cut the connections of a channel now; refuse new ones for refuse_ms
+    CLOCK_SKEW = "clock_skew"  # the exchange's clock is skew_ms ahead (negative: behind) while the rule stands
+
+
+class Channel(StrEnum):
+    """A way to the exchange."""
+
+    REST = "rest"
+    TRADE = "trade"
+    PRIVATE = "private"
+    PUBLIC = "public"
 
 
 STREAM_KINDS: Final = frozenset({
     FaultKind.DUPLICATE_STREAM, FaultKind.DROP_STREAM, FaultKind.DELAY_STREAM, FaultKind.REORDER_STREAM,
+    FaultKind.SECOND_FILLED,
 })  # fmt: skip
 DELAYING_KINDS: Final = frozenset({FaultKind.LATENCY, FaultKind.LATE_REPLY})
-STANDING_KINDS: Final = frozenset({FaultKind.DISCONNECT, FaultKind.CLOCK_SKEW})
+STANDING_KINDS: Final = frozenset({
+    FaultKind.DISCONNECT, FaultKind.CLOCK_SKEW, FaultKind.MAINTENANCE, FaultKind.BALANCE_UNKNOWN,
+})  # fmt: skip
 
 
 class FaultRule(BaseModel):
@@ -57,7 +69,12 @@ class FaultRule(BaseModel):
 
     kind: FaultKind
     endpoint: str | None = Field(None, description="such as order/create; without /v5/")
-    topic: str | None = Field(None, description="order, execution, position or wallet; stream faults only")
+    channel: Channel | None = Field(None, description="calls: rest or trade; disconnect: private, public or trade")
+    topic: str | None = Field(
+        None,
+        description="order, execution, position, wallet, or a public one (tickers, orderbook, publicTrade, kline); "
+        "stream faults only, without it all private topics",
+    )
     symbol: str | None = None
     uid: int | None = None
     probability: float = Field(1.0, ge=0, le=1)
@@ -65,15 +82,13 @@ class FaultRule(BaseModel):
     skip: int = Field(0, ge=0, description="lets so many occasions pass first")
     seed: int = 0
     delay_ms: int = Field(0, ge=0)
-    hold_ms: int = Field(
-        60_000, gt=0, description="a reply that never comes: the connection is cut after this"
-    )
+    hold_ms: int = Field(60_000, gt=0, description="a reply that never comes: the connection is cut after this")
     times: int = Field(1, ge=1)
     refuse_ms: int = Field(0, ge=0)
     skew_ms: int = 0
     code: int = 10016
     message: str = "Server error."
-    status: int = Field(502, ge=500, le=599)
+    status: int = Field(502, ge=400, le=599)
     retry_after_ms: int = Field(1000, ge=0, description="rate_limited: how far away the reset time is")
     bytes_per_s: int = Field(1, ge=1)
 
@@ -83,7 +98,15 @@ class FaultRule(BaseModel):
             raise ValueError(f"TOPIC_WITHOUT_STREAM: kind={self.kind} has no topic")
         if self.endpoint is not None and self.kind in STREAM_KINDS | STANDING_KINDS:
             raise ValueError(f"ENDPOINT_WITHOUT_CALL: kind={self.kind} has no endpoint")
+        if self.channel is not None and self.channel not in _channels_of(self.kind):
+            raise ValueError(f"WRONG_CHANNEL: kind={self.kind} has nothing to do with {self.channel}")
         return self
+
+
+def _channels_of(kind: FaultKind) -> set[Channel]:
+    if kind is FaultKind.DISCONNECT:
+        return {Channel.PRIVATE, Channel.PUBLIC, Channel.TRADE}
+    return set() if kind in STREAM_KINDS | STANDING_KINDS else {Channel.REST, Channel.TRADE}
 
 
 class ActiveFault:
@@ -111,9 +134,7 @@ class ActiveFault:
         return self.rule.count is not None and self.fired >= self.rule.count
 
     def shown(self) -> dict[str, object]:
-        return {"id": self.fault_id, "seen": self.seen, "fired": self.fired} | self.rule.model_dump(
-            mode="json"
-        )
+        return {"id": self.fault_id, "seen": self.seen, "fired": self.fired} | self.rule.model_dump(mode="json")
 
 
 class Faults:
@@ -132,9 +153,7 @@ class Faults:
     def remove(self, fault_id: int | None = None) -> int:
         """Remove one rule, or all (None). Gives the number removed."""
         before = len(self._active)
-        self._active = [
-            fault for fault in self._active if fault_id is not None and fault.fault_id != fault_id
-        ]
+        self._active = [fault for fault in self._active if fault_id is not None and fault.fault_id != fault_id]
         return before - len(self._active)
 
     def shown(self) -> list[dict[str, object]]:
@@ -145,8 +164,13 @@ class Faults:
         """How far ahead the exchange's clock is."""
         return sum(fault.rule.skew_ms for fault in self._active if fault.rule.kind is FaultKind.CLOCK_SKEW)
 
-    def for_call(self, endpoint: str, symbol: str, uid: int | None) -> list[FaultRule]:
-        """The rules that strike a REST call: any that delay it, and at most one that spoils its reply.
+    def standing(self, kind: FaultKind, uid: int | None = None) -> FaultRule | None:
+        """The first rule of a kind that holds for as long as it is there; one for an account is for that one only."""
+        rules = (fault.rule for fault in self._active if fault.rule.kind is kind)
+        return next((rule for rule in rules if rule.uid in {None, uid}), None)
+
+    def for_call(self, endpoint: str, symbol: str, uid: int | None, channel: Channel = Channel.REST) -> list[FaultRule]:
+        """The rules that strike a call: any that delay it, and at most one that spoils its reply.
 
         A rule that finds the reply spoiled already has not had its occasion: it waits for the next call.
         """
@@ -158,6 +182,7 @@ class Faults:
             if (
                 rule.kind in STREAM_KINDS | STANDING_KINDS
                 or (spoiled and not delays)
+                or rule.channel not in {None, channel}
                 or rule.endpoint not in {None, endpoint}
                 or rule.symbol not in {None, symbol}
                 or rule.uid not in {None, uid}
@@ -179,5 +204,18 @@ class Faults:
             and fault.rule.topic in {None, topic}
             and fault.rule.symbol in {None, symbol}
             and fault.rule.uid in {None, uid}
+            and fault.fires()
+        ]
+
+    def for_public(self, topic: str, symbol: str) -> list[FaultRule]:
+        """The rules that strike a message of the public streams: only those that name its topic."""
+        if not self._active:
+            return []
+        return [
+            fault.rule
+            for fault in self._active
+            if fault.rule.kind in STREAM_KINDS
+            and fault.rule.topic == topic
+            and fault.rule.symbol in {None, symbol}
             and fault.fires()
         ]

@@ -11,6 +11,7 @@ from exchanges.paper.candles import MINUTE_MS, Candle, end_of, is_interval, star
 from exchanges.paper.exact import ZERO, ceiled, exactly, floored, plain
 from exchanges.paper.fields import Fields, text, whole
 from exchanges.paper.instruments import LISTED, Instrument
+from exchanges.paper.market import SymbolMarket
 from exchanges.paper.market_questions import LAUNCHED_MS, orderbook
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
 from exchanges.paper.refusals import bad_parameter
@@ -148,16 +149,19 @@ def _tier(instrument: Instrument) -> Row:
     }
 
 
-@exactly
 def price_limit(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     """The highest price of a buy and the lowest of a sell."""
     instrument = instrument_of(fields)
-    mark = venue.markets[instrument.key].mark_price
+    band = price_band(venue.markets[instrument.key])
+    return {"symbol": instrument.symbol, **band, "ts": str(venue.clock() // NS_PER_MS)}
+
+
+@exactly
+def price_band(market: SymbolMarket) -> Row:
+    tick, mark = market.instrument.tick, market.mark_price
     return {
-        "symbol": instrument.symbol,
-        "buyLmt": plain(floored(mark * (1 + LIMIT_RATIO), instrument.tick)),
-        "sellLmt": plain(ceiled(mark * (1 - LIMIT_RATIO), instrument.tick)),
-        "ts": str(venue.clock() // NS_PER_MS),
+        "buyLmt": plain(floored(mark * (1 + LIMIT_RATIO), tick)),
+        "sellLmt": plain(ceiled(mark * (1 - LIMIT_RATIO), tick)),
     }
 
 

@@ -12,7 +12,10 @@ DEFAULT_MARKET_INTERVAL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key pair and the account (`uid`) that it opens. Several keys may open one account."""
+    """A key pair and the account (`uid`) that it opens. Several keys may open one account.
+
+    With a public key (PEM) for a secret the calls are signed by RSA, with its private counterpart.
+    """
 
     key: str
     secret: str = field(repr=False)
@@ -23,12 +26,20 @@ class ApiKey:
 class RateLimits:
     """Requests per second and account, by group of endpoints; None counts and shows, but refuses nothing.
 
-    Source: Bybit v5, "Rate Limit": 10/s for the order calls of linear contracts, 50/s for questions.
+    Source: Bybit v5, "Rate Limit": 10/s for the order calls of linear contracts, 50/s for questions; an address may
+    send 600 requests in 5 s, or it is shut out for 10 minutes.
     """
 
     orders_per_s: int | None = None
     queries_per_s: int | None = None
     settings_per_s: int | None = None
+    requests_per_5s_of_address: int | None = None
+    address_ban_s: int = 600
+
+    @classmethod
+    def of_the_venue(cls) -> RateLimits:
+        """The limits that the venue documents."""
+        return cls(orders_per_s=10, queries_per_s=50, settings_per_s=10, requests_per_5s_of_address=600)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,11 @@ def any_category(fields: Fields, default: Category | None = None) -> Category:
         raise bad_parameter("Illegal category") from error
 
 
+def markets_of(category: Category) -> dict[str, str]:
+    """The markets of a category: the keys of `venue.markets` by symbol."""
+    return {symbol: instrument.key for symbol, instrument in LISTED.get(category, {}).items()}
+
+
 def page_limit(fields: Fields, *, default: int, maximum: int) -> int:
     """The page size; one that is too large is cut down without a word, as on the venue."""
     limit = whole(fields, "limit", default)

@@ -8,45 +8,74 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 from aiohttp import web
 
-from exchanges.paper.faults import FaultKind, FaultRule, Faults
+from exchanges.paper.faults import FaultKind, Faults
 from exchanges.paper.refusals import Refusal
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.sessions import Command, Session
 from exchanges.paper.signing import KeyRing
-from exchanges.paper.turn import StreamMessage
+from exchanges.paper.turn import Row, StreamMessage
+from exchanges.paper.unreliable import UnreliableWay
 
-ALL_IN_ONE: Final = frozenset({"order", "execution", "position", "wallet"})
+ALL_IN_ONE: Final = frozenset({"order", "execution", "execution.fast", "position", "wallet"})
 BY_CATEGORY: Final = frozenset(
     f"{topic}.{category}"
-    for topic in ("order", "execution", "position")
+    for topic in ("order", "execution", "execution.fast", "position")
     for category in ("linear", "inverse", "spot", "option")
 )
+SILENT: Final = frozenset({"greeks", "spread.order", "spread.execution"})  # of what is not traded here
+PROTECTING: Final = frozenset({"dcp.future", "dcp.spot", "dcp.option"})
+TOPICS: Final = ALL_IN_ONE | BY_CATEGORY | SILENT | PROTECTING
 MAX_ARGS: Final = 10
+FAST_KEYS: Final = (
+    "category", "symbol", "execId", "execPrice", "execQty", "orderId", "isMaker", "orderLinkId", "side", "execTime",
+    "seq",
+)  # fmt: skip
+
+
+class DisconnectProtection(Protocol):
+    """What happens when an account's streams are gone."""
+
+    def window_s(self, uid: int) -> int:
+        """How long they may be gone; 0: as long as they like."""
+        ...
+
+    def cancel_all(self, uid: int) -> None:
+        """Cancel the open orders of the account."""
+        ...
 
 
 class PrivateStream:
     """All private connections."""
 
-    def __init__(self, keys: KeyRing, faults: Faults, clock: Callable[[], int], ack_delay_s: float) -> None:
+    def __init__(
+        self,
+        keys: KeyRing,
+        faults: Faults,
+        clock: Callable[[], int],
+        ack_delay_s: float,
+        protection: DisconnectProtection,
+    ) -> None:
+        self._protection = protection
         self._keys = keys
         self._faults = faults
         self._clock = clock
         self._ack_delay_s = ack_delay_s
         self._sessions: set[Session] = set()
-        self._held: list[tuple[StreamMessage, int]] = []
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._cancelling: dict[int, asyncio.TimerHandle] = {}
+        self._way: UnreliableWay[StreamMessage] = UnreliableWay(self._send)
         self._refused_until_ns = 0
         self.connections = 0
         self.messages_sent = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
-        if self._clock() < self._refused_until_ns:
+        is_shut = self._faults.standing(FaultKind.MAINTENANCE) is not None
+        if is_shut or self._clock() < self._refused_until_ns:
             return web.Response(status=503, text="Service Unavailable")
         session = Session(self._ack_delay_s)
         self._sessions.add(session)
@@ -55,6 +84,25 @@ class PrivateStream:
             return await session.run(request, self._obey)
         finally:
             self._sessions.discard(session)
+            if session.uid is not None and session.topics & PROTECTING:
+                self._unprotected(session.uid)
+
+    def _unprotected(self, uid: int) -> None:
+        """The last connection with a `dcp` topic is gone: if none is back in time, the open orders go too."""
+        window_s = self._protection.window_s(uid)
+        if not window_s or self._is_protected(uid):
+            return
+        if (timer := self._cancelling.pop(uid, None)) is not None:
+            timer.cancel()
+        self._cancelling[uid] = asyncio.get_running_loop().call_later(window_s, self._act_unless_back, uid)
+
+    def _is_protected(self, uid: int) -> bool:
+        return any(session.uid == uid and session.topics & PROTECTING for session in self._sessions)
+
+    def _act_unless_back(self, uid: int) -> None:
+        self._cancelling.pop(uid, None)
+        if not self._is_protected(uid):
+            self._protection.cancel_all(uid)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -103,70 +151,24 @@ class PrivateStream:
     def publish(self, messages: list[StreamMessage]) -> None:
         """Tell the connections of each account, in order, as far as the fault rules let it."""
         for message in messages:
+            if message.topic == "wallet" and self._faults.standing(FaultKind.BALANCE_UNKNOWN, message.uid):
+                continue
             rules = self._faults.for_message(message.topic, message.symbol, message.uid)
-            if rules:
-                self._misbehave(message, rules)
-            else:
-                self._tell(message)
-
-    def _misbehave(self, message: StreamMessage, rules: list[FaultRule]) -> None:
-        for rule in rules:
-            match rule.kind:
-                case FaultKind.DROP_STREAM:
-                    return
-                case FaultKind.DELAY_STREAM:
-                    self._later(rule.delay_ms / 1000, message)
-                    return
-                case FaultKind.REORDER_STREAM:
-                    self._held.append((message, rule.times))
-                    self._timer(max(rule.delay_ms, 200) / 1000, self._release_all)
-                    return
-                case FaultKind.DUPLICATE_STREAM:
-                    for _ in range(rule.times):
-                        self._tell(message)
-                case _:
-                    continue
-        self._tell(message)
-
-    def _later(self, delay_s: float, message: StreamMessage) -> None:
-        self._timer(delay_s, lambda: self._tell(message))
-
-    def _timer(self, delay_s: float, action: Callable[[], None]) -> None:
-        def act() -> None:
-            self._timers.discard(handle)
-            action()
-
-        handle = asyncio.get_running_loop().call_later(delay_s, act)
-        self._timers.add(handle)
-
-    def _release_all(self) -> None:
-        held, self._held = self._held, []
-        for message, _ in held:
-            self._send(message)
-
-    def _tell(self, message: StreamMessage) -> None:
-        """Send a message, then those held back that have now been overtaken often enough."""
-        self._send(message)
-        if not self._held:
-            return
-        waiting = [(held, left - 1) for held, left in self._held]
-        self._held = [(held, left) for held, left in waiting if left > 0]
-        for held, left in waiting:
-            if left <= 0:
-                self._send(held)
+            self._way.pass_on(message, rules)
+            if any(rule.kind is FaultKind.SECOND_FILLED for rule in rules) and _is_filled(message):
+                self._way.pass_on(_second_filled(message), ())
 
     def _send(self, message: StreamMessage) -> None:
-        names = (message.topic, f"{message.topic}.{message.category}")
+        names = _names(message)
         encoded: dict[str, bytes] = {}
         for session in tuple(self._sessions):
             if session.uid != message.uid:
                 continue
-            for name in names:
-                if name in session.topics:
-                    if name not in encoded:
-                        encoded[name] = _encoded(message, name)
-                    session.send_bytes(encoded[name])
-                    self.messages_sent += 1
+            for name in names & session.topics:
+                if name not in encoded:
+                    encoded[name] = _encoded(message, name)
+                session.send_bytes(encoded[name])
+                self.messages_sent += 1
 
     # -- ending --------------------------------------------------------------------------------------------------
 
@@ -179,7 +181,8 @@ class PrivateStream:
         return len(cut)
 
     async def close(self) -> None:
-        for timer in self._timers:
+        self._way.close()
+        for timer in self._cancelling.values():
             timer.cancel()
         await asyncio.gather(*(session.close() for session in tuple(self._sessions)), return_exceptions=True)
 
@@ -193,6 +196,9 @@ class PrivateStream:
 
 
 def _encoded(message: StreamMessage, name: str) -> bytes:
+    if name.startswith("execution.fast"):
+        rows = [_fast(row) for row in message.rows]
+        return orjson.dumps({"topic": name, "creationTime": message.created_at_ms, "data": rows})
     return orjson.dumps(
         {"topic": name, "id": message.message_id, "creationTime": message.created_at_ms, "data": message.rows}
     )
@@ -213,13 +219,36 @@ def _problem(topics: list[object]) -> str:
         return "Params Error"
     if len(topics) > MAX_ARGS:
         return f"args size >{MAX_ARGS}"
-    unknown = [str(topic) for topic in topics if not isinstance(topic, str) or topic not in ALL_IN_ONE | BY_CATEGORY]
+    unknown = [str(topic) for topic in topics if not isinstance(topic, str) or topic not in TOPICS]
     if unknown:
         return f"Invalid topic :{','.join(unknown)}"
-    kinds = {topic in BY_CATEGORY for topic in topics}
-    return "All-in-one and categorised topics must not be mixed" if len(kinds) > 1 and _overlap(topics) else ""
+    # wallet has no category, so it does not count as mixing
+    mixed = set(topics) & BY_CATEGORY and set(topics) & (ALL_IN_ONE - {"wallet"})
+    return "All-in-one and categorised topics must not be mixed" if mixed else ""
 
 
-def _overlap(topics: list[object]) -> bool:
-    """wallet has no category, so it does not count as mixing."""
-    return bool({str(topic) for topic in topics} & (ALL_IN_ONE - {"wallet"}))
+def _names(message: StreamMessage) -> set[str]:
+    """The topics under which a message is told."""
+    if message.topic == "wallet":
+        return {"wallet"}
+    category = message.category
+    names = {message.topic, f"{message.topic}.{category}"}
+    if message.topic == "execution" and message.rows[0]["execType"] == "Trade":
+        names |= {"execution.fast", f"execution.fast.{category}"}
+    return names
+
+
+def _is_filled(message: StreamMessage) -> bool:
+    return message.topic == "order" and message.rows[0]["orderStatus"] == "Filled"
+
+
+def _second_filled(message: StreamMessage) -> StreamMessage:
+    """What the venue sends after the fill when a cancel raced it and came too late."""
+    changes = {"cancelType": "CancelByUser", "rejectReason": "EC_OrigClOrdIDDoesNotExist"}
+    return message._replace(rows=[row | changes for row in message.rows])
+
+
+def _fast(row: Row) -> Row:
+    """An execution as `execution.fast` shows it: less of it, and without the maker's own id."""
+    shown = {name: row[name] for name in FAST_KEYS}
+    return shown | {"orderLinkId": ""} if row["isMaker"] else shown

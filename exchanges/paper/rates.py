@@ -9,6 +9,7 @@ from typing import Final
 from exchanges.paper.options import RateLimits
 
 WINDOW_MS: Final = 1000
+ADDRESS_WINDOW_MS: Final = 5000
 
 
 class RateGroup(StrEnum):
@@ -31,11 +32,13 @@ as they should, would slow themselves down to it."""
 
 
 class RateVerdict:
-    """The state of a bucket after one request: what the three headers say, and whether the request was over it."""
+    """The state of a bucket after one request: what the three headers say, whether the request was over it, and how
+    many orders of a batch were not."""
 
-    __slots__ = ("allowed", "limit", "remaining", "reset_at_ms")
+    __slots__ = ("allowed", "granted", "limit", "remaining", "reset_at_ms")
 
-    def __init__(self, limit: int, remaining: int, reset_at_ms: int, *, allowed: bool) -> None:
+    def __init__(self, limit: int, remaining: int, reset_at_ms: int, *, allowed: bool, granted: int = 1) -> None:
+        self.granted = granted
         self.limit = limit
         self.remaining = remaining
         self.reset_at_ms = reset_at_ms
@@ -67,14 +70,41 @@ class RateCounters:
         }
         self._seen: dict[tuple[int, RateGroup], deque[int]] = {}
 
-    def count(self, uid: int, group: RateGroup, now_ms: int) -> RateVerdict:
-        """Count one request; a request over the limit is refused and not counted."""
+    def count(self, uid: int, group: RateGroup, now_ms: int, wanted: int = 1) -> RateVerdict:
+        """Count one request, or the `wanted` orders of a batch: as many as the limit has room for. A request for which
+        there is none is refused and not counted."""
         seen = self._seen.setdefault((uid, group), deque())
         while seen and seen[0] <= now_ms - WINDOW_MS:
             seen.popleft()
         enforced = self._enforced[group]
         limit = enforced if enforced is not None else UNLIMITED_PER_S
-        if enforced is not None and len(seen) >= enforced:
-            return RateVerdict(limit, 0, seen[0] + WINDOW_MS, allowed=False)
+        granted = wanted if enforced is None else min(wanted, enforced - len(seen))
+        if granted <= 0:
+            return RateVerdict(limit, 0, seen[0] + WINDOW_MS, allowed=False, granted=0)
+        seen.extend([now_ms] * granted)
+        return RateVerdict(limit, max(0, limit - len(seen)), now_ms, allowed=True, granted=granted)
+
+
+class AddressCounters:
+    """Requests of an address over five seconds; one that sends more is shut out for a while."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        self._limits = limits
+        self._seen: dict[str, deque[int]] = {}
+        self._shut_until_ms: dict[str, int] = {}
+
+    def allows(self, address: str, now_ms: int) -> bool:
+        """Count one request and say whether it may be served."""
+        limit = self._limits.requests_per_5s_of_address
+        if limit is None:
+            return True
+        if now_ms < self._shut_until_ms.get(address, 0):
+            return False
+        seen = self._seen.setdefault(address, deque())
+        while seen and seen[0] <= now_ms - ADDRESS_WINDOW_MS:
+            seen.popleft()
         seen.append(now_ms)
-        return RateVerdict(limit, max(0, limit - len(seen)), now_ms, allowed=True)
+        if len(seen) > limit:
+            self._shut_until_ms[address] = now_ms + self._limits.address_ban_s * 1000
+            return False
+        return True

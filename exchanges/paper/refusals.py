@@ -43,12 +43,17 @@ def bad_signature(origin: str) -> Refusal:
 
 
 def too_many_visits() -> Refusal:
-    return Refusal(10006, "Too many visits. Exceeded the API Rate Limit.")
+    return Refusal(10006, "Too many visits!")
 
 
 def books_broken() -> Refusal:
     """The books could not be written: nothing is acknowledged any more."""
     return Refusal(10016, "Server error.")
+
+
+def service_restarting() -> Refusal:
+    """10019: the trade stream takes no new requests; those under way are not affected."""
+    return Refusal(10019, "ws trade service is restarting, do not accept new request")
 
 
 def order_not_found(doing: str = "cancel") -> Refusal:

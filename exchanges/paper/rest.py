@@ -24,14 +24,17 @@ import orjson
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint
+from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint, orders_in, within_limit
 from exchanges.paper.faults import FaultKind, FaultRule, Faults
-from exchanges.paper.rates import RateCounters, RateVerdict
+from exchanges.paper.hiding import as_seen
+from exchanges.paper.options import RateLimits
+from exchanges.paper.rates import AddressCounters, RateCounters, RateVerdict
 from exchanges.paper.refusals import Refusal, bad_parameter, too_many_visits
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.signing import KeyRing
 
 PREFIX: Final = "/v5/"
+SERVED_IN_MAINTENANCE: Final = frozenset({"system/status", "market/time"})
 HANG_POLL_S: Final = 0.02  # how often a reply that never comes looks whether the client has given up
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends a reset instead of an orderly end
 _BEFORE: Final = frozenset({
@@ -79,6 +82,7 @@ class RestInterface:
         clock: Callable[[], int],
         stopping: asyncio.Event,
         latency_s: float,
+        limits: RateLimits,
     ) -> None:
         self._books = books
         self._keys = keys
@@ -87,6 +91,7 @@ class RestInterface:
         self._clock = clock
         self._stopping = stopping
         self._latency_s = latency_s
+        self._addresses = AddressCounters(limits)
         self.counters: dict[str, Counter[str]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -99,7 +104,10 @@ class RestInterface:
         counters["arrived"] += 1
         payload = query.encode("utf-8", "surrogateescape") if request.method == "GET" else await request.read()
         verdict = RateVerdict(0, 0, self._now_ms(), allowed=True)
+        if not self._addresses.allows(request.remote or "", self._now_ms()):
+            return web.Response(status=403, text="403, access too frequent")
         try:
+            self._refuse_in_maintenance(endpoint)
             call, verdict = self._admit(request, endpoint, payload)
             rules = self._faults.for_call(endpoint.name, call.symbol, call.uid or None)
             if rules:
@@ -111,6 +119,7 @@ class RestInterface:
             answer = self._books.perform(lambda: endpoint.serve(self._books.venue, call.uid, call.fields))
             await self._books.committed()
             counters["accepted"] += 1
+            answer = as_seen(answer, endpoint.name, call.uid, self._faults, rules, self._now_ms())
             return await self._answer(request, self._envelope(0, "OK", answer), verdict, rules)
         except Refusal as refusal:
             counters["refused"] += 1
@@ -126,12 +135,18 @@ class RestInterface:
         uid = 0
         if not endpoint.is_public:
             uid = self._keys.authenticate(request.headers, payload, now_ms).uid
-        verdict = self._rates.count(uid, endpoint.group, now_ms)
+        fields = _query_fields(payload) if request.method == "GET" else _body_fields(payload)
+        verdict = self._rates.count(uid, endpoint.group, now_ms, orders_in(fields))
         if not verdict.allowed:
             raise RateLimited(verdict)
-        fields = _query_fields(payload) if request.method == "GET" else _body_fields(payload)
+        within_limit(fields, verdict.granted)
         symbol = fields.get("symbol")
         return Call(endpoint, fields, uid, symbol if isinstance(symbol, str) else ""), verdict
+
+    def _refuse_in_maintenance(self, endpoint: Endpoint) -> None:
+        rule = self._faults.standing(FaultKind.MAINTENANCE)
+        if rule is not None and endpoint.name not in SERVED_IN_MAINTENANCE:
+            raise Refusal(rule.code, rule.message)
 
     # -- faults --------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Final, Self
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from exchanges.paper.books import Books
 from exchanges.paper.control import ControlInterface
-from exchanges.paper.faults import Faults
+from exchanges.paper.faults import Channel, Faults
 from exchanges.paper.instruments import MARKETS
 from exchanges.paper.options import DEFAULT_MARKET_INTERVAL_S, PaperOptions
 from exchanges.paper.private_stream import PrivateStream
@@ -23,6 +24,7 @@ from exchanges.paper.refusals import Refusal
 from exchanges.paper.rest import ConnectionDropped, RestInterface
 from exchanges.paper.signing import KeyRing
 from exchanges.paper.trade_stream import TradeStream
+from exchanges.paper.vocabulary import Category
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,25 @@ STOP_S: Final = 1.0  # how long clients may take to hang up
 BACKLOG: Final = 1024
 MAX_BODY_BYTES: Final = 1024 * 1024
 NS_PER_MS: Final = 1_000_000
+PUBLIC_PATHS: Final[dict[str, Category | None]] = {
+    "/v5/public/misc/status": None,
+    **{f"/v5/public/{category}": category for category in Category},
+}
+
+
+class OrderProtection:
+    """Cancels the orders of accounts whose streams are gone, as the accounts wished."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def window_s(self, uid: int) -> int:
+        return self._books.venue.accounts[uid].settings.disconnect_cancel_s
+
+    def cancel_all(self, uid: int) -> None:
+        with contextlib.suppress(Refusal):  # broken books: the log and every caller are told
+            self._books.perform(lambda: self._books.venue.cancel_all(uid, None))
+            self._books.commit_soon()
 
 
 class PaperExchange:
@@ -80,8 +101,12 @@ class PaperExchange:
         self._stopping.clear()
         self._books = books = Books(options, self.now_ns)
         keys = KeyRing(options.keys)
-        self._private = PrivateStream(keys, self.faults, self.now_ns, options.ack_delay_s)
-        self._public = PublicStream(books, self.now_ns, options.ack_delay_s)
+        protection = OrderProtection(books)
+        self._private = PrivateStream(keys, self.faults, self.now_ns, options.ack_delay_s, protection)
+        self._public = {
+            path: PublicStream(books, category, self.faults, self.now_ns, options.ack_delay_s)
+            for path, category in PUBLIC_PATHS.items()
+        }
         rates = RateCounters(options.rate_limits)
         self._rest = RestInterface(
             books,
@@ -91,12 +116,18 @@ class PaperExchange:
             self.now_ns,
             self._stopping,
             options.latency_s,
+            options.rate_limits,
         )
         self._trade = TradeStream(
             books, keys, self.faults, rates, self._rest.counters, self.now_ns, options.ack_delay_s
         )
+        channels: dict[Channel, list[Callable[[int], int]]] = {
+            Channel.PRIVATE: [self._private.cut],
+            Channel.TRADE: [self._trade.cut],
+            Channel.PUBLIC: [stream.cut for stream in self._public.values()],
+        }
         self._control = ControlInterface(
-            books, self.faults, self._rest, self._private, self._set_frozen, lambda: self._frozen
+            books, self.faults, self._rest, self._private, channels, self._set_frozen, lambda: self._frozen
         )
         books.listen(self._private.publish)
         books.check_and_flush()
@@ -129,8 +160,8 @@ class PaperExchange:
                 return await self._private.handle(request)
             if path == "/v5/trade":
                 return await self._trade.handle(request)
-            if path == "/v5/public/linear":
-                return await self._public.handle(request)
+            if path in self._public:
+                return await self._public[path].handle(request)
             if path.startswith("/v5/"):
                 return await self._rest.handle(request)
             return await self._control.handle(request)
@@ -147,7 +178,8 @@ class PaperExchange:
         if self._runner is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_S):
-                    await asyncio.gather(self._private.close(), self._public.close(), self._trade.close())
+                    public = (stream.close() for stream in self._public.values())
+                    await asyncio.gather(self._private.close(), self._trade.close(), *public)
             await self._runner.cleanup()
             self._runner = None
         if self._books is not None:
@@ -181,4 +213,7 @@ class PaperExchange:
     async def _run_public(self) -> None:
         while True:
             await asyncio.sleep(self.options.public_interval_s)
-            self._public.publish_changes()
+            for stream in self._public.values():
+                stream.publish_changes()
+            for market in self.books.venue.markets.values():
+                market.changed = False

@@ -1,7 +1,8 @@
 """Who is calling: the signature of REST calls, checked over the bytes that arrived, and of the stream's `auth`.
 
 Source: Bybit v5, "Integration Guidance": HMAC-SHA256 of timestamp + key + receive window + (raw query string or raw
-body), lower-case hexadecimal; valid while server_time - window ≤ timestamp < server_time + 1000 ms.
+body), lower-case hexadecimal; for RSA keys RSA-SHA256 of the same, in base64; valid while
+server_time - window ≤ timestamp < server_time + 1000 ms.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 from exchanges.paper.options import ApiKey
 from exchanges.paper.refusals import bad_parameter, bad_signature, stale_timestamp, unknown_key
+from exchanges.paper.rsa import is_signed, public_key
 
 DEFAULT_WINDOW_MS: Final = 5000
 MAX_AHEAD_MS: Final = 1000
@@ -31,6 +33,7 @@ class KeyRing:
 
     def __init__(self, keys: tuple[ApiKey, ...]) -> None:
         self._keys = {pair.key: pair for pair in keys}
+        self._public_keys = {pair.key: public_key(pair.secret) for pair in keys if "PUBLIC KEY" in pair.secret}
 
     def authenticate(self, headers: Mapping[str, str], payload: bytes, now_ms: int) -> ApiKey:
         """The key pair that signed `payload` (raw query string or raw body), or a refusal.
@@ -52,7 +55,7 @@ class KeyRing:
         if not now_ms - int(window) <= int(stamp) < now_ms + MAX_AHEAD_MS:
             raise stale_timestamp(int(stamp), now_ms, int(window))
         origin = f"{stamp}{key}{window if WINDOW_HEADER in headers else ''}".encode() + payload
-        if not hmac.compare_digest(signature(pair.secret, origin).encode(), signed.encode("utf-8", "surrogateescape")):
+        if not self._is_signed(pair, origin, signed):
             raise bad_signature(origin.decode("utf-8", "replace"))
         return pair
 
@@ -70,9 +73,17 @@ class KeyRing:
         if int(stamp) <= now_ms:
             raise stale_timestamp(int(stamp), now_ms, 0)
         origin = f"GET/realtime{stamp}"
-        if not hmac.compare_digest(signature(pair.secret, origin.encode()).encode(), signed.encode()):
+        if not self._is_signed(pair, origin.encode(), signed):
             raise bad_signature(origin)
         return pair
+
+    def _is_signed(self, pair: ApiKey, origin: bytes, signed: str) -> bool:
+        """By the secret, or by the owner of the public key that stands in its place."""
+        key = self._public_keys.get(pair.key)
+        if key is not None:
+            return is_signed(key, origin, signed)
+        expected = signature(pair.secret, origin).encode()
+        return hmac.compare_digest(expected, signed.encode("utf-8", "surrogateescape"))
 
 
 def _is_whole(text: str) -> bool:

@@ -17,10 +17,16 @@ from typing import Final
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint
-from exchanges.paper.faults import FaultKind, FaultRule, Faults
+from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint, orders_in, within_limit
+from exchanges.paper.faults import Channel, FaultKind, FaultRule, Faults
 from exchanges.paper.rates import RateCounters, RateVerdict
-from exchanges.paper.refusals import Refusal, bad_parameter, stale_timestamp, too_many_visits
+from exchanges.paper.refusals import (
+    Refusal,
+    bad_parameter,
+    service_restarting,
+    stale_timestamp,
+    too_many_visits,
+)
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.sessions import Command, Session
 from exchanges.paper.signing import DEFAULT_WINDOW_MS, MAX_AHEAD_MS, KeyRing
@@ -75,15 +81,27 @@ class TradeStream:
         self._ack_delay_s = ack_delay_s
         self._sessions: dict[Session, deque[str]] = {}
         self._replies: set[asyncio.Task[None]] = set()
+        self._refused_until_ns = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
+        is_shut = self._faults.standing(FaultKind.MAINTENANCE) is not None
+        if is_shut or self._clock() < self._refused_until_ns:
+            return web.Response(status=503, text="Service Unavailable")
         session = Session(self._ack_delay_s)
         self._sessions[session] = deque(maxlen=REMEMBERED_IDS)
         try:
             return await session.run(request, self._obey)
         finally:
             del self._sessions[session]
+
+    def cut(self, refuse_ms: int, uid: int | None = None) -> int:
+        """Cut the connections (of one account, or all) without a goodbye; refuse new ones for a while."""
+        self._refused_until_ns = self._clock() + refuse_ms * NS_PER_MS
+        cut = [session for session in self._sessions if uid in {None, session.uid}]
+        for session in cut:
+            session.abort()
+        return len(cut)
 
     async def close(self) -> None:
         for reply in self._replies:
@@ -143,13 +161,17 @@ class TradeStream:
         """Raises `Refusal`; what `served` holds by then is still part of the reply."""
         if endpoint is None:
             raise Refusal(10404, "op type is not found")
+        if self._faults.standing(FaultKind.MAINTENANCE) is not None:
+            raise service_restarting()
         fields = self._admit(session, command)
         counters = self._counters.setdefault(endpoint.name, Counter())
         counters["arrived"] += 1
         uid = session.uid or 0
-        served.verdict = self._rates.count(uid, endpoint.group, self._now_ms())
+        served.verdict = self._rates.count(uid, endpoint.group, self._now_ms(), orders_in(fields))
+        within_limit(fields, served.verdict.granted)
         symbol = fields.get("symbol")
-        served.rules = self._faults.for_call(endpoint.name, symbol if isinstance(symbol, str) else "", uid)
+        name = symbol if isinstance(symbol, str) else ""
+        served.rules = self._faults.for_call(endpoint.name, name, uid, Channel.TRADE)
         counters["faulted"] += bool(served.rules)
         self._refuse_before(served)
         if any(rule.kind in _UNDONE for rule in served.rules):

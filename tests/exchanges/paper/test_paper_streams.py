@@ -203,7 +203,7 @@ async def test_public_trades_are_told_with_the_takers_side(client: PaperClient, 
     assert latest["price"] == "64980"
 
 
-@pytest.mark.parametrize("topic", ["tickers.NOPE", "orderbook.7.BTCUSDT", "kline.1.BTCUSDT", 5])
+@pytest.mark.parametrize("topic", ["tickers.NOPE", "orderbook.7.BTCUSDT", "kline.7.BTCUSDT", 5])
 async def test_an_unknown_public_topic_is_refused(public: Listener, topic: object) -> None:
     assert (await public.say(op="subscribe", args=[topic]))["success"] is False
 
