@@ -30,7 +30,7 @@ from exchanges.paper.control_wishes import FundingWish, HandWish, LiquidationWis
 from exchanges.paper.endpoints import ENDPOINTS
 from exchanges.paper.exact import displayed, exactly, plain
 from exchanges.paper.faults import Channel, FaultKind, FaultRule, Faults
-from exchanges.paper.instruments import LISTED, MARKETS
+from exchanges.paper.instruments import LISTED, MARKETS, market_key
 from exchanges.paper.market import SymbolMarket
 from exchanges.paper.private_stream import PrivateStream
 from exchanges.paper.refusals import Refusal
