@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
+from heapq import merge
+from itertools import groupby
 from typing import NamedTuple
 
 from exchanges.paper.exact import ZERO, floored
@@ -182,13 +184,14 @@ class SymbolMarket:
                 yield Match(order.price, qty, order)
 
     def depth(self, side: Side) -> Iterator[tuple[Decimal, Decimal]]:
-        """(price, quantity) of the whole book on `side`, users and market maker together, best first."""
-        users = list(self.resting.side(side).levels())
-        quotes = [(level.price, level.qty) for level in self.quotes.side(side)]
-        totals: dict[Decimal, Decimal] = {}
-        for price, qty in users + quotes:
-            totals[price] = totals.get(price, ZERO) + qty
-        yield from sorted(totals.items(), reverse=side is Side.BUY)
+        """(price, quantity) of the book on `side`, users and market maker together, best first; made as it is read."""
+        levels = merge(
+            self.resting.side(side).levels(),
+            [(level.price, level.qty) for level in self.quotes.side(side)],
+            key=lambda level: level[0] * -side.sign,
+        )
+        for price, same in groupby(levels, key=lambda level: level[0]):
+            yield price, sum((qty for _, qty in same), ZERO)
 
     def _first(self, side: Side, limit: Decimal, left: Decimal) -> Match | None:
         order = self.resting.side(side.opposite).best()
