@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench lint lock env clean
+.PHONY: help setup run test contracts bench lint lock env clean
 .DELETE_ON_ERROR:
 
 help:  ## show this
@@ -22,6 +22,9 @@ test: lint  ## lint, then run every test
 
 bench: setup  ## measure against baselines, 25 minutes; ONLY=name[,name] for some, QUICK=1 to see that they work
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+
+contracts: setup  ## the engine's contract on a live broker: stock Faust beside ours, with a table of what was seen
+	@ORDERMANAGER_FAULTS=all $(BIN)/pytest --quiet tests/contracts
 
 lint: setup  ## style and types
 	@$(BIN)/ruff check .

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import uvloop
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import OffsetCommitRequest
-from aiokafka.errors import RebalanceInProgressError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    NoError,
+    NotCoordinatorForGroupError,
+    RebalanceInProgressError,
+    for_code,
+)
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -33,6 +40,9 @@ LEASE_REQUESTS = (HeartbeatRequest, SyncGroupRequest)
 
 STILL_A_MEMBER = (0, RebalanceInProgressError.errno)
 """A member that sends heartbeats during a rebalance is told of it, and kept for the rebalance time-out."""
+
+
+COORDINATOR_MOVED = (NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError)
 
 
 class Start(NamedTuple):
@@ -85,7 +95,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start aiokafka's consumer, waiting for a broker that went away meanwhile, and listen to its heartbeats."""
         await once_there("the group's consumer", self._start_consumer)
-        self._watch_lease()
+        self._watch_answers()
 
     async def _start_consumer(self) -> None:
         try:
@@ -100,8 +110,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_thread_stop()
         await asyncio.sleep(GOODBYE_S)
 
-    def _watch_lease(self) -> None:
-        coordinator = self._consumer._coordinator  # private: aiokafka 0.14 has no hook for heartbeats
+    def _watch_answers(self) -> None:
+        """Heartbeats that are accepted renew the lease. A coordinator that can't say yet what is committed (it is
+        loading, or has moved) puts that in a place where aiokafka 0.14 doesn't look: an empty answer would be taken
+        for "nothing is committed", and everything read again."""
+        coordinator = self._consumer._coordinator  # private: aiokafka 0.14 has no hook for answers
         send = coordinator._send_req
         lease = self.app.wiring.lease
 
@@ -110,6 +123,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             response = await send(request)
             if isinstance(request, LEASE_REQUESTS) and response.error_code in STILL_A_MEMBER:
                 lease.renew(sent_at_ns)
+            elif isinstance(request, OffsetFetchRequest):
+                _check_offsets_are_known(coordinator, response)
             return response
 
         coordinator._send_req = send_and_note
@@ -191,6 +206,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 for tp, (offset, ahead) in commits.items()
             }
         )
+
+
+def _check_offsets_are_known(coordinator: Any, response: Any) -> None:  # Any: aiokafka's objects, untyped
+    """Raises the error of the answer as a whole; aiokafka then asks again, if it can be asked again."""
+    error = for_code(getattr(response, "error_code", 0))
+    if error is NoError:
+        return
+    if error in COORDINATOR_MOVED:
+        coordinator.coordinator_dead()
+    raise error(f"the group's offsets are not known yet: {error.__name__}")
 
 
 def _start(committed: Any, low: int) -> Start:  # Any: aiokafka's OffsetAndMetadata, untyped

@@ -155,3 +155,29 @@ def test_the_commit_never_passes_a_record_that_is_not_finished(n: int, chance: r
         committable = ledger.committable().get(PARTITION, NOTHING)
         assert set(range(committable.offset)) | set(committable.ahead) <= finished
     assert len(ledger) == 0
+
+
+@given(st.integers(1, 30), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_through_any_handovers_nothing_is_left_out_and_nothing_committed_comes_again(
+    n: int, owners: int, chance: random.Random
+) -> None:
+    committed, finished = NOTHING, set[int]()
+    for owner in range(1, owners + 1):
+        ledger = opened(committed, owner)
+        told = set(range(committed.offset)) | set(committed.ahead)
+        last = owner == owners
+        reach = n if last else chance.randint(committed.offset, n)
+        for offset in range(committed.offset, reach):
+            one = record(offset, owner)
+            taken = ledger.take(one, offset)
+            assert taken == (offset not in told)
+            if taken and (last or chance.random() < 0.5):
+                ledger.finished(one)
+                finished.add(offset)
+            elif taken and chance.random() < 0.5:
+                ledger.forgotten(one)
+        if last or chance.random() < 0.7:  # else killed before it committed
+            committed = ledger.committable().get(PARTITION, committed)
+            assert set(range(committed.offset)) | set(committed.ahead) <= finished
+    assert finished == set(range(n))
+    assert committed == Commit(n)

@@ -324,7 +324,7 @@ class Scene:
             lambda: self.updated.keys() <= set(self.places("APPLIED")), "all updates to be applied", limit_s
         )
 
-    async def given_time(self, limit_s: float = 4.0) -> Verdict:
+    async def given_time(self, limit_s: float = 2.0) -> Verdict:
         """The verdict when every record is done, or when what is missing had all the time it needs: records produced
         after it, on every partition, are done."""
         await self.produce_to_every_partition()

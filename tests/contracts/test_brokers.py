@@ -40,13 +40,37 @@ async def test_a_broker_that_is_restarted_in_order_is_waited_for(
     await assert_stores_are_prefixes_of_the_changelog(own_scene, "w1")
 
 
+async def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(
+    own_broker: LocalKafka, own_scene: Scene, report: Report
+) -> None:
+    worker = await own_scene.started("w1", work_s=0.05)
+    await own_scene.produce(300, updates=True)
+    await own_scene.until(lambda: own_scene.count("END") > 30, "work to be under way", worker=worker)
+    await own_broker.kill()
+    done = own_scene.count("END")
+    await asyncio.sleep(away_s := 6.0)
+    assert own_scene.count("END") - done < 100, f"{away_s} s without a broker: no new durable intents"
+    await own_broker.start()
+    await settled(own_scene)
+    assert await asyncio.to_thread(worker.terminate) == 0
+    report.ours(f"broker killed, back after {away_s} s", own_scene.verdict().figures())
+
+
+async def test_a_worker_waits_for_a_broker_that_is_not_there_yet(own_broker: LocalKafka, own_scene: Scene) -> None:
+    await own_broker.stop()
+    worker = own_scene.start("w1")
+    await own_scene.until(lambda: b"no broker yet" in worker.output.read_bytes(), "the worker to notice", worker=worker)
+    await own_broker.start()
+    await own_scene.until(lambda: own_scene.count("FLOW") == 1, "records to flow", worker=worker)
+
+
 @pytest.mark.parametrize(
     ("held", "moment", "who_waits"),
     [
         ({"hold_start_s": 0.5}, "CONNECTS", b"the group's consumer waits for the brokers"),
         ({"slow_recovery_s": 0.5}, "FOLLOWS", b"a reader of topics waits for the brokers"),
-        ({"slow_recovery_s": 0.5}, "FOLLOWED", None),
-        ({"asks_s": 0.5}, "RECOVERED", None),
+        pytest.param({"slow_recovery_s": 0.5}, "FOLLOWED", None, marks=pytest.mark.slow),
+        pytest.param({"asks_s": 0.5}, "RECOVERED", None, marks=pytest.mark.slow),
     ],
 )
 async def test_a_broker_that_goes_while_a_worker_starts_is_waited_for(
@@ -71,6 +95,7 @@ async def test_a_broker_that_goes_while_a_worker_starts_is_waited_for(
     assert await asyncio.to_thread(worker.terminate) == 0
 
 
+@pytest.mark.slow
 async def test_the_loss_of_a_leader_costs_nothing_but_time(
     cluster: LocalCluster, cluster_scene: Scene, report: Report
 ) -> None:

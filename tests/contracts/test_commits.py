@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
 from conftest import Report
 from contract_harness import Scene
 from contract_trace import Place, Verdict
@@ -21,7 +22,10 @@ async def killed_beside_a_slow_record(scene: Scene, *, stock: bool) -> tuple[int
     """One record takes a minute; when all others are finished and committed the worker is killed, and another one
     goes on. Returns the slow record's offset, what was committed of its partition, and what became of all."""
     await scene.produce(200)
-    place, (slow_key, number) = scene.rnd.choice(sorted(scene.produced.items()))
+    places = sorted(scene.produced)
+    followed = [a for a, b in zip(places, places[1:], strict=False) if scene.produced[a][0] != scene.produced[b][0]]
+    place = scene.rnd.choice(followed)  # by a record of another key: that one finishes first
+    slow_key, number = scene.produced[place]
     behind_it = {p for p, (key, _) in scene.produced.items() if key == slow_key and p > place}
     worker = await scene.started("w1", stock=stock, slow_s={number: 60}, work_s=[0.0, 0.05])
     others = scene.produced.keys() - behind_it - {place}
@@ -38,7 +42,7 @@ async def killed_beside_a_slow_record(scene: Scene, *, stock: bool) -> tuple[int
 async def test_an_unfinished_record_stock_faust_commits_past_it(scene: Scene, report: Report) -> None:
     slow, committed, verdict = await killed_beside_a_slow_record(scene, stock=True)
     figures = f"slow record at {slow}, committed {committed}; {len(verdict.lost)} lost"
-    report.stock(UNFINISHED, figures, failed=committed > slow and bool(verdict.lost))
+    report.stock(UNFINISHED, figures, failed=bool(verdict.lost))
 
 
 async def test_an_unfinished_record_is_never_committed_past(scene: Scene, report: Report) -> None:
@@ -92,6 +96,7 @@ def record_of(scene: Scene, number: int) -> Place:
     return place
 
 
+@pytest.mark.slow
 async def test_an_exception_stock_faust_skips_the_record(scene: Scene, report: Report) -> None:
     await scene.produce(60)
     number = scene.rnd.randrange(20, 40)

@@ -14,6 +14,12 @@ MOMENTS = {"FOLLOWS": {"slow_recovery_s": 1.0}, "FOLLOWED": {"slow_recovery_s": 
 """Before the changelogs are read, after it, and while the application asks its venue."""
 
 
+def moments(by_default: str) -> pytest.MarkDecorator:
+    """All moments; one of them in every run."""
+    marked = [pytest.param(moment, marks=() if moment == by_default else pytest.mark.slow) for moment in MOMENTS]
+    return pytest.mark.parametrize("moment", marked)
+
+
 async def with_rows(scene: Scene) -> None:
     """Rows of an earlier worker, and records that nobody has taken yet."""
     await scene.produce(300, keys=40, updates=True)
@@ -39,7 +45,7 @@ async def stores_are_right(scene: Scene) -> None:
             await assert_stores_are_prefixes_of_the_changelog(scene, worker.name)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@moments("FOLLOWED")
 async def test_a_rebalance_in_the_middle_of_recovery(scene: Scene, report: Report, moment: str) -> None:
     """The second worker comes while the first recovers, and goes while both do."""
     await with_rows(scene)
@@ -57,7 +63,7 @@ async def test_a_rebalance_in_the_middle_of_recovery(scene: Scene, report: Repor
     await stores_are_right(scene)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@moments("RECOVERED")
 async def test_a_worker_that_sleeps_through_its_session_in_recovery(scene: Scene, report: Report, moment: str) -> None:
     """Stopped while it recovers; the next owner does all the work; woken, it goes on with what it knew."""
     await with_rows(scene)
@@ -81,7 +87,7 @@ async def test_a_worker_that_sleeps_through_its_session_in_recovery(scene: Scene
     await stores_are_right(scene)
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@moments("FOLLOWS")
 async def test_a_worker_that_is_killed_in_recovery(scene: Scene, report: Report, moment: str) -> None:
     await with_rows(scene)
     for _ in range(2):

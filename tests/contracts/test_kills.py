@@ -39,6 +39,7 @@ async def killed_three_times(scene: Scene, *, stock: bool) -> None:
     await load
 
 
+@pytest.mark.slow
 async def test_killed_under_load_stock_faust_loses_or_reorders(scene: Scene, report: Report) -> None:
     await killed_three_times(scene, stock=True)
     verdict = await scene.given_time()

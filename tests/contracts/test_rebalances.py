@@ -36,6 +36,7 @@ async def join_and_leave(scene: Scene, *, stock: bool) -> None:
     await load
 
 
+@pytest.mark.slow
 async def test_join_and_leave_stock_faust_repeats_loses_or_reorders(scene: Scene, report: Report) -> None:
     await join_and_leave(scene, stock=True)
     verdict = await scene.given_time()
@@ -69,6 +70,7 @@ async def join_and_leave_with_backlog(scene: Scene, *, stock: bool) -> None:
     assert stock or code == 0
 
 
+@pytest.mark.slow
 async def test_a_backlog_stock_faust_repeats_loses_or_reorders(scene: Scene, report: Report) -> None:
     await join_and_leave_with_backlog(scene, stock=True)
     verdict = await scene.given_time()
@@ -101,6 +103,7 @@ async def rebalances_with_a_held_seek(scene: Scene, *, stock: bool) -> None:
     await load
 
 
+@pytest.mark.slow
 async def test_a_held_seek_stock_faust_skips_or_repeats_records(scene: Scene, report: Report) -> None:
     await rebalances_with_a_held_seek(scene, stock=True)
     verdict, taken = await scene.given_time(), scene.deliveries()

@@ -70,15 +70,21 @@ async def stopped_with_rows_unsent(scene: Scene, *, stock: bool, slow_requests_s
     await scene.until(lambda: scene.count("END", "w1") > 40, "rows to be on their way", worker=zombie)
     await taken_over(scene, zombie, stock=stock, work_s=0.001)
     await scene.produce(40, keys=8)
-    await scene.until(lambda: not scene.verdict().lost, "all work to be done")
-    newest = {key: number for _, (key, number) in sorted(scene.produced.items())}
+    await scene.given_time()  # stock Faust may lose some on its way: what counts here is what the second one wrote
+    newest = newest_rows(scene, "w2")
     await scene.until(
         lambda: scene.count("COMMIT", "w2") > 0, "commits of the second: its rows are in the changelog then"
     )
     await woken(scene, zombie)
     await scene.produce_to_every_partition(1)  # the zombie's sender has its turn meanwhile, if it ever has
-    await scene.all_done()
+    await scene.given_time()
     return await undone(scene, newest)
+
+
+def newest_rows(scene: Scene, worker: str) -> dict[str, int]:
+    """The number in the newest row of each key that a worker wrote."""
+    ended = [line for line in scene.lines() if line.event == "END" and line.worker == worker]
+    return {line.key: int(line.details[3]) for line in ended if line.key.startswith("S")}
 
 
 async def undone(scene: Scene, newest: dict[str, int]) -> list[str]:
@@ -95,6 +101,7 @@ async def test_a_zombie_of_stock_faust_overwrites_newer_rows(scene: Scene, repor
 async def test_a_zombie_keeps_its_unsent_rows_to_itself(scene: Scene, report: Report) -> None:
     old = await stopped_with_rows_unsent(scene, stock=False, slow_requests_s=(0, 1.0))
     zombie = scene.workers[0]
+    assert scene.verdict().lost == []
     report.ours(BUFFERED, f"{len(old)} of 8 keys have an old row on top of the changelog; {zombie.last_line()[:60]}")
     assert old == []
     assert scene.count("ALERT") == 0, "rows of the zombie reached the changelog"
@@ -103,7 +110,7 @@ async def test_a_zombie_keeps_its_unsent_rows_to_itself(scene: Scene, report: Re
 async def test_rows_of_a_zombie_that_were_on_the_network_are_undone(scene: Scene, report: Report) -> None:
     await stopped_with_rows_unsent(scene, stock=False, slow_requests_s=(SESSION_S / 3, 0))
     await scene.until(lambda: scene.count("ALERT", "w2") > 0, "the foreign rows to be noticed", limit_s=20)
-    newest = {key: number for _, (key, number) in sorted(scene.produced.items())}
+    newest = newest_rows(scene, "w2")
     async with asyncio.timeout(20):
         while await undone(scene, newest):  # noqa: ASYNC110 -- other processes write the topic that is looked at
             await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What becomes of a worker when the broker goes, topics or stores don't fit, or time runs out."""
+"""What becomes of a worker whose topics or stores don't fit, or whose time runs out."""
 
 from __future__ import annotations
 
@@ -10,50 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from contract_harness import PARTITIONS, Scene, Worker
 from contract_stores import assert_stores_are_prefixes_of_the_changelog, local_rows
 
-from app.kafka.broker import LocalKafka
-
 
 async def exit_code(worker: Worker, limit_s: float = 30.0) -> int:
     return await asyncio.to_thread(worker.process.wait, limit_s)
-
-
-async def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(
-    own_broker: LocalKafka, scene: Scene
-) -> None:
-    own = Scene(own_broker.bootstrap, scene.directory)
-    await own.create_topics()
-    worker = await own.started("w1", work_s=0.05)
-    try:
-        await own.produce(300, updates=True)
-        await own.until(lambda: own.count("END") > 30, "work to be under way", worker=worker)
-        await own_broker.kill()
-        done = own.count("END")
-        await asyncio.sleep(own_broker_is_away_s := 8.0)
-        assert own.count("END") - done < 100, f"{own_broker_is_away_s} s without a broker: no new durable intents"
-        await own_broker.start()
-        await own.all_done()
-        await own.until(lambda: len(set(own.places("APPLIED"))) == 300, "all updates to be applied", worker=worker)
-        assert worker.terminate() == 0
-        verdict = own.verdict()
-        assert (verdict.lost, verdict.out_of_order) == ([], [])
-        # Records that were finished and not committed when the group was lost come again: never twice side by side.
-        keys = [record.key for record in await own.read(own.changelog)]
-        assert {f"{key}-{number}".encode() for key, number in own.produced.values()} <= set(keys)
-    finally:
-        own.end_workers()
-
-
-async def test_a_worker_waits_for_a_broker_that_is_not_there_yet(own_broker: LocalKafka, scene: Scene) -> None:
-    own = Scene(own_broker.bootstrap, scene.directory)
-    await own.create_topics()
-    await own_broker.stop()
-    worker = own.start("w1")
-    try:
-        await own.until(lambda: b"no broker yet" in worker.output.read_bytes(), "the worker to notice", worker=worker)
-        await own_broker.start()
-        await own.until(lambda: own.count("FLOW") == 1, "records to flow", worker=worker)
-    finally:
-        own.end_workers()
 
 
 async def test_a_missing_topic_and_a_wrong_partition_count_are_refused_by_name(scene: Scene) -> None:
