@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
+import uuid
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -20,6 +22,9 @@ from exchanges.clock import SystemClock
 from streams import boards
 from streams.gateway import Boards, Gateway, GatewayOptions
 from streams.update_log import UpdateLog, last_complete_until, producer_name
+
+_HEARTBEAT_S = 1.0
+_LOOK_S = 0.1
 
 
 async def run_gateway(settings: Settings) -> None:
@@ -57,18 +62,28 @@ async def run_gateway(settings: Settings) -> None:
         ),
     )
 
+    session = uuid.uuid4().hex[:8]
+
     async def beat() -> None:
+        """Every second, and at once when the stream comes or goes: workers open nothing while it may miss something."""
+        said_at_s, said = 0.0, (False, 0)
         while True:
             health = gateway.health()
-            heartbeat = boards.Heartbeat(
-                role="gateway",
-                name=settings.account,
-                ready=health.ready,
-                reasons=health.reasons,
-                at_ns=SystemClock().now_ns(),
-            )
-            await publish(topics.heartbeats, f"gateway/{settings.account}".encode(), boards.encode(heartbeat))
-            await asyncio.sleep(1.0)
+            now_s, news = time.monotonic(), (health.ready, health.connections)
+            if news != said or now_s - said_at_s >= _HEARTBEAT_S:
+                said_at_s, said = now_s, news
+                heartbeat = boards.Heartbeat(
+                    role="gateway",
+                    name=settings.account,
+                    ready=health.ready,
+                    reasons=health.reasons,
+                    at_ns=SystemClock().now_ns(),
+                    session=session,
+                    connections=health.connections,
+                )
+                key = f"gateway/{settings.account}/{session}".encode()
+                await publish(topics.heartbeats, key, boards.encode(heartbeat))
+            await asyncio.sleep(_LOOK_S)
 
     try:
         await _until_told(gateway, beat())

@@ -19,6 +19,8 @@ class Action(StrEnum):
 
     CANCEL = "cancel"
     SYNC = "sync"
+    REPLACE = "replace"
+    """Cancel one order of ours, and when the venue says that it is gone, want the rest of it again as a new signal."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,19 @@ _MAX_NAME = 128
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._:-]{{0,{_MAX_NAME - 1}}}")
 _decoder = msgspec.json.Decoder(Command)
 _encoder = msgspec.json.Encoder()
+
+
+_TIMER = "timer:"
+
+
+def timer_command_id(*parts: object) -> str:
+    """The id of a timer's command."""
+    return _TIMER + ":".join(str(part) for part in parts)
+
+
+def by_timer(command_id: str) -> bool:
+    """Whether a command is a timer's: carried out like any other, but nobody asks for its result, so none is kept."""
+    return command_id.startswith(_TIMER)
 
 
 def for_symbol(command: Command, symbol: str) -> Command:

@@ -22,7 +22,17 @@ from domain.events import Transition
 from domain.money import ZERO, canonical, plain_or_empty
 from domain.orders import Evidence, LocalState, Order, OrderState, Pending, Sums, Times, VenueState
 from domain.transitions import created, known_at_venue, transitions_between
-from domain.updates import Absence, Call, CallOutcome, CancelRequested, FillReport, OrderReport, Result, Update
+from domain.updates import (
+    ID_CONFLICT,
+    Absence,
+    Call,
+    CallOutcome,
+    CancelRequested,
+    FillReport,
+    OrderReport,
+    Result,
+    Update,
+)
 
 __all__ = ["Applied", "add_fill", "apply_update", "created", "derive_state", "known_at_venue", "merge_evidence"]
 
@@ -58,7 +68,9 @@ def apply_update(order: Order, update: Update, *, source: str, offset: int) -> A
 
 
 def _merge(order: Order, update: Update) -> Order:
-    if update.venue_order_id and not order.venue_order_id:
+    if isinstance(update, CallOutcome) and update.code == ID_CONFLICT:
+        order = replace(order, stranger_id=update.venue_order_id)
+    elif update.venue_order_id and not order.venue_order_id:
         order = replace(order, venue_order_id=update.venue_order_id)
     match update:
         case OrderReport():
@@ -142,6 +154,8 @@ def _merge_outcome(order: Order, outcome: CallOutcome) -> Order:
 
 
 def _merge_absence(order: Order, absence: Absence) -> Order:
+    if absence.known_until_ns and order.times.updated_ns > absence.known_until_ns and known_at_venue(order):
+        return order  # something was heard of it between the finding and now
     if absence.closed_unknown:
         return replace(order, local=LocalState.CLOSED_UNKNOWN)
     conclusion = absence.conclusion or Result.EXPIRED

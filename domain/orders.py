@@ -287,6 +287,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     post_only: bool = False
     position_side: PositionSide = PositionSide.NET
     external: bool = False
+    stranger_id: str = ""
+    """The venue's id of an order that is not this one, although it has our client order id (requirement X02)."""
     signal: SignalContext | None = None
     trace_id: str = ""
 

@@ -80,6 +80,9 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     applied_offset: int = -1
     updated_ns: int = 0
     version: int = 0
+    taken_over_ns: int = 0
+    """When the venue's word on the position was last taken as it is, the venue's time (requirement P05); 0: never, all
+    of it is the fold of executions."""
 
 
 def fill_key(fill: FillReport) -> FillKey:
@@ -90,6 +93,8 @@ def fill_key(fill: FillReport) -> FillKey:
 def after_fill(state: PositionState, fill: FillReport) -> PositionState:
     """The figures after one more fill."""
     fees = dict(state.fees)
+    if fill.fill_kind is FillKind.TAKEN_OVER:
+        return _taken_over(state, fill)
     if fill.fill_kind is FillKind.FUNDING:
         # Funding is a payment on the position, in the settlement currency; it trades nothing.
         return msgspec.structs.replace(state, funding=canonical(state.funding - fill.fee), fills=state.fills + 1)
@@ -109,6 +114,32 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
         bought_value=canonical(state.bought_value + value) if buys else state.bought_value,
         sold=state.sold if buys else canonical(state.sold + fill.quantity),
         sold_value=state.sold_value if buys else canonical(state.sold_value + value),
+        fills=state.fills + 1,
+    )
+
+
+def _taken_over(state: PositionState, word: FillReport) -> PositionState:
+    """The figures when the venue's word replaces what is held: it is given up at what it cost, and what the venue shows
+    is taken at the venue's average entry, so that nothing is realised and money is conserved (requirement P05)."""
+    bought, bought_value, sold, sold_value = state.bought, state.bought_value, state.sold, state.sold_value
+    held, size, cost = state.size, word.side.sign * word.quantity, word.quantity * word.price
+    if held > 0:
+        sold, sold_value = sold + held, sold_value + state.cost
+    elif held < 0:
+        bought, bought_value = bought - held, bought_value + state.cost
+    if size > 0:
+        bought, bought_value = bought + size, bought_value + cost
+    elif size < 0:
+        sold, sold_value = sold - size, sold_value + cost
+    return msgspec.structs.replace(
+        state,
+        size=canonical(size),
+        cost=canonical(cost),
+        average_entry=canonical(word.price) if size else ZERO,
+        bought=canonical(bought),
+        bought_value=canonical(bought_value),
+        sold=canonical(sold),
+        sold_value=canonical(sold_value),
         fills=state.fills + 1,
     )
 

@@ -36,6 +36,9 @@ class FillKind(StrEnum):
     LIQUIDATION = "liquidation"
     ADL = "adl"
     SETTLEMENT = "settlement"
+    TAKEN_OVER = "taken_over"
+    """No execution: the venue's word on how the position stands, taken as it is (requirements P03, P05). `side` and
+    `quantity` are the position's, `price` its average entry."""
 
 
 class Call(StrEnum):
@@ -113,6 +116,10 @@ class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
         return self.fill_kind is FillKind.FUNDING or self.venue_order_id == self.execution_id
 
 
+ID_CONFLICT = "CLIENT_ORDER_ID_CONFLICT"
+"""Code of a refusal: the venue has another order under our client order id; its venue's id is the outcome's."""
+
+
 class CallOutcome(_Update, frozen=True, kw_only=True, tag="outcome"):
     """What came of a call of ours. `client_order_id` is the order's id. Times are ours, nanoseconds UTC."""
 
@@ -135,12 +142,16 @@ class CancelRequested(_Update, frozen=True, kw_only=True, tag="cancel_requested"
 
 
 class Absence(_Update, frozen=True, kw_only=True, tag="absence"):
-    """The venue does not know the order: found under the design's conditions, by `passes` full passes."""
+    """The venue does not know the order: found under the design's conditions, by `passes` full passes.
+
+    `known_until_ns` is the time of the last update that the conclusion knew of: what came in between refutes it.
+    """
 
     conclusion: Result | None
     closed_unknown: bool
     passes: int
     sentence: str
+    known_until_ns: int = 0
 
 
 Update = OrderReport | FillReport | CallOutcome | CancelRequested | Absence

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from domain.comparing import is_another_order
 from domain.errors import InvalidInput
 from domain.ids import external_order_id, is_ours
 from domain.money import ZERO
@@ -94,7 +95,8 @@ class Belonging:
     def _known(self, partition: int, update: Update) -> Order | None:
         if update.client_order_id:
             order = self._orders.get(partition, update.client_order_id)
-            if order is not None:
+            strange = isinstance(update, OrderReport | FillReport) and order and is_another_order(order, update)
+            if order is not None and not strange:
                 return order
         if update.venue_order_id:
             return self._orders.by_venue_id(partition, update.instrument, update.account, update.venue_order_id)
@@ -106,6 +108,8 @@ class Belonging:
             # Written by ourselves after the intent was durable: without its order nothing can be concluded from it.
             raise InvalidInput("UNKNOWN_ORDER", [f"no order {update.client_order_id or update.venue_order_id}"])
         symbol = update.instrument.symbol
+        if self._orders.get(record.partition, update.client_order_id) is not None:
+            return None  # another order under an id of ours: adopted, so that its fills count, and told of (X02)
         if is_ours(self._instance, update.client_order_id):
             self._park(record, update, rows)
             sentence = (

@@ -4,20 +4,27 @@
 2. know it: a command that is done is not done again
 3. do it, order by order: cancel until the venue's evidence, or ask the venue and conclude what may be concluded
 4. write the result                                                        (row durable; the record is finished)
+
+A timer's command leaves no row: doing it twice is harmless, nobody asks for its result, and they are many.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command, for_symbol
+from domain.commands import EVERY_SYMBOL, Action, Command, by_timer, decode_command, encode_command, for_symbol
 from domain.errors import InvalidInput, VenueError
 from domain.orders import Order, OrderState
 from streams.cancelling import Canceller
+from streams.comparing import Verdict
 from streams.dead_letters import put_aside
 from streams.placement import check_place
 from streams.ports import Clock, Log, Turn
 from streams.reconciling import Finding, Reconciler
+from streams.recovery import Comparison
+from streams.replacing import replacement_id
 from streams.submitting import Submitter
 from streams.topics import Topics
 from tables.orders import OrderTable
@@ -34,6 +41,12 @@ class CommandSettings:
     sync_timeout_s: float = 30.0
 
 
+class Compare(Protocol):
+    """Compares symbols of a partition (None: all) with the venue's lists; see `streams.recovery.Recovery.compare`."""
+
+    def __call__(self, partition: int, symbols: Sequence[str] | None) -> Awaitable[Comparison]: ...
+
+
 class CommandAgent:
     """Handles one command at a time within a symbol; lanes run symbols side by side."""
 
@@ -47,9 +60,13 @@ class CommandAgent:
         canceller: Canceller,
         reconciler: Reconciler,
         submitter: Submitter,
+        compare: Compare,
         clock: Clock,
         settings: CommandSettings,
+        on_timer_done: Callable[[str], None] = lambda _command_id: None,
     ) -> None:
+        """`compare` compares symbols of a partition with the venue's lists; `on_timer_done` is told the id of each
+        command of a timer that was carried out."""
         self._log = log
         self._topics = topics
         self._orders = orders
@@ -57,6 +74,8 @@ class CommandAgent:
         self._canceller = canceller
         self._reconciler = reconciler
         self._submitter = submitter
+        self._compare = compare
+        self._on_timer_done = on_timer_done
         self._clock = clock
         self._settings = settings
 
@@ -70,6 +89,9 @@ class CommandAgent:
         if known is not None and known.done:
             return
         row = await self._do(turn, command)  # 3
+        if by_timer(command.command_id):
+            self._on_timer_done(command.command_id)
+            return
         receipt = Receipt()  # 4
         self._signals.put_command(partition, row, receipt)
         await turn.wait(receipt.durable())
@@ -90,12 +112,18 @@ class CommandAgent:
 
     async def _do(self, turn: Turn, command: Command) -> CommandRow:
         partition = turn.record.partition
+        if command.action is Action.SYNC and not command.order_id:
+            return await self._sync_all(turn, command)
+        if command.action is Action.REPLACE and not command.order_id:
+            return self._result(turn, command, False, "ONE_ORDER_ONLY", "only a single order can be replaced", {})
         if command.symbol == EVERY_SYMBOL:
             return await self._pass_on(turn, command)
         if command.order_id:
             order = self._orders.get(partition, command.order_id)
             if order is None:
                 return self._result(turn, command, False, "ORDER_NOT_FOUND", f"no order {command.order_id}", {})
+            if command.action is Action.REPLACE:
+                return await self._replace(turn, order, command)
             if command.action is Action.CANCEL and order.state.terminal:
                 sentence = f"order {order.order_id} has ended: it is {order.state}"
                 return self._result(turn, command, False, "ORDER_FINISHED", sentence, {order.order_id: order.state})
@@ -124,7 +152,53 @@ class CommandAgent:
     async def _cancel(self, turn: Turn, order: Order, command: Command) -> str:
         reason = command.reason or f"cancelled by {command.requested_by or 'command'} {command.command_id}"
         ended = await self._canceller.cancel(turn, order.order_id, command_id=command.command_id, reason=reason)
+        if not ended.state.terminal and not ended.in_doubt and not ended.evidence.terms_at_ns:
+            await self._sync(turn, ended)  # the venue may not have it at all
+            ended = self._orders.get(turn.record.partition, order.order_id) or ended
         return ended.state
+
+    async def _replace(self, turn: Turn, order: Order, command: Command) -> CommandRow:
+        """Cancel with the wish for another: the join wants the rest again when the order has ended."""
+        if order.external or order.signal is None:
+            sentence = f"order {order.order_id} came of no signal: it can be cancelled, not replaced"
+            return self._result(turn, command, False, "NOT_REPLACEABLE", sentence, {})
+        if order.state.terminal:
+            sentence = f"order {order.order_id} has ended: it is {order.state}"
+            return self._result(turn, command, False, "ORDER_FINISHED", sentence, {order.order_id: order.state})
+        reason = command.reason or f"replaced by {command.requested_by or 'command'} {command.command_id}"
+        ended = await self._canceller.cancel(
+            turn, order.order_id, command_id=command.command_id, reason=reason, replace=True
+        )
+        details = {order.order_id: str(ended.state)}
+        if not ended.state.terminal:
+            sentence = f"order {order.order_id} is {ended.state}; it is replaced when its end is known"
+            return self._result(turn, command, False, "NOT_CONFIRMED", sentence, details)
+        sentence = f"order {order.order_id} is {ended.state}; what was left of it is signal {replacement_id(order)}"
+        return self._result(turn, command, True, "", sentence, details)
+
+    async def _sync_all(self, turn: Turn, command: Command) -> CommandRow:
+        """Compare a symbol, or all of the partition, with the venue's lists (requirement Y03). What the venue shows
+        nowhere and is in doubt stays so: timers go on asking."""
+        symbols = None if command.symbol == EVERY_SYMBOL else [command.symbol]
+        try:
+            found = await turn.wait(self._compare(turn.record.partition, symbols))
+        except VenueError as error:
+            return self._result(turn, command, False, "UNANSWERED", str(error), {})
+        details = {item.order_id: str(item) for item in found.orders}
+        for symbol, positions in found.positions.items():
+            for position in positions:
+                agrees = "agrees" if position.agrees else "corrected" if position.corrected else "differs"
+                words = f": {position.words}" if position.words else ""
+                details[f"position {symbol} {position.side}"] = agrees + words
+        wrong = sum(not position.agrees for positions in found.positions.values() for position in positions)
+        unanswered = found.count(Verdict.UNANSWERED)
+        sentence = (
+            f"{len(found.orders)} orders checked: {found.count(Verdict.CHANGED)} changed, "
+            f"{found.count(Verdict.ADOPTED)} adopted, {found.count(Verdict.MISSING)} missing, "
+            f"{found.count(Verdict.IN_HAND)} in hand, {unanswered} without an answer; "
+            f"{sum(map(len, found.positions.values()))} positions checked, {wrong} differed"
+        )
+        return self._result(turn, command, not unanswered, "UNANSWERED" if unanswered else "", sentence, details)
 
     async def _sync(self, turn: Turn, order: Order) -> str:
         """Ask for the order. One that a signal's turn works on is that turn's to resolve."""
@@ -142,7 +216,16 @@ class CommandAgent:
                 finding = await turn.wait(self._reconciler.ask(order))
             except VenueError as error:
                 return f"unanswered: {error}"
+            if finding is Finding.ABSENT and await turn.wait(self._give_up(partition, order.order_id)):
+                return "closed_unknown"
         return finding
+
+    async def _give_up(self, partition: int, order_id: str) -> bool:
+        """Whether an order that the venue has had, and does not show, may be called gone."""
+        order = self._orders.get(partition, order_id)
+        if order is None or order.state.terminal or order.in_doubt:
+            return False
+        return await self._reconciler.give_up_unseen(partition, order)
 
     def _awaits_its_turn(self, partition: int, order: Order) -> bool:
         """Whether the order's signal has not come to its end: its record will come again and may send the order, so

@@ -86,6 +86,7 @@ class GatewayHealth:
     complete_until_ns: int
     in_flight: int
     reasons: tuple[str, ...]
+    connections: int = 0
 
     @property
     def ready(self) -> bool:
@@ -176,6 +177,7 @@ class Gateway:
             complete_until_ns=position.complete_until_ns,
             in_flight=len(self._in_flight),
             reasons=tuple(reasons),
+            connections=position.connections,
         )
 
     async def _where_to_start_ns(self) -> int:

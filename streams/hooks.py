@@ -31,3 +31,5 @@ class Hooks:
     """(code) of a record that was put aside."""
     on_alert: Callable[[str], None] = _nothing
     """(code) of an alert."""
+    on_compared: Callable[[str], None] = _nothing
+    """(what differed; empty when it agreed) of something that was compared with the venue."""

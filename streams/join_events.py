@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from domain.alerts import alert_of
 from domain.events import Transition
-from domain.orders import Order
+from domain.orders import Order, OrderState
 from domain.positions import LedgerEntry, Position
 from domain.updates import Absence, CancelRequested, Update
 from streams import schemas
 from streams.hooks import Hooks
 from streams.outbox import Outgoing
 from streams.record import Record
+from streams.replacing import replacement_signal
 from streams.topics import Topics
 from tables.orders import OrderTable
 
@@ -79,6 +80,9 @@ class JoinEvents:
         headers = schemas.event_headers(_EVENT_SCHEMA, event.event_id, order.trace_id)
         symbol = order.instrument.symbol
         told = [Outgoing(self._topics.order_events, record.partition, symbol.encode(), schemas.encode(event), headers)]
+        replaced = transition.before is OrderState.PENDING_REPLACE and transition.after is OrderState.CANCELLED
+        if replaced and (signal := replacement_signal(order)) is not None:
+            told.append(Outgoing(self._topics.signals, record.partition, symbol.encode(), signal))
         if (alert := alert_of(order.order_id, transition)) is not None:
             told.append(self.alert(record, *alert, symbol, order.trace_id))
         return told

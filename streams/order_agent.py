@@ -24,6 +24,7 @@ from domain.errors import InvalidInput, InvalidStateTransition
 from domain.merging import apply_update
 from domain.money import plain
 from domain.orders import Order
+from domain.positions import LedgerEntry
 from domain.updates import FillKind, FillReport, Update, decode_update
 from streams.applied import Applied
 from streams.belonging import Belonging
@@ -116,7 +117,20 @@ class OrderAgent:
         order = self._belonging.find(record, update, rows)  # 2
         if not isinstance(order, Order):
             return order
-        return self._apply_order(record, order, update, rows)
+        outgoing = self._apply_order(record, order, update, rows)
+        ours = order.external and self._orders.get(record.partition, update.client_order_id)
+        if ours and self._adopted_by(record, order):
+            sentence = (
+                f"the venue has order {update.venue_order_id} under the id of order {ours.order_id}, which is "
+                f"{ours.venue_order_id or 'not at the venue'} there: it was adopted as somebody else's"
+            )
+            outgoing.append(self._events.alert(record, "SECOND_ORDER_UNDER_ONE_ID", sentence, order.instrument.symbol))
+        return outgoing
+
+    def _adopted_by(self, record: Record, order: Order) -> bool:
+        """Whether it was this record, now or the first time it came, that made the order known here."""
+        first = next(self._orders.history(record.partition, order.order_id), None)
+        return first is not None and first.source == str(record.source)
 
     # -- 3. the order --------------------------------------------------------------------------------------------
 
@@ -168,7 +182,10 @@ class OrderAgent:
         self._hooks.on_fill(fill)
         position = self._positions.get(record.partition, fill.instrument, fill.account, fill.position_side)
         outgoing = [self._events.of_position(record, position, entry, trace_id)]
-        if fill.fill_kind not in {FillKind.TRADE, FillKind.FUNDING}:
+        if fill.fill_kind is FillKind.TAKEN_OVER:
+            code, sentence = _taken_over(entry)
+            outgoing.append(self._events.alert(record, code, sentence, fill.instrument.symbol))
+        elif fill.fill_kind not in {FillKind.TRADE, FillKind.FUNDING}:
             sentence = (
                 f"the venue closed {plain(fill.quantity)} {fill.instrument.symbol} by {fill.fill_kind} at "
                 f"{plain(fill.price)}: "
@@ -176,3 +193,13 @@ class OrderAgent:
             )
             outgoing.append(self._events.alert(record, "POSITION_CLOSED_BY_VENUE", sentence, fill.instrument.symbol))
         return outgoing
+
+
+def _taken_over(entry: LedgerEntry) -> tuple[str, str]:
+    """(code, sentence) of the alert that tells of the venue's word on a position."""
+    fill = entry.fill
+    opened = (entry.told_after or entry.after).fills == 1
+    size = plain(fill.side.sign * fill.quantity)
+    what = "was opened before our time and is taken over" if opened else "is corrected to what the venue shows"
+    code = "POSITION_OPENED_FROM_VENUE" if opened else "POSITION_CORRECTED"
+    return code, f"the position in {fill.instrument.symbol} {what}: {size} at {plain(fill.price)}"

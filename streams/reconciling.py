@@ -9,6 +9,10 @@ So an answer is evidence, silence is not. Absence is a finding with conditions:
     2. two full passes over all endpoints, a history lag apart, both without the order
     3. not while updates of a former owner are unread: the order's outcome may be among them
     4. the order is younger than the time for which the venue keeps orders without fills in its history
+
+An order that the venue has had is another matter: that it is not shown contradicts the venue's own word. Such an order
+is kept and asked for until nothing more can be learnt, and then it is `closed_unknown`, with an alert: it was accepted
+and is shown by nothing well after every lag, or the venue's last word on it is older than the venue's memory.
 """
 
 from __future__ import annotations
@@ -45,10 +49,12 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReconcileSettings:
-    """`clock_error_s`: how far our clock may be off the venue's. `pause_s`: between attempts to reach the venue."""
+    """`clock_error_s`: how far our clock may be off the venue's. `pause_s`: between attempts to reach the venue.
+    `unseen_s`: for so long after its acceptance, beyond every lag, an order may be shown nowhere."""
 
     clock_error_s: float = 1.0
     pause_s: float = 0.5
+    unseen_s: float = 60.0
 
 
 class Reconciler:
@@ -72,6 +78,8 @@ class Reconciler:
         self._gates = gates
         self._clock = clock
         self._settings = settings
+        self._unseen_since_ns: dict[str, int] = {}
+        """By order that the venue has had: when a full pass first did not show it."""
 
     async def catch_up(self, partition: int) -> None:
         """Wait until all updates that are in the log by now are applied: what is known already needs no asking, and
@@ -87,7 +95,7 @@ class Reconciler:
         report = await self._trading.order(ref)
         at: Source | None = None
         if report is not None:
-            at = await self._publisher.publish(self._as_reconciled(report, order))
+            at = await self._publisher.publish(self.as_reconciled(report, order))
             ref = replace(ref, venue_order_id=report.venue_order_id)
         executed = report.cumulative.quantity if report is not None else order.evidence.cumulative.quantity
         # An order in doubt that the lists of orders don't show may still have traded.
@@ -95,6 +103,7 @@ class Reconciler:
             at = await self._bring_fills(order, ref) or at
         if at is None:
             return Finding.ABSENT
+        self._unseen_since_ns.pop(order.order_id, None)
         await self._applied.reached(at)
         return Finding.FOUND
 
@@ -137,6 +146,29 @@ class Reconciler:
         age_s = (self._clock.now_ns() - order.times.created_ns) / _NS
         return known_at_venue(order) or age_s > self._trading.traits.unfilled_history_s
 
+    async def give_up_unseen(self, partition: int, order: Order) -> bool:
+        """Called after a full pass that did not show an order which the venue has had. True when that was enough to
+        conclude `closed_unknown`, which is applied then."""
+        now_ns = self._clock.now_ns()
+        first_ns = self._unseen_since_ns.setdefault(order.order_id, now_ns)
+        lag_ns = int(self._trading.traits.history_lag_s * _NS)
+        two_passes = now_ns > first_ns and now_ns - first_ns >= lag_ns
+        if not two_passes or now_ns < self.gone_from_ns(order):
+            return False
+        if not self._gates.is_caught_up(partition):
+            return False
+        self._unseen_since_ns.pop(order.order_id)
+        await self.conclude_absent(order, "the venue had the order and shows it nowhere any more; its end is not known")
+        return True
+
+    def gone_from_ns(self, order: Order) -> int:
+        """From when an order that the venue has had may be called gone although nothing shows its end."""
+        traits = self._trading.traits
+        lag_s = traits.receive_window_s + self._settings.clock_error_s + traits.history_lag_s
+        last_word_ns = max(order.evidence.terms_at_ns, order.times.acknowledged_ns, order.times.created_ns)
+        shown = bool(order.evidence.terms_at_ns or order.fills.quantity)
+        return last_word_ns + int((lag_s + (traits.unfilled_history_s if shown else self._settings.unseen_s)) * _NS)
+
     async def conclude_absent(self, order: Order, sentence: str) -> None:
         """Write the conclusion about an order that was found absent, and wait until it is applied."""
         out_of_reach = self.out_of_reach(order)
@@ -151,6 +183,7 @@ class Reconciler:
                 closed_unknown=out_of_reach,
                 passes=2,
                 sentence=sentence,
+                known_until_ns=order.times.updated_ns,
             )
         )
         await self._applied.reached(at)
@@ -167,7 +200,7 @@ class Reconciler:
         for fill in fills:
             if not _belongs(fill, ref):
                 continue  # a venue that does not narrow the question down as asked
-            at = await self._publisher.publish(self._as_reconciled(fill, order))
+            at = await self._publisher.publish(self.as_reconciled(fill, order))
         return at
 
     def _executed_from_ns(self, order: Order) -> int:
@@ -177,7 +210,7 @@ class Reconciler:
             return 0
         return max(0, order.times.created_ns - int((self._settings.clock_error_s + _CLOCK_MARGIN_S) * _NS))
 
-    def _as_reconciled(self, update: OrderReport | FillReport, order: Order) -> OrderReport | FillReport:
+    def as_reconciled(self, update: OrderReport | FillReport, order: Order) -> OrderReport | FillReport:
         """Named by our id, so that it finds its order even where the venue does not repeat it."""
         return msgspec.structs.replace(
             update,

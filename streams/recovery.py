@@ -1,54 +1,101 @@
-"""After a partition became ours: ask the venue for everything unfinished before its symbols trade (Y01, O07)."""
+"""Agreeing with the venue: before a partition's symbols trade, and at intervals from then on (Y01, Y02, O07, P03).
+
+    1. the partition becomes ours: every symbol is shut
+    2. the updates that a former owner's calls led to are applied; symbols without unfinished orders and without a
+       position are open
+    3. the venue's lists are read, until the venue answers; each symbol is compared, and opens
+    4. every `interval_s` the lists are read again, and every symbol is compared, open or not
+
+It asks once and applies what is found. What is not found stays in doubt: a signal that comes again, or a timer's
+command, concludes under the conditions of absence.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from domain.errors import RateLimited, VenueError
-from domain.orders import Order
+from domain.instruments import Instrument
 from streams.applied import Applied
-from streams.ports import Clock
+from streams.comparing import Comparer, Item, Verdict
+from streams.ports import Clock, Log
+from streams.position_check import PositionCheck, PositionItem
 from streams.reconciling import Reconciler
 from streams.symbol_gates import SymbolGates
+from streams.venue_lists import ListReader, Lists
 from tables.orders import OrderTable
+from tables.positions import PositionTable
 
 _log = logging.getLogger(__name__)
+
+_NS = 1_000_000_000
+
+T = TypeVar("T")
+
+
+class Unanswered(VenueError):  # noqa: N818 -- what happened, in a word
+    """The venue did not say what it knows of an order."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecoverySettings:
-    """`parallel`: symbols asked for at a time. `pause_s`: before a venue that did not answer is asked again."""
+    """`parallel`: symbols compared at a time. `pause_s`: before a venue that did not answer is asked again.
+    `interval_s`: between rounds; `positions_s`: between validations of positions with all of their fills.
+    `merge_s`: a reading that began so shortly before somebody asked is as good as a new one."""
 
+    venue: str
+    category: str
     parallel: int = 8
     pause_s: float = 1.0
+    interval_s: float = 300.0
+    positions_s: float = 3_600.0
+    merge_s: float = 2.0
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What comparing came to, item by item (requirement Y03)."""
+
+    orders: list[Item] = field(default_factory=list)
+    positions: dict[str, list[PositionItem]] = field(default_factory=dict)
+
+    def count(self, *verdicts: Verdict) -> int:
+        """How many orders came to one of these."""
+        return sum(item.verdict in verdicts for item in self.orders)
 
 
 class Recovery:
-    """Shuts the gates until the former owner's updates are applied, then those of symbols with unfinished orders, and
-    opens each when the venue has been asked for them all.
-
-    It asks once and applies what is found. What is not found stays in doubt: a signal that comes again, or a timer's
-    command, concludes under the conditions of absence.
-    """
+    """Keeps each partition of ours in agreement with the venue, from its assignment to its revocation."""
 
     def __init__(
         self,
         *,
         reconciler: Reconciler,
+        lists: ListReader,
+        comparer: Comparer,
+        position_check: PositionCheck,
         orders: OrderTable,
+        positions: PositionTable,
         gates: SymbolGates,
         applied: Applied,
+        log: Log,
         clock: Clock,
         settings: RecoverySettings,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._reconciler = reconciler
+        self._lists = lists
+        self._comparer = comparer
+        self._position_check = position_check
         self._orders = orders
+        self._positions = positions
         self._gates = gates
         self._applied = applied
+        self._log = log
         self._clock = clock
         self._settings = settings
         self._on_failure = on_failure
@@ -57,8 +104,8 @@ class Recovery:
     def assigned(self, partition: int) -> None:
         """The partition is ours and its tables are recovered; called before its records flow."""
         self.revoked(partition)
-        self._gates.assign(partition, set(self._orders.open_symbols(partition)), self._clock.now_ns())
-        task = asyncio.create_task(self._recover(partition), name=f"recovery-{partition}")
+        self._gates.assign(partition, self._unfinished(partition), self._clock.now_ns())
+        task = asyncio.create_task(self._keep(partition), name=f"recovery-{partition}")
         task.add_done_callback(self._ended)
         self._tasks[partition] = task
 
@@ -68,40 +115,133 @@ class Recovery:
         if (task := self._tasks.pop(partition, None)) is not None:
             task.cancel()
 
+    async def compare(self, partition: int, symbols: Sequence[str] | None = None) -> Comparison:
+        """Compare on demand: these symbols, or every symbol of the partition with anything to compare. Who asks at
+        about the same time shares one reading of the lists. Raises `VenueError` when they can't be read."""
+        now_ns = self._clock.now_ns()
+        lists = await self._lists.read(now_ns - int(self._settings.merge_s * _NS))
+        wanted = sorted(self._symbols(partition, lists)) if symbols is None else symbols
+        found = Comparison()
+        await self._each(wanted, lambda symbol: self._compare(partition, symbol, lists, found, thorough=True))
+        return found
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A bug here would leave symbols shut without a word."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failure(error)
 
-    async def _recover(self, partition: int) -> None:
-        await self._reconciler.catch_up(partition)
-        symbols = self._orders.open_symbols(partition)
-        self._gates.caught_up(partition, set(symbols))
-        self._applied.touch_all()
-        await self._ask_all(partition, sorted(symbols))
+    # -- one partition's life ------------------------------------------------------------------------------------
 
-    async def _ask_all(self, partition: int, symbols: list[str]) -> None:
+    async def _keep(self, partition: int) -> None:
+        await self._reconciler.catch_up(partition)
+        symbols = self._unfinished(partition)
+        self._gates.caught_up(partition, symbols)
+        self._applied.touch_all()
+        if symbols:
+            await self._open(partition, symbols)
+        validated_ns = 0
+        while True:
+            await self._clock.sleep(self._until_next_round_s())
+            now_ns = self._clock.now_ns()
+            thorough = now_ns - validated_ns >= self._settings.positions_s * _NS
+            if await self._round(partition, thorough=thorough) and thorough:
+                validated_ns = now_ns
+
+    async def _open(self, partition: int, symbols: set[str]) -> None:
+        """Compare until the venue answers: a symbol whose orders are unknown does not grow."""
+        lists = await self._insist(partition, lambda: self._lists.read(self._gates.since_ns(partition)))
+
+        async def open_one(symbol: str) -> None:
+            async def once() -> None:
+                found = Comparison()
+                await self._compare(partition, symbol, lists, found, thorough=False)
+                if unanswered := [item for item in found.orders if item.verdict is Verdict.UNANSWERED]:
+                    raise Unanswered("UNANSWERED", unanswered[0].words)
+
+            await self._insist(partition, once)
+            self._gates.open(partition, symbol)
+            self._applied.touch(symbol)
+
+        await self._each(sorted(symbols), open_one)
+
+    async def _round(self, partition: int, *, thorough: bool) -> bool:
+        """One comparison in the background; False when the venue did not answer."""
+        try:
+            lists = await self._lists.read(self._clock.now_ns() - int(self._settings.merge_s * _NS))
+            found = Comparison()
+            for symbol in sorted(self._symbols(partition, lists)):
+                await self._compare(partition, symbol, lists, found, thorough=thorough)
+        except VenueError as error:
+            _log.warning("partition %d could not be compared with the venue: %s", partition, error)
+            return False
+        changed = found.count(Verdict.CHANGED, Verdict.ADOPTED, Verdict.MISSING)
+        _log.log(
+            logging.WARNING if changed else logging.DEBUG,
+            "partition %d: %d orders compared with the venue, %d differed",
+            partition,
+            len(found.orders),
+            changed,
+        )
+        return True
+
+    async def _compare(self, partition: int, symbol: str, lists: Lists, found: Comparison, *, thorough: bool) -> None:
+        found.orders += await self._comparer.orders_of(partition, symbol, lists)
+        instrument = Instrument(self._settings.venue, self._settings.category, symbol)
+        shown = [each for each in lists.positions if each.instrument == instrument]
+        found.positions[symbol] = await self._position_check.check(
+            partition, instrument, shown, lists.begun_ns, thorough=thorough
+        )
+
+    # -- which symbols, and how many at a time -------------------------------------------------------------------
+
+    def _unfinished(self, partition: int) -> set[str]:
+        """Symbols with unfinished orders or with a position: of others there is nothing to ask."""
+        held = {each.instrument.symbol for each in self._positions.all(partition) if each.state.size}
+        return set(self._orders.open_symbols(partition)) | held
+
+    def _symbols(self, partition: int, lists: Lists) -> set[str]:
+        theirs = set(lists.symbols) | {each.instrument.symbol for each in lists.positions if each.size}
+        own = {symbol for symbol in theirs if self._log.partition_of(symbol.encode()) == partition}
+        return self._unfinished(partition) | own
+
+    async def _each(self, symbols: Sequence[str], work: Callable[[str], Awaitable[None]]) -> None:
         places = asyncio.Semaphore(self._settings.parallel)
 
-        async def ask(symbol: str) -> None:
+        async def one(symbol: str) -> None:
             async with places:
-                for order in self._orders.open_orders(partition, symbol):
-                    await self._ask(order)
-                self._gates.open(partition, symbol)
-                self._applied.touch(symbol)
+                await work(symbol)
 
+        failures: list[VenueError] = []
         async with asyncio.TaskGroup() as group:
             for symbol in symbols:
-                group.create_task(ask(symbol))
+                group.create_task(_kept(one(symbol), failures))
+        if failures:
+            raise failures[0]
 
-    async def _ask(self, order: Order) -> None:
-        """Until the venue answers: a symbol whose orders are unknown does not trade."""
+    async def _insist(self, partition: int, ask: Callable[[], Awaitable[T]]) -> T:
+        """Until the venue answers. Meanwhile the symbols that wait may only reduce."""
         while True:
             try:
-                await self._reconciler.ask(order)
+                answer = await ask()
             except VenueError as error:
-                _log.warning("order %s could not be asked for: %s", order.order_id, error)
+                _log.warning("partition %d waits for the venue: %s", partition, error)
+                self._gates.unanswered(partition, str(error))
                 wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
                 await self._clock.sleep(max(self._settings.pause_s, wait_s))
             else:
-                return
+                self._gates.answered(partition)
+                return answer
+
+    def _until_next_round_s(self) -> float:
+        """To the next multiple of the interval: all partitions, and all workers, look at the same time, so that a
+        worker's partitions share their reading."""
+        interval_ns = int(self._settings.interval_s * _NS)
+        return (interval_ns - self._clock.now_ns() % interval_ns) / _NS
+
+
+async def _kept(work: Awaitable[None], failures: list[VenueError]) -> None:
+    """One symbol that can't be compared stops no other."""
+    try:
+        await work
+    except VenueError as error:
+        failures.append(error)

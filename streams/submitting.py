@@ -15,7 +15,7 @@ from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueErr
 from domain.money import plain
 from domain.orders import Order, OrderState, OrderType, Pending
 from domain.plans import TradingState
-from domain.updates import Call, CallOutcome, OrderReport, Origin, Result
+from domain.updates import ID_CONFLICT, Call, CallOutcome, OrderReport, Origin, Result
 from exchanges.venue import NewOrder, OrderRef, Trading
 from streams.applied import Applied
 from streams.market import Market
@@ -206,7 +206,8 @@ class Submitter:
             return await self._publish(order, Result.UNCERTAIN, error.code, error.sentence, attempts, sent_ns)
         if (difference := _difference(order, report)) is not None:
             sentence = f"the venue has another order under this id: {difference}"
-            return await self._publish(order, Result.REFUSED, "CLIENT_ORDER_ID_CONFLICT", sentence, attempts, sent_ns)
+            theirs = report.venue_order_id
+            return await self._publish(order, Result.REFUSED, ID_CONFLICT, sentence, attempts, sent_ns, theirs)
         return await self._publish(order, Result.ACCEPTED, "", "", attempts, sent_ns, report.venue_order_id)
 
     def _pause_s(self, error: NotAccepted, number: int) -> float:

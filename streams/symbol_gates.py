@@ -14,6 +14,8 @@ class SymbolGates:
         self._shut: dict[int, set[str]] = {}
         self._since_ns: dict[int, int] = {}
         self._behind: set[int] = set()
+        self._unanswered: dict[int, str] = {}
+        self._blind = ""
 
     def assign(self, partition: int, symbols: set[str], since_ns: int) -> None:
         """The partition is ours from `since_ns`, and behind the log; these symbols must be asked for first."""
@@ -31,6 +33,7 @@ class SymbolGates:
         self._shut.pop(partition, None)
         self._since_ns.pop(partition, None)
         self._behind.discard(partition)
+        self._unanswered.pop(partition, None)
 
     def open(self, partition: int, symbol: str) -> None:
         """The venue was asked for everything unfinished of the symbol."""
@@ -39,7 +42,45 @@ class SymbolGates:
     def is_open(self, partition: int, symbol: str) -> bool:
         """Whether the symbol may trade. A partition that was never assigned is shut."""
         shut = self._shut.get(partition)
-        return shut is not None and partition not in self._behind and symbol not in shut
+        return shut is not None and partition not in self._behind and symbol not in shut and not self._blind
+
+    def may_reduce(self, partition: int, symbol: str) -> bool:
+        """Whether what can only make a position smaller may be sent: also while the venue, asked for the symbol's
+        orders, does not answer, and while its stream is down; not before a former owner's updates are applied."""
+        if not self.is_caught_up(partition):
+            return False
+        return self.is_open(partition, symbol) or bool(self._blind) or partition in self._unanswered
+
+    def reason(self, partition: int, symbol: str) -> str:
+        """Why the symbol is not open; empty if it is."""
+        if self.is_open(partition, symbol):
+            return ""
+        return self._blind or self._unanswered.get(partition, "the venue is being asked for unfinished orders")
+
+    def unanswered(self, partition: int, why: str) -> None:
+        """The venue did not answer what the shut symbols wait for."""
+        self._unanswered[partition] = why
+
+    def answered(self, partition: int) -> None:
+        """It has answered."""
+        self._unanswered.pop(partition, None)
+
+    def blind(self, why: str) -> None:
+        """The account's stream may miss something: no symbol is open until `sighted` (requirement Y01)."""
+        self._blind = why
+
+    def sighted(self) -> None:
+        """The gap is filled, and what filled it is applied."""
+        self._blind = ""
+
+    @property
+    def blind_because(self) -> str:
+        """Why the stream can't be relied on; empty if it can."""
+        return self._blind
+
+    def is_caught_up(self, partition: int) -> bool:
+        """Whether what a former owner has learnt of the partition is applied."""
+        return partition in self._shut and partition not in self._behind
 
     def shut(self) -> list[tuple[int, str]]:
         """Every (partition, symbol) that still has to be asked for."""

@@ -15,7 +15,7 @@ import msgspec
 from domain.instruments import Instrument
 from domain.orders import PositionSide
 from domain.positions import FillKey, LedgerEntry, Position, PositionState, after_fill, fill_key
-from domain.updates import FillReport
+from domain.updates import FillKind, FillReport
 from tables.keys import join
 from tables.receipt import Receipt
 from tables.rows import Rows
@@ -92,6 +92,7 @@ class PositionTable:
             applied_offset=offset,
             updated_ns=max(position.updated_ns, fill.received_ns),
             version=position.version + 1,
+            taken_over_ns=max(position.taken_over_ns, fill.executed_ns if _taken_over(fill) else 0),
         )
         where = _where(fill.instrument, fill.account, fill.position_side)
         self.rows.put(partition, join(b"p", *where), _encoder.encode(position), receipt)
@@ -138,6 +139,10 @@ def _folded_again(entry: LedgerEntry, after: PositionState) -> LedgerEntry:
     return replace(
         entry, after=after, told_after=entry.told_after or entry.after, told_state=entry.told_state or entry.after
     )
+
+
+def _taken_over(fill: FillReport) -> bool:
+    return fill.fill_kind is FillKind.TAKEN_OVER
 
 
 def _market(instrument: Instrument) -> tuple[str, str, str]:

@@ -1,0 +1,48 @@
+"""What tells a row of ours from the venue's row of the same order. Pure: who asks, and what follows, is elsewhere.
+
+A venue's list may be older than what we know: it is merged as the join would merge it, and only what the merge would
+change is a difference. So an order that a lagging list still shows open after its end differs in nothing.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from domain.merging import derive_state, merge_evidence
+from domain.money import plain, plain_or_empty
+from domain.orders import Order
+from domain.updates import FillReport, OrderReport
+
+replace = msgspec.structs.replace
+
+
+def says_more(order: Order, report: OrderReport) -> bool:
+    """Whether the join would learn anything from the venue's row, be it only that the venue has the order."""
+    named_now = not order.venue_order_id and bool(report.venue_order_id)
+    return named_now or order.in_doubt or merge_evidence(order.evidence, report) != order.evidence
+
+
+def difference(order: Order, report: OrderReport) -> str:
+    """In words what our row would have to change to agree with the venue's; empty when they agree."""
+    merged = replace(order, evidence=merge_evidence(order.evidence, report))
+    merged = replace(merged, state=derive_state(merged))
+    pairs = (
+        ("state", str(order.state), str(merged.state)),
+        ("executed", plain(order.cumulative.quantity), plain(merged.cumulative.quantity)),
+        ("quantity", plain(order.current_quantity), plain(merged.current_quantity)),
+        ("price", plain_or_empty(order.current_price), plain_or_empty(merged.current_price)),
+        ("single fills", plain(order.fills.quantity), plain(max(order.fills.quantity, merged.cumulative.quantity))),
+    )
+    return "; ".join(f"{what} {ours}, the venue's {theirs}" for what, ours, theirs in pairs if ours != theirs)
+
+
+def is_another_order(order: Order, update: OrderReport | FillReport) -> bool:
+    """Whether an update under our client order id speaks of another order than ours: the venue has given two ids to
+    one client id, or told us that its order is not the one we meant (requirement X02). Quantity and price prove
+    nothing, as somebody may have amended them before we heard of the order; its side can't be."""
+    if order.external:
+        return False
+    if update.venue_order_id and update.venue_order_id == order.stranger_id:
+        return True
+    two_ids = bool(update.venue_order_id and order.venue_order_id) and update.venue_order_id != order.venue_order_id
+    return two_ids or update.side is not order.side

@@ -1,0 +1,249 @@
+"""Positions: what is stored, what the fills add up to, what the venue shows (requirements P03, P05).
+
+    1. equal: done. What has just changed is not judged
+    2. different: the symbol's executions are asked for and go through the join; look again
+    3. still different: an alert with all three figures
+    4. corrected only when nothing else can explain it: no order of the symbol open or uncertain, every update applied,
+       two reads of the venue that agree with each other, a history lag apart, and our own row unchanged meanwhile. Then
+       the venue's word is published to `order-updates`, and the join takes it, like everything else
+
+Nothing here touches an order: a position that differs is no reason to drop what works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from domain.instruments import Instrument
+from domain.money import ZERO, plain
+from domain.orders import PositionSide, Side
+from domain.positions import Position
+from domain.updates import FillKind, FillReport, Origin
+from exchanges.venue import Trading, VenuePosition
+from streams.alerting import Alerts
+from streams.applied import Applied
+from streams.hooks import Hooks
+from streams.ports import Clock
+from streams.reconciling import Reconciler
+from streams.updates import UpdatePublisher
+from tables.orders import OrderTable
+from tables.positions import PositionTable
+
+_log = logging.getLogger(__name__)
+
+_NS = 1_000_000_000
+_AFTER_ALL_OF_ITS_MOMENT = 10**19
+"""As a venue's sequence: behind every execution of the same time."""
+_ROWS_AT_A_TIME = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PositionSettings:
+    """`look_back_s`: how far executions are asked for when a position differs. `settle_s`: what changed less than so
+    long before the venue was asked is not judged; also the least pause between the two reads of a correction."""
+
+    account: str
+    look_back_s: float = 86_400.0
+    settle_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class PositionItem:
+    """A position's result in words; `agrees` and `corrected` say the rest."""
+
+    side: PositionSide
+    agrees: bool
+    words: str
+    corrected: bool = False
+
+
+class PositionCheck:
+    """Compares the positions of single instruments with what the venue showed."""
+
+    def __init__(
+        self,
+        *,
+        trading: Trading,
+        reconciler: Reconciler,
+        publisher: UpdatePublisher,
+        orders: OrderTable,
+        positions: PositionTable,
+        applied: Applied,
+        alerts: Alerts,
+        clock: Clock,
+        settings: PositionSettings,
+        hooks: Hooks | None = None,
+    ) -> None:
+        self._trading = trading
+        self._reconciler = reconciler
+        self._publisher = publisher
+        self._orders = orders
+        self._positions = positions
+        self._applied = applied
+        self._alerts = alerts
+        self._clock = clock
+        self._settings = settings
+        self._hooks = hooks or Hooks()
+
+    async def check(
+        self,
+        partition: int,
+        instrument: Instrument,
+        shown: Sequence[VenuePosition],
+        shown_at_ns: int,
+        *,
+        thorough: bool,
+    ) -> list[PositionItem]:
+        """Compare with what the venue showed in a reading that began at `shown_at_ns`. `thorough`: also with the sum of
+        every fill. Raises `VenueError` when the venue can't be asked for more."""
+        sides = {position.side for position in self._ours(partition, instrument)} | {each.side for each in shown}
+        return [
+            await self._check_side(partition, instrument, side, _size(shown, side), shown_at_ns, thorough=thorough)
+            for side in sorted(sides)
+        ]
+
+    def _ours(self, partition: int, instrument: Instrument) -> list[Position]:
+        account = self._settings.account
+        return [each for each in self._positions.of_symbol(partition, instrument) if each.account == account]
+
+    def _stored(self, partition: int, instrument: Instrument, side: PositionSide) -> Position:
+        return self._positions.get(partition, instrument, self._settings.account, side)
+
+    async def _check_side(
+        self,
+        partition: int,
+        instrument: Instrument,
+        side: PositionSide,
+        theirs: Decimal,
+        shown_at_ns: int,
+        *,
+        thorough: bool,
+    ) -> PositionItem:
+        stored = self._stored(partition, instrument, side)
+        subject = f"{instrument}-{side}"
+        if thorough:
+            added = await self._added_up(partition, stored)
+            same_row = self._stored(partition, instrument, side).version == stored.version
+            if added != stored.state.size and same_row:
+                return self._tell(subject, stored, added, theirs)
+        if stored.state.size == theirs:
+            return self._agreed(subject, side)
+        if stored.updated_ns > shown_at_ns - int(self._settings.settle_s * _NS):
+            return PositionItem(side, True, "it has just changed: not judged")
+        await self._bring_executions(partition, instrument)
+        stored = self._stored(partition, instrument, side)
+        shown = await self._trading.positions(instrument.category, instrument.symbol)
+        if stored.state.size == _size(shown, side):
+            return self._agreed(subject, side, "after its executions were asked for")
+        return await self._differs(partition, stored, shown, subject)
+
+    def _agreed(self, subject: str, side: PositionSide, words: str = "") -> PositionItem:
+        self._alerts.over("POSITION_MISMATCH", subject)
+        self._hooks.on_compared("position" if words else "")
+        return PositionItem(side, True, words)
+
+    def _tell(self, subject: str, stored: Position, added: Decimal, theirs: Decimal) -> PositionItem:
+        sentence = (
+            f"position {subject}: stored {plain(stored.state.size)}, from its fills {plain(added)}, "
+            f"the venue's {plain(theirs)}"
+        )
+        _log.error("%s", sentence, extra={"symbol": stored.instrument.symbol, "code": "POSITION_MISMATCH"})
+        self._alerts.tell("POSITION_MISMATCH", subject, sentence, stored.instrument.symbol)
+        self._hooks.on_compared("position")
+        return PositionItem(stored.side, False, sentence)
+
+    async def _added_up(self, partition: int, position: Position) -> Decimal:
+        """The size that the ledger's fills add up to, in no order: a sum of its own, not the fold. Others get their
+        turn in between."""
+        size, rows = ZERO, 0
+        for entry in list(self._positions.ledger(partition, position.instrument, position.account, position.side)):
+            fill = entry.fill
+            if entry.offset > position.applied_offset or fill.fill_kind is FillKind.FUNDING:
+                continue
+            signed = fill.side.sign * fill.quantity
+            size = signed if fill.fill_kind is FillKind.TAKEN_OVER else size + signed
+            rows += 1
+            if rows % _ROWS_AT_A_TIME == 0:
+                await asyncio.sleep(0)
+        return size
+
+    async def _bring_executions(self, partition: int, instrument: Instrument) -> None:
+        since_ns = max(0, self._clock.now_ns() - int(self._settings.look_back_s * _NS))
+        fills = await self._trading.executions(
+            instrument.category, since_ns=since_ns, symbol=instrument.symbol, origin=Origin.RECONCILE
+        )
+        at = None
+        for fill in fills:
+            if self._orders.fill(partition, fill) is None and self._positions.entry(partition, fill) is None:
+                at = await self._publisher.publish(fill)
+        if at is not None:
+            await self._applied.reached(at)
+
+    # -- what remains different ----------------------------------------------------------------------------------
+
+    async def _differs(
+        self, partition: int, stored: Position, shown: Sequence[VenuePosition], subject: str
+    ) -> PositionItem:
+        theirs = _size(shown, stored.side)
+        item = self._tell(subject, stored, await self._added_up(partition, stored), theirs)
+        await self._reconciler.catch_up(partition)
+        if not self._is_quiet(partition, stored):
+            return item
+        lag_s = self._trading.traits.history_lag_s
+        await self._clock.sleep(max(lag_s, self._settings.settle_s))
+        again = await self._trading.positions(stored.instrument.category, stored.instrument.symbol)
+        await self._reconciler.catch_up(partition)
+        if _word(shown, stored.side) != _word(again, stored.side) or not self._is_quiet(partition, stored):
+            return item
+        await self._take_over(stored, again)
+        return replace(item, corrected=True)
+
+    def _is_quiet(self, partition: int, stored: Position) -> bool:
+        """Whether nothing of the symbol is under way: no order open or uncertain, no update waiting for its order, and
+        the row as it was."""
+        symbol = stored.instrument.symbol
+        busy = self._orders.open_orders(partition, symbol) or self._orders.parked(partition, symbol)
+        now = self._stored(partition, stored.instrument, stored.side)
+        return not busy and now.version == stored.version
+
+    async def _take_over(self, stored: Position, shown: Sequence[VenuePosition]) -> None:
+        size, entry, updated_ns = _word(shown, stored.side)
+        opened = stored.last is None
+        last_ns = stored.last.executed_ns if stored.last is not None else 0
+        name = f"{'opened' if opened else 'corrected'}-{stored.instrument.symbol}-{stored.side}-{stored.version}"
+        at = await self._publisher.publish(
+            FillReport(
+                instrument=stored.instrument,
+                account=stored.account,
+                origin=Origin.RECONCILE,
+                received_ns=self._clock.now_ns(),
+                venue_order_id=name,
+                execution_id=name,
+                side=Side.BUY if size >= 0 else Side.SELL,
+                price=entry,
+                quantity=abs(size),
+                fee=ZERO,
+                fee_currency="",
+                executed_ns=max(updated_ns, last_ns),
+                venue_sequence=_AFTER_ALL_OF_ITS_MOMENT,
+                fill_kind=FillKind.TAKEN_OVER,
+                position_side=stored.side,
+            )
+        )
+        await self._applied.reached(at)
+
+
+def _word(shown: Sequence[VenuePosition], side: PositionSide) -> tuple[Decimal, Decimal, int]:
+    """(size, average entry, venue's time of its last change) of a side; flat if it is not shown."""
+    for each in shown:
+        if each.side is side:
+            return each.size, each.average_entry if each.size else ZERO, each.updated_ns
+    return ZERO, ZERO, 0
+
+
+def _size(shown: Sequence[VenuePosition], side: PositionSide) -> Decimal:
+    return _word(shown, side)[0]

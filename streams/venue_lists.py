@@ -1,0 +1,92 @@
+"""The venue's lists of a category, read in one go for everybody who wants to compare at about the same time.
+
+Open orders are read first, so that one which ends meanwhile is in the list of closed ones, then positions: they show
+at least what the lists of orders show. Pages of 50 make a thousand open orders some forty questions instead of a
+thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from domain.errors import VenueError
+from domain.orders import Order
+from domain.updates import OrderReport, Origin
+from exchanges.venue import Trading, VenuePosition
+from streams.ports import Clock
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What the venue showed. `begun_ns`: our clock before the first question; nothing in here is older knowledge than
+    the venue's own lag at that moment."""
+
+    begun_ns: int
+    reports: Mapping[str, OrderReport]
+    """By the venue's id, open and lately closed."""
+    positions: Sequence[VenuePosition]
+    by_client_id: Mapping[str, OrderReport] = field(init=False)
+    symbols: Mapping[str, Sequence[OrderReport]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        by_client_id = {report.client_order_id: report for report in self.reports.values() if report.client_order_id}
+        symbols: dict[str, list[OrderReport]] = {}
+        for report in self.reports.values():
+            symbols.setdefault(report.instrument.symbol, []).append(report)
+        object.__setattr__(self, "by_client_id", by_client_id)
+        object.__setattr__(self, "symbols", symbols)
+
+    def of(self, order: Order) -> OrderReport | None:
+        """The venue's row of the order: by the venue's id where we know it."""
+        if order.venue_order_id:
+            return self.reports.get(order.venue_order_id)
+        return self.by_client_id.get(order.client_order_id or order.order_id)
+
+
+class ListReader:
+    """Reads lists, one reading at a time. Callers that come together share one (requirement Y03); so do those whose
+    question came during a reading: the next one is for all of them."""
+
+    def __init__(self, *, trading: Trading, clock: Clock, category: str, closed_since_s: float = 3_600.0) -> None:
+        """`closed_since_s`: how far back closed orders are listed. Older ends are asked for one by one."""
+        self._trading = trading
+        self._clock = clock
+        self._category = category
+        self._closed_since_s = closed_since_s
+        self._reading = asyncio.Lock()
+        self._last: Lists | None = None
+        self._failed_ns = 0
+        self._failure: VenueError | None = None
+
+    async def read(self, not_before_ns: int) -> Lists:
+        """Lists whose reading began at `not_before_ns` (our clock) or later. Raises `VenueError` when such a reading
+        has failed: everybody who waited for it hears so at once."""
+        async with self._reading:
+            if self._last is not None and self._last.begun_ns >= not_before_ns:
+                return self._last
+            if self._failure is not None and self._failed_ns >= not_before_ns:
+                raise self._failure
+            begun_ns = self._clock.now_ns()
+            try:
+                self._last = await self._read(begun_ns)
+            except VenueError as error:
+                self._failure, self._failed_ns = error, begun_ns
+                raise
+            self._failure = None
+            return self._last
+
+    async def _read(self, begun_ns: int) -> Lists:
+        since_ns = max(0, begun_ns - int(self._closed_since_s * _NS))
+        opened = await self._trading.open_orders(self._category, origin=Origin.RECONCILE)
+        closed = await self._trading.closed_orders(self._category, since_ns=since_ns, origin=Origin.RECONCILE)
+        positions = await self._trading.positions(self._category)
+        reports: dict[str, OrderReport] = {}
+        for report in (*opened, *closed):
+            known = reports.get(report.venue_order_id)
+            if known is None or (report.updated_ns, report.state.rank) >= (known.updated_ns, known.state.rank):
+                reports[report.venue_order_id] = report
+        return Lists(begun_ns, reports, positions)
