@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections import Counter as Counts
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -27,6 +28,9 @@ PREFIX = "ordermanager"
 _FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """From our own share of a signal's way (milliseconds) to the longest call that is let live."""
 
+
+_AGREEMENT_OF = 10_000
+"""The agreement rate is that of so many comparisons."""
 
 Labelled = Mapping[tuple[str, ...], float]
 
@@ -52,6 +56,9 @@ class Metrics:
         self._differences = self._counter(
             "reconcile_differences_total", "Differences to the venue that were found and repaired.", "kind"
         )
+        self._compared = self._counter("reconcile_compared_total", "Orders and positions compared with the venue.")
+        self._agreement: deque[bool] = deque(maxlen=_AGREEMENT_OF)
+        self.gauge("reconcile_agreement_ratio", "Share that agreed of what was compared lately.", self._agreeing)
         self._keys = self._counter("web_keys_refused_total", "Requests refused for their key.", "cause")
         self._peers = self._counter("web_peer_failures_total", "Other workers that did not answer.")
         self._acknowledged = self._histogram("signal_to_ack_seconds", "From a signal's time to the venue's word.")
@@ -80,9 +87,13 @@ class Metrics:
         """Somebody should know something."""
         self._alerts.labels(code).inc()
 
-    def difference_found(self, kind: str) -> None:
-        """The venue knew better."""
-        self._differences.labels(kind).inc()
+    def compared(self, kind: str) -> None:
+        """An order or a position was compared with its venue; `kind` says what differed, and is empty if nothing did
+        (requirement Y04)."""
+        self._agreement.append(not kind)
+        self._compared.inc()
+        if kind:
+            self._differences.labels(kind).inc()
 
     def key_refused(self, cause: str) -> None:
         """A request came without a key, with a wrong one, or with one of too narrow a scope."""
@@ -161,6 +172,9 @@ class Metrics:
             return {labels: count for labels, count in found.items() if labels[1] != AlertState.RESOLVED}
 
         self.gauge("alerts_standing", "Alerts that nobody has resolved.", standing, ("code", "state"))
+
+    def _agreeing(self) -> Labelled:
+        return {(): sum(self._agreement) / len(self._agreement)} if self._agreement else {}
 
     def render(self) -> bytes:
         """The exposition."""

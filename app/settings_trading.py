@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, field_validator
 from app.settings_types import OptionalAmount, OptionalCount, OptionalRatio, Ratio, Seconds
 from domain.limits import LIMIT_NAMES, RiskAction
 from domain.plans import MarketGuard, PositionMode, ScaleInMode, WarmupMode
+from streams.timers import StaleAction
 
 
 class DecisionSettings(BaseModel):
@@ -124,4 +125,16 @@ class CallSettings(BaseModel):
     breaker_open_s: Seconds = Field(10.0, description="Then the venue is asked, and one create tried, this often.")
     doubt_s: Seconds = Field(5.0, description="Orders in doubt are asked for again after this long.")
     reconcile_interval_s: Seconds = Field(300.0, description="Open orders are compared with the venue this often.")
+    position_validation_interval_s: Seconds = Field(
+        3_600.0, description="Positions are compared with the sum of their fills and with the venue this often."
+    )
+    unseen_s: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        60.0, description="An accepted order that the venue shows nowhere for so long is closed_unknown."
+    )
+    cancel_stale_order_timeout_s: Annotated[float, Field(ge=0, le=31_536_000)] = Field(
+        3_600.0, description="Orders that have rested for so long are cancelled; 0: never."
+    )
+    stale_action: StaleAction = Field(
+        StaleAction.CANCEL, description="cancel, or replace: cancel and want the rest again as a new signal."
+    )
     timer_interval_s: Seconds = Field(2.0, description="How often the open orders are looked at.")

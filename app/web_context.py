@@ -47,6 +47,7 @@ def stream_hooks(metrics: Metrics) -> Hooks:
         on_fill=lambda fill: metrics.fill_counted(fill.instrument.venue, fill.side),
         on_dead_letter=metrics.dead_letter,
         on_alert=metrics.alert_raised,
+        on_compared=metrics.compared,
     )
 
 
@@ -74,7 +75,9 @@ class _Answers:
     def checks(self) -> Sequence[Check]:
         """Conditions of readiness: each holds, or says why not (requirement Q05)."""
         worker = self.worker
-        found = readiness(worker.engine.ready, self._gateway_ages, worker.gates.shut)()
+        found = readiness(
+            worker.engine.ready, self._gateway_ages, worker.gates.shut, lambda: worker.gates.blind_because
+        )()
         silent_s = worker.broadcasts.silent_s(worker.topics.heartbeats)
         silent = f"BROADCASTS_SILENT: nothing heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""
         unwell = "; ".join(reason for beat in self._gateways() if not beat.ready for reason in beat.reasons)

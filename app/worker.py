@@ -40,8 +40,10 @@ from streams.order_agent import OrderAgent
 from streams.quarantine import Quarantine
 from streams.recovery import Recovery
 from streams.signal_agent import SignalAgent
+from streams.stream_watch import StreamWatch
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
+from streams.timers import Timers
 from streams.topics import Topics
 from streams.updates import UpdatePublisher
 from tables.orders import OrderTable, order_index
@@ -87,16 +89,19 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     facts = parts.facts_gatherer(shared)
     order_agent = parts.order_agent(shared)
     signal_agent = parts.signal_agent(shared, facts, submitter, canceller)
-    command_agent = parts.command_agent(shared, canceller, reconciler, submitter)
+    recovery = parts.recovery(shared, reconciler, submitter)
+    timers = parts.timers(shared)
+    command_agent = parts.command_agent(shared, canceller, reconciler, submitter, recovery, timers)
     explainer = Explainer(
         signals=shared.signals, facts=facts, clock=shared.clock, settings=parts.signal_settings(settings)
     )
 
     _deliver(shared, order_agent, signal_agent, command_agent)
-    _follow_partitions(shared, order_agent, parts.recovery(shared, reconciler), broadcasts)
-    _run_beside(shared, adapter, parts.conditions(shared, alert, guarded.breaker))
+    _follow_partitions(shared, order_agent, recovery, broadcasts)
+    conditions = parts.conditions(shared, alert, guarded.breaker)
+    _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
-    engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut())
+    engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut() or shared.gates.blind_because)
     engine.on_alert(alert)
     return Worker(
         settings=settings,
@@ -227,8 +232,10 @@ def _follow_partitions(shared: Shared, order_agent: OrderAgent, recovery: Recove
     engine.app.service(Connections(broadcasts, shared.trading))
 
 
-def _run_beside(shared: Shared, adapter: BybitTrading, conditions: Conditions) -> None:
-    """Heartbeats, timers and the watch over conditions, for as long as the engine runs."""
+def _run_beside(
+    shared: Shared, adapter: BybitTrading, timers: Timers, stream_watch: StreamWatch, conditions: Conditions
+) -> None:
+    """Heartbeats, timers and the watches over the stream and over conditions, for as long as the engine runs."""
     engine = shared.engine
     heartbeats = Heartbeats(
         settings=shared.settings,
@@ -240,7 +247,8 @@ def _run_beside(shared: Shared, adapter: BybitTrading, conditions: Conditions) -
         share_with=adapter.set_workers,
     )
     engine.app.service(Background(engine, "heartbeats", heartbeats.run))
-    engine.app.service(Background(engine, "timers", parts.timers(shared).run))
+    engine.app.service(Background(engine, "timers", timers.run))
+    engine.app.service(Background(engine, "stream-watch", stream_watch.run))
     engine.app.service(Background(engine, "conditions", lambda: _when_followed(shared, conditions)))
 
 

@@ -13,22 +13,27 @@ from exchanges.bybit.options import SETTLE_COINS
 from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading
+from streams.alerting import Alerts as ComparisonAlerts
 from streams.applied import Applied
 from streams.broadcast import Broadcasts
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
+from streams.comparing import Comparer, CompareSettings
 from streams.facts import FactsGatherer, Reservations
 from streams.hooks import Hooks
 from streams.market_view import MarketSettings, MarketView
 from streams.order_agent import OrderAgent
+from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.recovery import Recovery, RecoverySettings
 from streams.signal_agent import SignalAgent, SignalSettings
+from streams.stream_watch import StreamWatch, StreamWatchSettings
 from streams.submitting import SubmitSettings, Submitter
 from streams.symbol_gates import SymbolGates
 from streams.timers import Timers, TimerSettings
 from streams.topics import Topics
 from streams.updates import UpdatePublisher
+from streams.venue_lists import ListReader
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.signals import SignalTable
@@ -90,6 +95,50 @@ def market_view(
     )
 
 
+def comparer(shared: Shared, reconciler: Reconciler, submitter: Submitter, alerts: ComparisonAlerts) -> Comparer:
+    """Compares orders with the venue's lists."""
+    return Comparer(
+        reconciler=reconciler,
+        publisher=shared.publisher,
+        orders=shared.orders,
+        applied=shared.applied,
+        alerts=alerts,
+        clock=shared.clock,
+        settings=CompareSettings(instance=shared.settings.instance),
+        in_hand=lambda order_id: order_id in submitter.in_hand,
+        hooks=shared.hooks,
+    )
+
+
+def position_check(shared: Shared, reconciler: Reconciler, alerts: ComparisonAlerts) -> PositionCheck:
+    """Compares positions with their fills and with the venue."""
+    return PositionCheck(
+        trading=shared.trading,
+        reconciler=reconciler,
+        publisher=shared.publisher,
+        orders=shared.orders,
+        positions=shared.positions,
+        applied=shared.applied,
+        alerts=alerts,
+        clock=shared.clock,
+        settings=PositionSettings(account=shared.settings.account),
+        hooks=shared.hooks,
+    )
+
+
+def stream_watch(shared: Shared, reconciler: Reconciler) -> StreamWatch:
+    """Shuts symbols while the account's stream may miss something."""
+    return StreamWatch(
+        heartbeats=shared.market.heartbeats,
+        partitions=shared.orders.rows.partitions,
+        reconciler=reconciler,
+        gates=shared.gates,
+        applied=shared.applied,
+        clock=shared.clock,
+        settings=StreamWatchSettings(),
+    )
+
+
 def reconciler(shared: Shared) -> Reconciler:
     """Asks the venue what it knows of an order."""
     return Reconciler(
@@ -99,7 +148,7 @@ def reconciler(shared: Shared) -> Reconciler:
         applied=shared.applied,
         gates=shared.gates,
         clock=shared.clock,
-        settings=ReconcileSettings(clock_error_s=shared.settings.clock_error_s),
+        settings=ReconcileSettings(clock_error_s=shared.settings.clock_error_s, unseen_s=shared.settings.unseen_s),
     )
 
 
@@ -193,7 +242,14 @@ def signal_agent(shared: Shared, facts: FactsGatherer, submitter: Submitter, can
     )
 
 
-def command_agent(shared: Shared, canceller: Canceller, reconciler: Reconciler, submitter: Submitter) -> CommandAgent:
+def command_agent(
+    shared: Shared,
+    canceller: Canceller,
+    reconciler: Reconciler,
+    submitter: Submitter,
+    recovery: Recovery,
+    timers: Timers,
+) -> CommandAgent:
     """Does what operators and timers ask for."""
     return CommandAgent(
         log=shared.engine.log,
@@ -203,20 +259,34 @@ def command_agent(shared: Shared, canceller: Canceller, reconciler: Reconciler, 
         canceller=canceller,
         reconciler=reconciler,
         submitter=submitter,
+        compare=recovery.compare,
         clock=shared.clock,
         settings=CommandSettings(),
+        on_timer_done=timers.finished,
     )
 
 
-def recovery(shared: Shared, reconciler: Reconciler) -> Recovery:
-    """Settles what a former owner left in doubt before a symbol trades."""
+def recovery(shared: Shared, reconciler: Reconciler, submitter: Submitter) -> Recovery:
+    """Agrees with the venue before a symbol trades, and at intervals from then on."""
+    settings = shared.settings
+    alerts = ComparisonAlerts(log=shared.engine.log, topics=shared.topics, clock=shared.clock, hooks=shared.hooks)
     return Recovery(
         reconciler=reconciler,
+        lists=ListReader(trading=shared.trading, clock=shared.clock, category=settings.category),
+        comparer=comparer(shared, reconciler, submitter, alerts),
+        position_check=position_check(shared, reconciler, alerts),
         orders=shared.orders,
+        positions=shared.positions,
         gates=shared.gates,
         applied=shared.applied,
+        log=shared.engine.log,
         clock=shared.clock,
-        settings=RecoverySettings(),
+        settings=RecoverySettings(
+            venue=settings.venue.value,
+            category=settings.category,
+            interval_s=settings.reconcile_interval_s,
+            positions_s=settings.position_validation_interval_s,
+        ),
         on_failure=lambda error: shared.engine.wiring.stop(f"RECOVERY_FAILED: {error!r}"),
     )
 
@@ -228,12 +298,12 @@ def timers(shared: Shared) -> Timers:
         log=shared.engine.log,
         topics=shared.topics,
         orders=shared.orders,
-        signals=shared.signals,
         clock=shared.clock,
         settings=TimerSettings(
             interval_s=settings.timer_interval_s,
             doubt_s=settings.doubt_s,
-            reconcile_s=settings.reconcile_interval_s,
+            stale_s=settings.cancel_stale_order_timeout_s,
+            stale_action=settings.stale_action,
         ),
     )
 

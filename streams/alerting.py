@@ -10,7 +10,7 @@ from tables.receipt import Receipt
 
 
 class Alerts:
-    """Appends alerts. The same cause has the same id, so that it can be folded, and is told once by a process."""
+    """Appends alerts: each cause once, until it is over."""
 
     def __init__(self, *, log: Log, topics: Topics, clock: Clock, hooks: Hooks | None = None) -> None:
         self._log = log
@@ -21,17 +21,19 @@ class Alerts:
 
     def tell(self, code: str, subject: str, sentence: str, symbol: str) -> None:
         """`subject`: what it is about, an order or a position. The same sentence about it is told once."""
-        alert_id = f"{code}-{subject}"
-        if self._told.get(alert_id) == sentence:
+        cause = f"{code}-{subject}"
+        if self._told.get(cause) == sentence:
             return
-        self._told[alert_id] = sentence
+        self._told[cause] = sentence
+        at_ns = self._clock.now_ns()
+        alert_id = f"{cause}-{at_ns}"
         alert = schemas.Alert(
             alert_id=alert_id,
             code=code,
             severity="critical",
             sentence=sentence,
             symbol=symbol,
-            at_ns=self._clock.now_ns(),
+            at_ns=at_ns,
             source="comparison",
         )
         headers = schemas.event_headers("alert/1", alert_id)

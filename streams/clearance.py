@@ -26,23 +26,27 @@ class Clearance:
         self._clock = clock
         self._evidence_s = evidence_s
 
-    async def to_send(self, turn: Turn, symbol: str, until_ns: int) -> None:
+    async def to_send(self, turn: Turn, symbol: str, until_ns: int, *, reduces: bool = False) -> None:
         """Wait while the venue has not been asked for the symbol's orders (requirement Y01), at the longest until the
-        signal's end (ns UTC): then the last checks before a call find it expired."""
-        await self._wait(turn, symbol, until_ns, lambda: self._gates.is_open(turn.record.partition, symbol))
+        signal's end (ns UTC): then the last checks before a call find it expired. What `reduces` and nothing else need
+        not wait for a venue that does not answer."""
+        await self._wait(turn, symbol, until_ns, lambda: self._is_open(turn.record.partition, symbol, reduces=reduces))
 
-    async def to_plan(self, turn: Turn, symbol: str, until_ns: int) -> None:
+    async def to_plan(self, turn: Turn, symbol: str, until_ns: int, *, reduces: bool = False) -> None:
         """Wait also while an order of the symbol is in doubt: no new exposure on what we do not know. Then planning
         finds the signal expired. An order that has done its work without our knowing what is waited for too, but not
         for long: knowing what it did only makes the plan better (requirement S05)."""
         partition = turn.record.partition
-        await self._wait(turn, symbol, until_ns, lambda: self._is_certain(partition, symbol))
+        await self._wait(turn, symbol, until_ns, lambda: self._is_certain(partition, symbol, reduces=reduces))
         soon_ns = min(until_ns, self._clock.now_ns() + int(self._evidence_s * _NS))
         await self._wait(turn, symbol, soon_ns, lambda: self._is_told(partition, symbol))
 
-    def _is_certain(self, partition: int, symbol: str) -> bool:
+    def _is_open(self, partition: int, symbol: str, *, reduces: bool) -> bool:
+        return self._gates.is_open(partition, symbol) or (reduces and self._gates.may_reduce(partition, symbol))
+
+    def _is_certain(self, partition: int, symbol: str, *, reduces: bool) -> bool:
         orders = self._orders.open_orders(partition, symbol)
-        return self._gates.is_open(partition, symbol) and not any(order.in_doubt for order in orders)
+        return self._is_open(partition, symbol, reduces=reduces) and not any(order.in_doubt for order in orders)
 
     def _is_told(self, partition: int, symbol: str) -> bool:
         return not any(untold(order) for order in self._orders.open_orders(partition, symbol))

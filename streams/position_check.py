@@ -195,6 +195,8 @@ class PositionCheck:
             return item
         lag_s = self._trading.traits.history_lag_s
         await self._clock.sleep(max(lag_s, self._settings.settle_s))
+        # What the first reading showed is in the list of executions by now, if the venue has executions for it.
+        await self._bring_executions(partition, stored.instrument)
         again = await self._trading.positions(stored.instrument.category, stored.instrument.symbol)
         await self._reconciler.catch_up(partition)
         if _word(shown, stored.side) != _word(again, stored.side) or not self._is_quiet(partition, stored):

@@ -226,6 +226,7 @@ class Recovery:
             except VenueError as error:
                 _log.warning("partition %d waits for the venue: %s", partition, error)
                 self._gates.unanswered(partition, str(error))
+                self._applied.touch_all()  # what only reduces goes on
                 wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
                 await self._clock.sleep(max(self._settings.pause_s, wait_s))
             else:

@@ -121,7 +121,7 @@ class SignalAgent:
         self._hooks.on_step("cancelled")
         maybe_sent = await self._write_intents(turn, work, row)  # 5
         self._hooks.on_step("intended")
-        await self._clearance.to_send(turn, work.signal.symbol, self._expires_at_ns(work))
+        await self._clearance.to_send(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
         for intent in row.standing_plan.intents:  # 6, 7
             await self._submitter.submit(
                 turn,
@@ -170,7 +170,7 @@ class SignalAgent:
             if turn.record.offset <= row.last_offset:
                 return None  # an earlier attempt, redelivered after a later one: its turn was over
             # What came of the earlier attempt may be among the updates of a former owner.
-            await self._clearance.to_send(turn, signal.symbol, self._expires_at_ns(work))
+            await self._clearance.to_send(turn, signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
             verdict = self._judge(partition, work, row)
             if verdict == _RETRY:
                 return await self._plan_first(turn, work, row)
@@ -197,7 +197,7 @@ class SignalAgent:
 
     async def _plan_first(self, turn: Turn, work: Work, earlier: SignalRow | None) -> SignalRow:
         attempt = 1 if earlier is None else earlier.attempt + 1
-        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work))
+        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
         plan = await self._plan(turn, work, attempt, phase=1)
         row = SignalRow(
             signal_id=work.signal.signal_id,
@@ -272,7 +272,7 @@ class SignalAgent:
             if not order.state.terminal:
                 reason = f"order {cancel.order_id} could not be cancelled first: it is {order.state}"
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
-        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work))
+        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
         plan = await self._plan(turn, work, row.attempt, phase=2)
         order_ids = _order_ids(plan)
         return await self._settle_plan(turn, replace(row, after_cancels=plan, order_ids=order_ids), plan)

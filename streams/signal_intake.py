@@ -33,6 +33,11 @@ class Work:
         return str(self.origin.source)
 
     @property
+    def reduces(self) -> bool:
+        """Whether its producer wants it to make a position smaller and nothing else."""
+        return self.signal.reduce_only is True
+
+    @property
     def born_ns(self) -> int:
         """When its age begins (requirement S09)."""
         return signal_time_ns(self.signal, self.origin.timestamp_ns)

@@ -90,6 +90,8 @@ class StreamWatch:
         why = f"STREAM_GAP: {reasons[0]}"
         if not self._gates.blind_because:
             _log.warning("%s: no symbol is open until it is filled", why)
+            self._gates.blind(why)
+            self._applied.touch_all()  # what only reduces goes on
         self._gates.blind(why)
 
     async def _caught_up(self) -> bool:

@@ -59,24 +59,26 @@ class ListReader:
         self._closed_since_s = closed_since_s
         self._reading = asyncio.Lock()
         self._last: Lists | None = None
+        self._failures = 0
         self._failed_ns = 0
         self._failure: VenueError | None = None
 
     async def read(self, not_before_ns: int) -> Lists:
         """Lists whose reading began at `not_before_ns` (our clock) or later. Raises `VenueError` when such a reading
         has failed: everybody who waited for it hears so at once."""
+        failures = self._failures
         async with self._reading:
             if self._last is not None and self._last.begun_ns >= not_before_ns:
                 return self._last
-            if self._failure is not None and self._failed_ns >= not_before_ns:
-                raise self._failure
+            if self._failure is not None and self._failures > failures and self._failed_ns >= not_before_ns:
+                raise self._failure  # it failed while we waited for it
             begun_ns = self._clock.now_ns()
             try:
                 self._last = await self._read(begun_ns)
             except VenueError as error:
                 self._failure, self._failed_ns = error, begun_ns
+                self._failures += 1
                 raise
-            self._failure = None
             return self._last
 
     async def _read(self, begun_ns: int) -> Lists:

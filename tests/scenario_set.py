@@ -211,6 +211,12 @@ class Desk(VenueSide):
 
         return await until(done, DEADLINE_S, f"the result of command {command_id}")
 
+    async def sync_everything(self) -> Row:
+        """Compare all symbols with the venue, and wait for the result of every partition."""
+        reply = await self._http.post(self._url("/commands"), json={"action": "sync", "symbol": "*"})
+        assert reply.status_code == httpx.codes.ACCEPTED, reply.text
+        return await self.result_of(reply.json()["command_id"])
+
     async def post(self, path: str, **body: object) -> httpx.Response:
         """Post to the views, whatever the reply."""
         return await self._http.post(self._url(path), json=body)

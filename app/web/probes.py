@@ -62,9 +62,11 @@ def readiness(
     engine_ready: Callable[[], tuple[bool, list[str]]],
     gateway_ages_s: Callable[[], Iterable[tuple[str, float | None]]] = lambda: (),
     shut_symbols: Callable[[], list[tuple[int, str]]] = list,
+    stream_gap: Callable[[], str] = str,
 ) -> Callable[[], list[Check]]:
     """The conditions of a worker: what the engine says (its reasons begin with a code), how long ago each venue's
-    gateway was heard (None = never), and the symbols that may not trade before their venue was asked."""
+    gateway was heard (None = never), the symbols that may not trade before their venue was asked, and why none may
+    while the account's stream has a gap."""
 
     def checks() -> list[Check]:
         ready, reasons = engine_ready()
@@ -76,7 +78,7 @@ def readiness(
         others = [reason for reason in reasons if not reason.startswith(known)]
         found.append(Check("engine", "; ".join(others) or ("" if ready or reasons else "NOT_READY: no reason given")))
         found += [Check(f"gateway_{venue}", _gateway_reason(age_s)) for venue, age_s in gateway_ages_s()]
-        found.append(Check("symbols_checked", _gates_reason(shut_symbols())))
+        found.append(Check("symbols_checked", stream_gap() or _gates_reason(shut_symbols())))
         return found
 
     return checks

@@ -25,14 +25,17 @@ def test_what_happened_is_counted_under_the_published_names() -> None:
     metrics.fill_counted("paper", "buy")
     metrics.dead_letter("BAD_SIGNAL")
     metrics.alert_raised("ORDER_FAILED")
-    metrics.difference_found("missing_fill")
+    metrics.compared("missing")
+    metrics.compared("")
 
     assert sample(metrics, "ordermanager_signals_total", result="executed") == 2
     assert sample(metrics, "ordermanager_orders_total", venue="paper", side="buy", result="filled") == 1
     assert sample(metrics, "ordermanager_fills_total", venue="paper", side="buy") == 1
     assert sample(metrics, "ordermanager_dead_letters_total", reason="BAD_SIGNAL") == 1
     assert sample(metrics, "ordermanager_alerts_total", code="ORDER_FAILED") == 1
-    assert sample(metrics, "ordermanager_reconcile_differences_total", kind="missing_fill") == 1
+    assert sample(metrics, "ordermanager_reconcile_differences_total", kind="missing") == 1
+    assert sample(metrics, "ordermanager_reconcile_compared_total") == 2
+    assert sample(metrics, "ordermanager_reconcile_agreement_ratio") == 0.5
 
 
 def test_how_long_it_took_is_in_seconds() -> None:

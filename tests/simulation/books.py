@@ -138,6 +138,16 @@ class Books:
         """By the venue's id, else by the client's."""
         return self.orders.get(venue_id) or self.by_client_id.get(client_id)
 
+    def fills_of(self, symbol: str | None) -> list[FillReport]:
+        """Every execution of a symbol (None: of all), with the payments on its position."""
+        fills = [fill for order in self.orders.values() for fill in order.fills] + self.funding
+        return [fill for fill in fills if symbol in {None, fill.instrument.symbol}]
+
+    def instruments(self) -> list[Instrument]:
+        """All that was ever traded or paid for."""
+        traded = {order.new.instrument for order in self.orders.values()}
+        return sorted(traded | {payment.instrument for payment in self.funding}, key=str)
+
     # -- the market ----------------------------------------------------------------------------------------------
 
     def trade(self) -> None:

@@ -13,6 +13,9 @@ import msgspec
 
 from domain.errors import NotAccepted, RateLimited, Uncertain, VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.money import ZERO
+from domain.orders import PositionSide
+from domain.positions import PositionState, after_fill, fill_key
 from domain.updates import Call, FillReport, OrderReport, Origin
 from exchanges.venue import Balance, NewOrder, OrderRef, VenuePosition, VenueTraits
 from simulation.books import Books, as_read
@@ -104,16 +107,74 @@ class SimulatedTrading:
         origin: Origin = Origin.REST,
     ) -> Sequence[FillReport]:
         """The executions that some replica knows."""
-        return await self._travel(f"executions {symbol}", lambda: self._executions(ref, since_ns, origin), reading=True)
+        return await self._travel(
+            f"executions {symbol}", lambda: self._executions(ref, symbol, since_ns, origin), reading=True
+        )
 
-    def _executions(self, ref: OrderRef | None, since_ns: int, origin: Origin) -> list[FillReport]:
-        order = self._books.find(ref.client_order_id, ref.venue_order_id) if ref else None
+    def _executions(self, ref: OrderRef | None, symbol: str | None, since_ns: int, origin: Origin) -> list[FillReport]:
         seen_until_ns = self._seen_until_ns()
+        if ref is None:
+            fills = self._books.fills_of(symbol)
+        else:
+            order = self._books.find(ref.client_order_id, ref.venue_order_id)
+            fills = order.fills if order else []
         return [
             msgspec.structs.replace(fill, received_ns=self._clock.now_ns(), origin=origin)
-            for fill in (order.fills if order else [])
+            for fill in fills
             if since_ns <= fill.executed_ns <= seen_until_ns
         ]
+
+    async def open_orders(
+        self, category: str, symbol: str | None = None, *, origin: Origin = Origin.REST
+    ) -> Sequence[OrderReport]:
+        """The open orders that some replica knows."""
+        return await self._travel("open orders", lambda: self._listed(origin, ended=False), reading=True)
+
+    async def closed_orders(
+        self, category: str, *, since_ns: int, symbol: str | None = None, origin: Origin = Origin.REST
+    ) -> Sequence[OrderReport]:
+        """The orders that ended, as some replica knows them; some have left the list already."""
+        return await self._travel("closed orders", lambda: self._listed(origin, ended=True), reading=True)
+
+    def _listed(self, origin: Origin, *, ended: bool) -> list[OrderReport]:
+        seen_until_ns = self._seen_until_ns()
+        found = []
+        for order in self._books.orders.values():
+            known = [report for report in order.shown if report.updated_ns <= seen_until_ns]
+            if (
+                known
+                and known[-1].state.terminal is ended
+                and not self._road.happens(self._road.weather.stale_read / 4)
+            ):
+                found.append(as_read(known[-1], self._clock.now_ns(), origin))
+        return found
+
+    async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
+        """The positions that some replica knows."""
+        return await self._travel(f"positions {symbol or ''}", lambda: self._positions(symbol), reading=True)
+
+    def _positions(self, symbol: str | None) -> list[VenuePosition]:
+        seen_until_ns = self._seen_until_ns()
+        found = []
+        for instrument in self._books.instruments():
+            state, at_ns = PositionState(), 0
+            for fill in sorted(self._books.fills_of(instrument.symbol), key=fill_key):
+                if fill.executed_ns <= seen_until_ns:
+                    state, at_ns = after_fill(state, fill), fill.executed_ns
+            if symbol == instrument.symbol or (symbol is None and state.size):
+                entry = state.average_entry
+                found.append(
+                    VenuePosition(
+                        instrument=instrument,
+                        side=PositionSide.NET,
+                        size=state.size,
+                        average_entry=entry,
+                        mark=entry,
+                        unrealised=ZERO,
+                        updated_ns=at_ns,
+                    )
+                )
+        return found
 
     def _seen_until_ns(self) -> int:
         """Up to which moment the replica that answers has followed."""
@@ -189,22 +250,6 @@ class SimulatedTrading:
     # -- what the handlers under test don't ask ------------------------------------------------------------------
 
     async def amend(self, ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
-        """Not used by the handlers."""
-        raise NotImplementedError
-
-    async def open_orders(
-        self, category: str, symbol: str | None = None, *, origin: Origin = Origin.REST
-    ) -> Sequence[OrderReport]:
-        """Not used by the handlers."""
-        raise NotImplementedError
-
-    async def closed_orders(
-        self, category: str, *, since_ns: int, symbol: str | None = None, origin: Origin = Origin.REST
-    ) -> Sequence[OrderReport]:
-        """Not used by the handlers."""
-        raise NotImplementedError
-
-    async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
         """Not used by the handlers."""
         raise NotImplementedError
 

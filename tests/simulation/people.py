@@ -115,7 +115,7 @@ class People:
             value = encode_command(
                 Command(
                     command_id=f"c{len(self._commands) + 1}",
-                    action=chance.choice((Action.CANCEL, Action.CANCEL, Action.SYNC)),
+                    action=chance.choice((Action.CANCEL, Action.CANCEL, Action.SYNC, Action.REPLACE)),
                     symbol=symbol,
                     order_id=self._order_id(symbol) if chance.random() < 0.6 else "",
                     requested_by="operator",

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from domain.commands import decode_command
+from domain.commands import by_timer, decode_command
 from domain.errors import InvalidInput
 from domain.ids import is_ours
 from domain.instruments import Instrument
@@ -197,7 +197,10 @@ def _commands(worker: Worker) -> Iterator[str]:
         if source.partition != worker.log.partition_of(command.symbol.encode()):
             continue
         row = worker.signals.command(source.partition, command.command_id)
-        if row is None or not row.done:
+        if by_timer(command.command_id):
+            if row is not None:
+                yield f"command {command.command_id} at {source} left a row"
+        elif row is None or not row.done:
             yield f"command {command.command_id} at {source} has no result"
 
 

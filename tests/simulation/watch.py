@@ -37,7 +37,8 @@ class Watch:
         ]
         if in_doubt:
             self._violate(f"{order_id} is sent while {in_doubt} are in doubt")
-        if not worker.gates.is_open(partition, symbol):
+        reducing = order.reduce_only and worker.gates.may_reduce(partition, symbol)
+        if not worker.gates.is_open(partition, symbol) and not reducing:
             self._violate(f"{order_id} is sent before the venue was asked for {symbol}")
         if worker.applied_up_to(partition) < worker.caught_up_at.get(partition, 0):
             self._violate(f"{order_id} is sent before the updates of the former owner are applied")

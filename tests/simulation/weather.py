@@ -68,6 +68,9 @@ class Weather:
     opposite_only: bool = False
     cancel_partially_filled: bool = False
     signal_max_age_s: float = 30.0
+    round_s: float = 20.0
+    stale_order_s: float = 0.0
+    replace_stale: bool = False
 
 
 def fine_day() -> Weather:
@@ -129,4 +132,7 @@ def drawn(seed: int) -> Weather:
         opposite_only=chance.random() < 0.3,
         cancel_partially_filled=chance.random() < 0.5,
         signal_max_age_s=chance.choice((10.0, 30.0, 60.0)),
+        round_s=chance.choice((4.0, 10.0, 25.0, 300.0)),
+        stale_order_s=chance.choice((0.0, 0.0, 8.0, 20.0)),
+        replace_stale=chance.random() < 0.5,
     )

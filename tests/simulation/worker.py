@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,21 +20,25 @@ from simulation.rows import SimulatedRows
 from simulation.virtual_time import SimulatedClock, VirtualLoop
 from simulation.watch import Watch
 from simulation.weather import Weather
+from streams.alerting import Alerts
 from streams.applied import Applied
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
+from streams.comparing import Comparer, CompareSettings
 from streams.facts import FactsGatherer, Reservations
 from streams.lanes import Lanes
 from streams.order_agent import OrderAgent
+from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.record import Record
 from streams.recovery import Recovery, RecoverySettings
 from streams.signal_agent import SignalAgent, SignalSettings
 from streams.submitting import SubmitSettings, Submitter
 from streams.symbol_gates import SymbolGates
-from streams.timers import Timers, TimerSettings
+from streams.timers import StaleAction, Timers, TimerSettings
 from streams.topics import Topics
 from streams.updates import UpdatePublisher
+from streams.venue_lists import ListReader
 from tables.orders import OrderTable, order_index
 from tables.positions import PositionTable, position_index
 from tables.signals import SignalTable, signal_index
@@ -58,6 +62,8 @@ class Surroundings:
     effects: Effects
     weather: Weather
     chance: random.Random
+    orders_grow_stale: bool = True
+    """While it is so; replacing what is stale would go on for ever."""
     sent_up_to: dict[str, int] = field(default_factory=dict)
     """Per symbol the offset of the last signal that was sent, whichever process did it."""
 
@@ -145,6 +151,54 @@ class Worker:
             clock=self.clock,
             settings=SignalSettings(self._plan_settings(), VENUE, CATEGORY, ACCOUNT),
         )
+        alerts = Alerts(log=self.log, topics=topics, clock=self.clock)
+        comparer = Comparer(
+            reconciler=self.reconciler,
+            publisher=publisher,
+            orders=self.orders,
+            applied=self.applied,
+            alerts=alerts,
+            clock=self.clock,
+            settings=CompareSettings(instance=INSTANCE),
+            in_hand=lambda order_id: order_id in self.submitter.in_hand,
+        )
+        position_check = PositionCheck(
+            trading=self.trading,
+            reconciler=self.reconciler,
+            publisher=publisher,
+            orders=self.orders,
+            positions=self.positions,
+            applied=self.applied,
+            alerts=alerts,
+            clock=self.clock,
+            settings=PositionSettings(account=ACCOUNT),
+        )
+        self.recovery = Recovery(
+            reconciler=self.reconciler,
+            lists=ListReader(trading=self.trading, clock=self.clock, category=CATEGORY),
+            comparer=comparer,
+            position_check=position_check,
+            orders=self.orders,
+            positions=self.positions,
+            gates=self.gates,
+            applied=self.applied,
+            log=self.log,
+            clock=self.clock,
+            settings=RecoverySettings(
+                venue=VENUE, category=CATEGORY, interval_s=around.weather.round_s, positions_s=around.weather.round_s
+            ),
+            on_failure=lambda error: self._failed("recovery", error),
+        )
+        self.timers = Timers(
+            log=self.log,
+            topics=topics,
+            orders=self.orders,
+            clock=self.clock,
+            settings=TimerSettings(
+                stale_s=around.weather.stale_order_s if around.orders_grow_stale else 0.0,
+                stale_action=StaleAction.REPLACE if around.weather.replace_stale else StaleAction.CANCEL,
+            ),
+        )
         self.command_agent = CommandAgent(
             log=self.log,
             topics=topics,
@@ -153,8 +207,10 @@ class Worker:
             canceller=self.canceller,
             reconciler=self.reconciler,
             submitter=self.submitter,
+            compare=self.recovery.compare,
             clock=self.clock,
             settings=CommandSettings(),
+            on_timer_done=self.timers.finished,
         )
         self.order_agent = OrderAgent(
             log=self.log,
@@ -164,23 +220,6 @@ class Worker:
             positions=self.positions,
             applied=self.applied,
             instance=INSTANCE,
-        )
-        self.recovery = Recovery(
-            reconciler=self.reconciler,
-            orders=self.orders,
-            gates=self.gates,
-            applied=self.applied,
-            clock=self.clock,
-            settings=RecoverySettings(),
-            on_failure=lambda error: self._failed("recovery", error),
-        )
-        self.timers = Timers(
-            log=self.log,
-            topics=topics,
-            orders=self.orders,
-            signals=self.signals,
-            clock=self.clock,
-            settings=TimerSettings(),
         )
         self.signal_lanes = self._lanes(self.signal_agent.handle)
         self.command_lanes = self._lanes(self.command_agent.handle)
@@ -208,6 +247,10 @@ class Worker:
         """An error that a handler let out ends the process in production; here it is a finding."""
         if self.life.alive and not isinstance(error, Crashed | asyncio.CancelledError):
             self.around.effects.violate(f"handler failed at {where}: {error!r}")
+
+    def calm_down(self) -> None:
+        """What rests may rest from now on."""
+        self.timers._settings = replace(self.timers._settings, stale_s=0.0)  # private: nobody else changes settings
 
     # -- life ----------------------------------------------------------------------------------------------------
 

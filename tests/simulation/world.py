@@ -159,6 +159,8 @@ class World:
         self.road.away_until_s = 0.0
         self.market.halted.clear()
         self.worker.inbox.lease_good = True
+        self.around.orders_grow_stale = False
+        self.worker.calm_down()
 
     async def _until_quiet(self) -> None:
         quiet_s, end_s = 0.0, self.loop.time() + PATIENCE_S
@@ -251,6 +253,12 @@ def _end_all(loop: VirtualLoop) -> None:
 
 def _unforeseen(world: World, context: dict[str, Any]) -> None:
     error = context.get("exception")
-    if isinstance(error, Crashed) or not world.worker.life.alive:
+    if _is_a_crash(error) or not world.worker.life.alive:
         return
     world.effects.violate(f"unforeseen: {context.get('message')}: {error!r}")
+
+
+def _is_a_crash(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_a_crash(each) for each in error.exceptions)
+    return isinstance(error, Crashed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trading_desk import NOW, TOPICS, Desk, FreeTurn
+from quiet_venue import NOW
+from trading_desk import TOPICS, Desk, FreeTurn
 
 from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command
 from streams.record import Record

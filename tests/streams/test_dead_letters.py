@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from trading_desk import NOW, TOPICS, Desk
+from quiet_venue import NOW
+from trading_desk import TOPICS, Desk
 
 from domain.errors import InvalidInput
 from streams.dead_letters import dead_letter, size_of

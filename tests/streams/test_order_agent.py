@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from trading_desk import ACCOUNT, BTC, NOW, TOPICS, Desk
+from quiet_venue import NOW
+from trading_desk import ACCOUNT, BTC, TOPICS, Desk
 
 from domain.orders import TRANSITIONS, OrderState, PositionSide, Side
 from domain.updates import FillKind, FillReport, Origin
@@ -72,7 +73,7 @@ async def test_o01_an_update_that_would_break_the_table_of_steps_is_put_aside_an
     desk = Desk()
     desk.intend()
     monkeypatch.setitem(TRANSITIONS, OrderState.PLANNED, frozenset())  # a bug: the table forgot a step
-    fill = msgspec.structs.replace(settlement(), fill_kind=FillKind.TRADE, client_order_id="om1")
+    fill = msgspec.structs.replace(settlement(), fill_kind=FillKind.TRADE, client_order_id="om1", side=Side.BUY)
 
     await desk.told(fill)
 

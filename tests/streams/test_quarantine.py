@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from trading_desk import NOW, TOPICS, Desk, FreeTurn
+from quiet_venue import NOW
+from trading_desk import TOPICS, Desk, FreeTurn
 
 from domain.plans import TradingState
 from streams import boards

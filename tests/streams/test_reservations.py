@@ -6,7 +6,8 @@ import asyncio
 import json
 from decimal import Decimal
 
-from trading_desk import ACCOUNT, NOW, TOPICS, Desk
+from quiet_venue import NOW
+from trading_desk import ACCOUNT, TOPICS, Desk
 
 from streams.lanes import Lanes
 from streams.record import Record

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from trading_desk import DAY_S, NOW, SECOND, Desk, fill_of, report
+from quiet_venue import DAY_S, NOW, SECOND
+from trading_desk import Desk, fill_of, report
 
 from domain.errors import NotAccepted, Uncertain
 from domain.orders import OrderState, Sums, VenueState
 
 
-async def test_x06_an_absent_order_older_than_the_venues_history_is_neither_sent_nor_said_to_be_unsent() -> (
-    None
-):
+async def test_x06_an_absent_order_older_than_the_venues_history_is_neither_sent_nor_said_to_be_unsent() -> None:
     desk = Desk()
     desk.intend(age_s=2 * DAY_S)
 

@@ -5,32 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from trading_desk import SECOND, TOPICS, Desk, report
+import pytest
+from quiet_venue import SECOND
+from trading_desk import TOPICS, Desk, report
 
-from domain.commands import decode_command
-from domain.orders import LocalState, OrderState
-from streams.timers import Timers, TimerSettings
-from tables.receipt import Receipt
-from tables.signals import CommandRow
+from domain.commands import Action, Command, decode_command
+from domain.orders import Evidence, LocalState, OrderState, Times, VenueState
+from streams.timers import StaleAction, Timers, TimerSettings
 
 
-def timers_of(desk: Desk) -> Timers:
+def timers_of(desk: Desk, **changed: Any) -> Timers:
     log: Any = desk.log
-    settings = TimerSettings(doubt_s=5.0)
-    return Timers(log=log, topics=TOPICS, orders=desk.orders, signals=desk.signals, clock=desk.clock, settings=settings)
+    settings = TimerSettings(doubt_s=5.0, **changed)
+    return Timers(log=log, topics=TOPICS, orders=desk.orders, clock=desk.clock, settings=settings)
 
 
-def done(desk: Desk) -> None:
-    """The newest command is carried out, and changed nothing."""
-    command = decode_command(desk.log.records[TOPICS.order_commands][-1].value)
-    row = CommandRow(
-        command_id=command.command_id,
-        symbol=command.symbol,
-        action=command.action,
-        source="order-commands-0-0",
-        done=True,
-    )
-    desk.signals.put_command(0, row, Receipt())
+def newest(desk: Desk) -> Command:
+    """The last command that was produced."""
+    return decode_command(desk.log.records[TOPICS.order_commands][-1].value)
 
 
 async def test_y02_an_order_in_doubt_is_asked_for_once_a_period_however_often_one_looks() -> None:
@@ -40,7 +32,7 @@ async def test_y02_an_order_in_doubt_is_asked_for_once_a_period_however_often_on
 
     assert await timers.look() == 1
     assert await timers.look() == 0, "the first is still waiting"
-    done(desk)
+    timers.finished(newest(desk).command_id)
     assert await timers.look() == 0, "the period is the same"
     desk.clock.ns += 5 * SECOND
     assert await timers.look() == 1
@@ -55,7 +47,7 @@ async def test_y02_an_order_that_is_certain_again_leaves_nothing_behind() -> Non
     await desk.told(report(order, received_ns=desk.clock.now_ns()))
     await timers.look()
 
-    assert timers._asked == {}  # private: memory is what it is about
+    assert timers._wished == {}  # private: memory is what it is about
 
 
 async def test_y02_a_partition_that_goes_while_one_looks_is_left_alone() -> None:
@@ -69,3 +61,54 @@ async def test_y02_a_partition_that_goes_while_one_looks_is_left_alone() -> None
     rows.held.clear()
 
     assert await looking == 0
+
+
+async def test_y02_a_wish_that_nobody_tells_the_end_of_is_wished_for_again_after_a_while() -> None:
+    desk = Desk()
+    desk.intend(age_s=60, local=LocalState.UNCERTAIN, state=OrderState.UNCERTAIN)
+    timers = timers_of(desk)
+    await timers.look()
+
+    desk.clock.ns += 301 * SECOND
+
+    assert await timers.look() == 1
+
+
+@pytest.mark.parametrize("action", list(StaleAction))
+async def test_c02_an_order_that_has_rested_for_too_long_is_cancelled_or_replaced(action: StaleAction) -> None:
+    desk = Desk()
+    rests(desk, age_s=3_601)
+
+    assert await timers_of(desk, stale_action=action).look() == 1
+
+    assert newest(desk).action is Action(action)
+    assert newest(desk).reason == "has rested for 3600 s"
+
+
+@pytest.mark.parametrize(
+    ("age_s", "terms"), [(3_599, {}), (9_999, {"external": True}), (9_999, {"state": OrderState.UNTRIGGERED})]
+)
+async def test_c02_orders_that_may_rest_are_left_alone(age_s: int, terms: dict[str, Any]) -> None:
+    desk = Desk()
+    rests(desk, age_s=age_s, **terms)
+
+    assert await timers_of(desk).look() == 0
+
+
+async def test_c02_no_order_is_stale_where_the_time_is_zero() -> None:
+    desk = Desk()
+    rests(desk, age_s=99_999)
+
+    assert await timers_of(desk, stale_s=0.0).look() == 0
+
+
+def rests(desk: Desk, *, age_s: int, **terms: Any) -> None:
+    """An order that the venue showed as open, so long ago."""
+    at_ns = desk.clock.now_ns() - age_s * SECOND
+    fields: dict[str, Any] = {
+        "local": LocalState.ACCEPTED,
+        "state": OrderState.ACKNOWLEDGED,
+        "evidence": Evidence(state=VenueState.LIVE, terms_at_ns=at_ns),
+        "times": Times(created_ns=at_ns, acknowledged_ns=at_ns, updated_ns=at_ns),
+    }
+    desk.intend(**(fields | terms))

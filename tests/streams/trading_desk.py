@@ -5,30 +5,35 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from fakes import MemoryRows
+from quiet_venue import NOW, SECOND, CalmMarket, QuietVenue
 
-from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.instruments import Instrument
 from domain.orders import LocalState, Order, OrderState, OrderType, Side, TimeInForce, Times, VenueState
-from domain.plans import PlanSettings, TradingState
-from domain.updates import Call, FillReport, OrderReport, Origin, Update, encode_update
-from exchanges.venue import NewOrder, OrderRef, VenueTraits
+from domain.plans import PlanSettings
+from domain.updates import FillReport, OrderReport, Origin, Update, encode_update
+from streams.alerting import Alerts
 from streams.applied import Applied
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
+from streams.comparing import Comparer, CompareSettings
 from streams.facts import FactsGatherer, Reservations
 from streams.order_agent import OrderAgent
 from streams.ports import Headers
+from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.record import Record, Source
+from streams.recovery import Recovery, RecoverySettings
 from streams.signal_agent import SignalAgent, SignalSettings
 from streams.submitting import SubmitSettings, Submitter
 from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
 from streams.updates import UpdatePublisher
+from streams.venue_lists import ListReader
 from tables.orders import OrderTable, order_index
 from tables.positions import PositionTable, position_index
 from tables.receipt import Receipt
@@ -36,9 +41,6 @@ from tables.signals import SignalTable, signal_index
 
 T = TypeVar("T")
 
-SECOND = 1_000_000_000
-DAY_S = 86_400
-NOW = 1_763_700_000 * SECOND
 ACCOUNT = "main"
 TOPICS = Topics(partitions=1)
 BTC = Instrument("paper", "linear", "BTCUSDT")
@@ -131,70 +133,6 @@ class FreeTurn:
         return await effect()
 
 
-class QuietVenue:
-    """Takes every order and says no more of it. `answers` are raised, one a create, before that."""
-
-    def __init__(self) -> None:
-        self.traits = VenueTraits("paper", True, 1.0, 1.0, float(DAY_S))
-        self.created: list[NewOrder] = []
-        self.answers: list[Exception] = []
-        self.known: dict[str, OrderReport] = {}
-        self.executed: list[FillReport] = []
-        self.executions_since_ns: list[int] = []
-        self.on_admit: Callable[[], Awaitable[None]] | None = None
-
-    async def admit(self, call: Call) -> None:
-        if self.on_admit is not None:
-            await self.on_admit()
-
-    async def create(self, order: NewOrder) -> str:
-        self.created.append(order)
-        if self.answers:
-            raise self.answers.pop(0)
-        return f"v{len(self.created)}"
-
-    async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
-        return self.known.get(ref.client_order_id)
-
-    async def executions(self, category: str, *, since_ns: int, **_scope: Any) -> Sequence[FillReport]:
-        self.executions_since_ns.append(since_ns)
-        return self.executed
-
-
-class CalmMarket:
-    """One price, one balance, armed."""
-
-    def __init__(self) -> None:
-        self.free: tuple[Decimal, int] = (Decimal(1_000), NOW)
-
-    async def rules(self, instrument: Instrument) -> InstrumentRules:
-        return InstrumentRules(
-            instrument=instrument,
-            trading=True,
-            base_currency=instrument.symbol.removesuffix("USDT"),
-            quote_currency="USDT",
-            settle_currency="USDT",
-            tick=Decimal("0.1"),
-            lot=Decimal("0.001"),
-            min_quantity=Decimal("0.001"),
-            max_quantity=Decimal(1_000),
-            max_market_quantity=Decimal(1_000),
-            min_notional=Decimal(1),
-            min_price=Decimal("0.1"),
-            max_price=Decimal(100_000),
-            fetched_at_ns=NOW,
-        )
-
-    async def quote(self, instrument: Instrument) -> Quote:
-        return Quote(bid=Decimal(99), ask=Decimal(101), last=Decimal(100), mark=Decimal(100), at_ns=NOW)
-
-    def available(self, account: str, currency: str) -> tuple[Decimal, int]:
-        return self.free
-
-    def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
-        return TradingState.ARMED, ""
-
-
 class Desk:
     """Everything wired, one partition."""
 
@@ -205,7 +143,8 @@ class Desk:
         self.signals = SignalTable(MemoryRows({0}, signal_index))
         self.positions = PositionTable(MemoryRows({0}, position_index))
         self.reservations = Reservations()
-        gates = SymbolGates()
+        self.failures: list[BaseException] = []
+        self.gates = gates = SymbolGates()
         gates.assign(0, set(), NOW)
         gates.caught_up(0, set())
         trading: Any = self.venue  # what the tests don't ask of a venue, this one can't do
@@ -270,6 +209,43 @@ class Desk:
             clock=self.clock,
             settings=SignalSettings(PlanSettings(), "paper", "linear", ACCOUNT),
         )
+        self.alerts = Alerts(log=log, topics=TOPICS, clock=self.clock)
+        self.comparer = Comparer(
+            reconciler=self.reconciler,
+            publisher=publisher,
+            orders=self.orders,
+            applied=self.applied,
+            alerts=self.alerts,
+            clock=self.clock,
+            settings=CompareSettings(),
+            in_hand=lambda order_id: order_id in self.submitter.in_hand,
+        )
+        self.position_check = PositionCheck(
+            trading=trading,
+            reconciler=self.reconciler,
+            publisher=publisher,
+            orders=self.orders,
+            positions=self.positions,
+            applied=self.applied,
+            alerts=self.alerts,
+            clock=self.clock,
+            settings=PositionSettings(account=ACCOUNT),
+        )
+        self.lists = ListReader(trading=trading, clock=self.clock, category="linear")
+        self.recovery = Recovery(
+            reconciler=self.reconciler,
+            lists=self.lists,
+            comparer=self.comparer,
+            position_check=self.position_check,
+            orders=self.orders,
+            positions=self.positions,
+            gates=gates,
+            applied=self.applied,
+            log=log,
+            clock=self.clock,
+            settings=RecoverySettings(venue="paper", category="linear"),
+            on_failure=self.failures.append,
+        )
         self.command_agent = CommandAgent(
             log=log,
             topics=TOPICS,
@@ -278,6 +254,7 @@ class Desk:
             canceller=canceller,
             reconciler=self.reconciler,
             submitter=self.submitter,
+            compare=self.recovery.compare,
             clock=self.clock,
             settings=CommandSettings(),
         )

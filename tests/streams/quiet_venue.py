@@ -1,0 +1,105 @@
+"""A venue that does what a test tells it to, and a market that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from domain.errors import VenueError
+from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.plans import TradingState
+from domain.updates import Call, FillReport, OrderReport, Origin
+from exchanges.venue import NewOrder, OrderRef, VenuePosition, VenueTraits
+
+SECOND = 1_000_000_000
+DAY_S = 86_400
+NOW = 1_763_700_000 * SECOND
+
+
+class QuietVenue:
+    """Takes every order and says no more of it. `answers` are raised, one a create, before that."""
+
+    def __init__(self) -> None:
+        self.traits = VenueTraits("paper", True, 1.0, 1.0, float(DAY_S))
+        self.created: list[NewOrder] = []
+        self.answers: list[Exception] = []
+        self.known: dict[str, OrderReport] = {}
+        self.executed: list[FillReport] = []
+        self.executions_since_ns: list[int] = []
+        self.asked: list[str] = []
+        self.listed: list[OrderReport] = []
+        self.held: list[VenuePosition] = []
+        self.readings = self.position_reads = 0
+        self.away: VenueError | None = None
+        self.on_positions: Callable[[], None] | None = None
+        self.on_admit: Callable[[], Awaitable[None]] | None = None
+
+    async def admit(self, call: Call) -> None:
+        if self.on_admit is not None:
+            await self.on_admit()
+
+    async def create(self, order: NewOrder) -> str:
+        self.created.append(order)
+        if self.answers:
+            raise self.answers.pop(0)
+        return f"v{len(self.created)}"
+
+    async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
+        self.asked.append(ref.client_order_id)
+        return self.known.get(ref.client_order_id)
+
+    async def executions(self, category: str, *, since_ns: int, **_scope: Any) -> Sequence[FillReport]:
+        self.executions_since_ns.append(since_ns)
+        return self.executed
+
+    async def open_orders(self, category: str, **_scope: Any) -> Sequence[OrderReport]:
+        self.readings += 1
+        await asyncio.sleep(0)
+        if self.away is not None:
+            raise self.away
+        return [report for report in self.listed if not report.state.terminal]
+
+    async def closed_orders(self, category: str, **_scope: Any) -> Sequence[OrderReport]:
+        return [report for report in self.listed if report.state.terminal]
+
+    async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
+        self.position_reads += 1
+        if self.on_positions is not None:
+            self.on_positions()
+        return self.held
+
+
+class CalmMarket:
+    """One price, one balance, armed."""
+
+    def __init__(self) -> None:
+        self.free: tuple[Decimal, int] = (Decimal(1_000), NOW)
+
+    async def rules(self, instrument: Instrument) -> InstrumentRules:
+        return InstrumentRules(
+            instrument=instrument,
+            trading=True,
+            base_currency=instrument.symbol.removesuffix("USDT"),
+            quote_currency="USDT",
+            settle_currency="USDT",
+            tick=Decimal("0.1"),
+            lot=Decimal("0.001"),
+            min_quantity=Decimal("0.001"),
+            max_quantity=Decimal(1_000),
+            max_market_quantity=Decimal(1_000),
+            min_notional=Decimal(1),
+            min_price=Decimal("0.1"),
+            max_price=Decimal(100_000),
+            fetched_at_ns=NOW,
+        )
+
+    async def quote(self, instrument: Instrument) -> Quote:
+        return Quote(bid=Decimal(99), ask=Decimal(101), last=Decimal(100), mark=Decimal(100), at_ns=NOW)
+
+    def available(self, account: str, currency: str) -> tuple[Decimal, int]:
+        return self.free
+
+    def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
+        return TradingState.ARMED, ""
