@@ -122,7 +122,7 @@ async def test_events_go_out_after_their_rows(scene: Scene, report: Report) -> N
 
 
 @pytest.mark.slow
-async def test_killed_thirty_times_it_folds_every_update_once(scene: Scene, report: Report) -> None:
+async def test_killed_fifteen_times_it_folds_every_update_once(scene: Scene, report: Report) -> None:
     """Two workers, one of them killed every few seconds: runs of updates under live rebalances and kills."""
     enough = asyncio.Event()
     load = asyncio.create_task(scene.produce(100_000, rate=400, keys=60, updates=True, commands=True, stop=enough))
