@@ -1,0 +1,122 @@
+"""The set under load, hurt at random, for as long as is asked for: `make soak` (an hour), two minutes in every run.
+
+At the end: every promise holds (`verify`, `replay`, the exchange's books), no process has grown, no record is left,
+and every alert is one that the faults explain. ORDERMANAGER_SOAK_S says how long, ORDERMANAGER_FAULTS_SEED what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+import httpx
+import pytest
+from fault_set import FaultSet, hurt_under_load
+from test_everything_at_once import SEED, hurt_something
+
+from app.local_set import LocalSet
+from app.replay.folded import Until
+from app.replay.report import replay
+from app.settings import api_key
+from app.verify.report import VerifyOptions, verify
+
+SOAK_S = float(os.environ.get("ORDERMANAGER_SOAK_S", "120"))
+RATE_PER_S = 6.0
+LOOK_EVERY_S = 2.0
+GROWTH_LIMIT_MIB = 48.0
+"""Stores, caches and the interpreter's arenas fill up at first; what grows for good passes this within the hour."""
+MEMORY_LIMIT_MIB = 500.0
+
+EXPLAINED = {
+    "BREAKER_OPEN": "the exchange was killed, or failed one call after another",
+    "STREAM_DOWN": "the gateway or the exchange was killed",
+    "BALANCE_UNKNOWN": "as STREAM_DOWN",
+    "ORDER_CORRECTED": "a fill was told after its order's end: streams were reordered",
+    "ORDER_FAILED": "surely not accepted, several times: the exchange was away",
+    "FOREIGN_WRITE": "a worker that had slept wrote rows of a partition that another had by then",
+}
+
+log = logging.getLogger(__name__)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(SOAK_S * 2 + 600)]
+
+
+class Memory:
+    """Resident memory of the set's processes, looked at while they run; a process that was killed begins anew."""
+
+    def __init__(self, local: LocalSet) -> None:
+        self._children = [keeper.child for keeper in (*local.workers, local.gateway, local.paper)]
+        self.seen_mib: dict[tuple[str, int], list[float]] = defaultdict(list)
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            for child in self._children:
+                if (pid := child.pid) is not None and (size_mib := _resident_mib(pid)) is not None:
+                    self.seen_mib[child.name, pid].append(size_mib)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def complaints(self) -> list[str]:
+        """Processes that are too large, or that grew from the second quarter of their life to the last."""
+        found = []
+        for (name, pid), sizes in self.seen_mib.items():
+            quarter = len(sizes) // 4
+            if max(sizes) > MEMORY_LIMIT_MIB:
+                found.append(f"{name} ({pid}) had {max(sizes):.0f} MiB")
+            if quarter >= 5:
+                before, after = median(sizes[quarter : 2 * quarter]), median(sizes[-quarter:])
+                if after - before > GROWTH_LIMIT_MIB:
+                    found.append(f"{name} ({pid}) grew from {before:.0f} to {after:.0f} MiB")
+        return found
+
+
+def _resident_mib(pid: int) -> float | None:
+    """Of the process, or of the one it became the parent of."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has just died
+        return None
+    sizes = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")]
+    return sizes[0] if sizes else None
+
+
+async def hurt_for(hurt: FaultSet, seconds: float, draw: random.Random) -> None:
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        await asyncio.sleep(draw.uniform(2.0, 8.0))  # a random moment is what is wanted
+        log.info("%s", await hurt_something(hurt, draw))
+
+
+async def unexplained_alerts(local: LocalSet) -> list[str]:
+    headers = {"X-API-Key": api_key(local.settings)}
+    async with httpx.AsyncClient(base_url=local.worker_urls[0], headers=headers) as client:
+        reply = await client.get("/alerts", params={"state": "all"})
+        reply.raise_for_status()
+    alerts = reply.json()["items"]
+    log.info("alerts: %s", {alert["alert"]: alert["count"] for alert in alerts})
+    return [f"{alert['alert']}: {alert['sentence']}" for alert in alerts if alert["code"] not in EXPLAINED]
+
+
+async def test_a_soak_under_load_and_faults_leaves_everything_equal(busy: FaultSet) -> None:
+    memory = Memory(busy.local)
+    watching = asyncio.create_task(memory.watch())
+    count = int(SOAK_S * RATE_PER_S)
+
+    verdict = await hurt_under_load(
+        busy, SEED + 7, lambda draw: hurt_for(busy, SOAK_S, draw), count=count, rate_per_s=RATE_PER_S
+    )
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+    verdict.assert_agreed()
+    verified = await verify(busy.settings, VerifyOptions(settle_s=60.0))
+    assert verified["equal"], verified["differences"]
+    replayed = await replay(busy.settings, directory=None, until=Until(), settle_s=60.0)
+    assert replayed["equal"], replayed
+    assert await unexplained_alerts(busy.local) == []
+    assert memory.complaints() == []
