@@ -27,10 +27,10 @@ contracts: setup  ## the engine's contract on a live broker: stock Faust beside 
 	@ORDERMANAGER_FAULTS=all $(BIN)/pytest --quiet tests/contracts
 
 faults: setup  ## every fault and contract, the long ones too; SEED=n repeats a run
-	@ORDERMANAGER_FAULTS=all ORDERMANAGER_FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults tests/contracts
+	@ORDERMANAGER_FAULTS=all $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults tests/contracts
 
 soak: setup  ## the set under load and random faults for S seconds (an hour unless said)
-	@ORDERMANAGER_SOAK_S=$(or $(S),3600) ORDERMANAGER_FAULTS_SEED=$(SEED) $(BIN)/pytest tests/faults/test_soak.py
+	@ORDERMANAGER_SOAK_S=$(or $(S),3600) $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults/test_soak.py
 
 lint: setup  ## style and types
 	@$(BIN)/ruff check .
