@@ -208,7 +208,7 @@ class SignalAgent:
             last_offset=turn.record.offset,
             state=SignalState.PLANNED,
             plan=plan,
-            order_ids=_order_ids(plan),
+            order_ids=order_ids_of(plan),
             earlier_order_ids=() if earlier is None else (*earlier.earlier_order_ids, *earlier.order_ids),
             repeats=() if earlier is None else _with(earlier.repeats, earlier.source, _RETRY),
             value=(turn.record.value or b"").decode(errors="replace"),
@@ -249,7 +249,7 @@ class SignalAgent:
     async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan) -> SignalRow:
         """Write the row with its plan; a plan that executes nothing is the signal's end, and is told."""
         if plan.decision is not Decision.EXECUTE:
-            result = _RESULT_OF[plan.decision]
+            result = RESULT_OF[plan.decision]
             done_ns = self._clock.now_ns()
             row = replace(
                 row, state=SignalState.DONE, result=result, code=plan.code, reason=plan.reason, done_ns=done_ns
@@ -274,7 +274,7 @@ class SignalAgent:
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
         await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
         plan = await self._plan(turn, work, row.attempt, phase=2)
-        order_ids = _order_ids(plan)
+        order_ids = order_ids_of(plan)
         return await self._settle_plan(turn, replace(row, after_cancels=plan, order_ids=order_ids), plan)
 
     # -- 5 -------------------------------------------------------------------------------------------------------
@@ -340,15 +340,16 @@ class SignalAgent:
         return min(by_age_ns, work.signal.expires_at_ns) if work.signal.expires_at_ns else by_age_ns
 
 
-_RESULT_OF = {
+RESULT_OF = {
     Decision.REJECT: SignalResult.REJECTED,
     Decision.EXPIRE: SignalResult.EXPIRED,
     Decision.IGNORE: SignalResult.IGNORED,
     Decision.SIMULATE: SignalResult.IGNORED,
 }
+"""How a signal ends whose plan executes nothing."""
 
 
-def _order_ids(plan: Plan) -> tuple[str, ...]:
+def order_ids_of(plan: Plan) -> tuple[str, ...]:
     """The orders that a plan makes, or changes."""
     if plan.decision is not Decision.EXECUTE:
         return ()

@@ -87,7 +87,7 @@ class Fold:
         self.positions = PositionTable(tables["positions"])
         self.updates = 0
         self.unknown_intents: list[str] = []
-        self._intents = {partition: deque(each.places) for partition, each in intents.items()}
+        self._intents = {partition: deque(each.places.items()) for partition, each in intents.items()}
         self._make_intent = make_intent
         self._put_off = put_off
         self._agent = OrderAgent(
@@ -116,8 +116,8 @@ class Fold:
 
     def _write_intents(self, partition: int, before: int | None) -> None:
         waiting = self._intents.get(partition)
-        while waiting and (before is None or waiting[0][0] < before):
-            _, order_id = waiting.popleft()
+        while waiting and (before is None or waiting[0][1] < before):
+            order_id, _ = waiting.popleft()
             intent = self._make_intent(partition, order_id)
             if intent is None:
                 self.unknown_intents.append(order_id)

@@ -204,7 +204,7 @@ class IntentMaker:
         self._orphans = {
             order_id: partition
             for partition, intents in self._live.intents.items()
-            for _, order_id in intents.places
+            for order_id in intents.places
             if self._live.planned(partition, order_id) is None and self._live.first_row(partition, order_id) is None
         }
         if not self._orphans:

@@ -47,9 +47,22 @@ _source = msgspec.json.Decoder(_Source)
 class Intents:
     """Where intents stand among the updates of one partition, in the order in which they were written.
 
-    `places` are (the last update whose rows were written before, order id)."""
+    `places`: order id → the last update whose rows were written before. An intent counts from the writing after which
+    its order had a row: a crash may leave a first transition alone, and the next attempt writes both."""
 
-    places: list[tuple[int, str]] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
+    _without_row: set[str] = field(default_factory=set)
+
+    def begins(self, order_id: str, newest: int) -> None:
+        """The order's first transition was written."""
+        if order_id not in self.places or order_id in self._without_row:
+            self.places.pop(order_id, None)
+            self.places[order_id] = newest
+            self._without_row.add(order_id)
+
+    def has_row(self, order_id: str) -> None:
+        """The order's own row was written."""
+        self._without_row.discard(order_id)
 
 
 class LiveTables:
@@ -100,6 +113,8 @@ class LiveTables:
                 self._newest[partition] = max(self._newest[partition], update)
         elif name == "orders":
             self._take_intent(partition, record.key, record.value)
+        if name == "orders" and record.key.startswith(b"o/"):
+            self.intents[partition].has_row(record.key[2:].decode())
         self._waiting[self.rows[name], partition].append((record.key, record.value))
 
     def settle(self) -> None:
@@ -133,10 +148,7 @@ class LiveTables:
         if value is None:
             return
         if key.startswith(b"h/") and key.endswith(_INTENT):
-            order_id = key[2 : -len(_INTENT)].decode()
-            places = self.intents[partition].places
-            if all(known != order_id for _, known in places[-100:]):  # a row that was written again after a hole
-                places.append((self._newest[partition], order_id))
+            self.intents[partition].begins(key[2 : -len(_INTENT)].decode(), self._newest[partition])
         elif key.startswith(b"o/"):
             self._waiting[self.first_rows, partition].append((key[2:], value))
 

@@ -15,6 +15,7 @@ from app.replay.inputs import Inputs
 from app.replay.rows import decode
 from domain.orders import OrderState
 from domain.plans import Decision
+from streams.signal_agent import RESULT_OF, order_ids_of
 from streams.signal_intake import Work
 from tables.durable_rows import DurableRows
 from tables.orders import OrderTable
@@ -24,11 +25,6 @@ from tables.signals import CommandRow, SignalResult, SignalRow, SignalState, Sig
 replace = msgspec.structs.replace
 
 _UNTRIED = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED})
-_RESULT_OF = {
-    Decision.REJECT: SignalResult.REJECTED,
-    Decision.EXPIRE: SignalResult.EXPIRED,
-    Decision.IGNORE: SignalResult.IGNORED,
-}
 
 
 class SignalRows:
@@ -65,11 +61,11 @@ class SignalRows:
             attempt=row.plan.attempt,
             value=self._inputs.value(partition, row.source).decode(errors="replace"),
             planned_ns=row.plan.planned_at_ns,
-            order_ids=tuple(intent.order_id for intent in row.standing_plan.intents),
+            order_ids=order_ids_of(row.standing_plan),
         )
         plan = row.standing_plan
         if plan.decision is not Decision.EXECUTE:
-            state, result = SignalState.DONE, _RESULT_OF[plan.decision]
+            state, result = SignalState.DONE, RESULT_OF[plan.decision]
             return replace(row, state=state, result=result, code=plan.code, reason=plan.reason)
         if row.state is SignalState.PLANNED:
             return replace(row, result=SignalResult.NONE, code="", reason="", done_ns=0)
