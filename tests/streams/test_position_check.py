@@ -1,0 +1,214 @@
+"""Positions against the venue: what is asked, what is told, and when the venue's word is taken (P03, P05)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from quiet_venue import SECOND
+from trading_desk import ACCOUNT, BTC, TOPICS, Desk, fill_of, report
+
+from domain.orders import LocalState, OrderState, PositionSide, Side
+from domain.positions import Position, PositionState, after_fill
+from domain.updates import FillKind, FillReport, Origin
+from exchanges.venue import VenuePosition
+
+NET = PositionSide.NET
+
+
+def shown(size: str, entry: str = "100", *, at_ns: int = 1) -> VenuePosition:
+    """The venue's row."""
+    figure = Decimal(entry)
+    return VenuePosition(
+        instrument=BTC,
+        side=NET,
+        size=Decimal(size),
+        average_entry=figure,
+        mark=figure,
+        unrealised=Decimal(0),
+        updated_ns=at_ns,
+    )
+
+
+async def bought(desk: Desk, order_id: str = "om1") -> FillReport:
+    """One piece, by an order of ours; a while ago."""
+    order = desk.intend(order_id, age_s=60)
+    fill = msgspec.structs.replace(
+        fill_of(order, f"e-{order_id}"),
+        executed_ns=desk.clock.now_ns() - 50 * SECOND,
+        received_ns=desk.clock.now_ns() - 50 * SECOND,
+    )
+    await desk.told(fill)
+    return fill
+
+
+def held(desk: Desk) -> Position:
+    """Our row."""
+    return desk.positions.get(0, BTC, ACCOUNT, NET)
+
+
+def alerts(desk: Desk) -> list[dict[str, Any]]:
+    """What a person was told."""
+    return [msgspec.json.decode(record.value or b"") for record in desk.log.records[TOPICS.alerts]]
+
+
+async def check(desk: Desk) -> list[Any]:
+    """One validation, as a command asks for it."""
+    return (await desk.recovery.compare(0, ["BTCUSDT"])).positions["BTCUSDT"]
+
+
+async def test_p03_a_position_that_agrees_costs_no_question_of_its_own() -> None:
+    desk = Desk()
+    await bought(desk)
+    desk.venue.held = [shown("1")]
+
+    (item,) = await check(desk)
+
+    assert (item.agrees, desk.venue.position_reads, desk.venue.executions_since_ns) == (True, 1, [])
+
+
+async def test_p03_what_has_just_changed_is_not_judged() -> None:
+    desk = Desk()
+    order = desk.intend()
+    await desk.told(msgspec.structs.replace(fill_of(order), received_ns=desk.clock.now_ns()))
+
+    (item,) = await check(desk)
+
+    assert (item.agrees, item.words) == (True, "it has just changed: not judged")
+
+
+async def test_p03_executions_that_were_missed_are_asked_for_first_and_explain_the_difference() -> None:
+    desk = Desk()
+    first = await bought(desk)
+    missed = msgspec.structs.replace(
+        first, execution_id="e2", client_order_id="by-hand", venue_order_id="v-hand", executed_ns=first.executed_ns + 1
+    )
+    desk.venue.held, desk.venue.executed = [shown("2")], [first, missed]
+
+    (item,) = await check(desk)
+
+    assert (item.agrees, item.words) == (True, "after its executions were asked for")
+    assert held(desk).state.size == 2
+    assert held(desk).taken_over_ns == 0
+
+
+async def test_p03_a_difference_that_two_reads_agree_on_is_corrected_and_told_with_all_three_figures() -> None:
+    desk = Desk()
+    await bought(desk)
+    desk.venue.held = [shown("3", "110", at_ns=desk.clock.now_ns())]
+
+    (item,) = await check(desk)
+
+    state = held(desk).state
+    assert item.corrected
+    assert (state.size, state.average_entry, state.realised) == (3, 110, 0)
+    assert [alert["code"] for alert in alerts(desk)] == ["POSITION_MISMATCH", "POSITION_CORRECTED"]
+    assert alerts(desk)[0]["sentence"].endswith("stored 1, from its fills 1, the venue's 3")
+    assert (await check(desk))[0].agrees
+
+
+async def test_p05_a_position_from_before_our_time_is_taken_over_and_marked() -> None:
+    desk = Desk()
+    opened_ns = desk.clock.now_ns() - 900 * SECOND
+    desk.venue.held = [shown("-2", "95", at_ns=opened_ns)]
+
+    await check(desk)
+
+    assert (held(desk).state.size, held(desk).state.average_entry) == (-2, 95)
+    assert held(desk).taken_over_ns == opened_ns
+    assert [alert["code"] for alert in alerts(desk)] == ["POSITION_MISMATCH", "POSITION_OPENED_FROM_VENUE"]
+
+
+async def test_p03_nothing_is_corrected_while_an_order_of_the_symbol_is_open() -> None:
+    desk = Desk()
+    await bought(desk)
+    resting = desk.intend("om2", age_s=60, local=LocalState.ACCEPTED, state=OrderState.ACKNOWLEDGED)
+    desk.venue.listed = [report(resting)]
+    desk.venue.held = [shown("3")]
+
+    (item,) = await check(desk)
+
+    assert (item.agrees, item.corrected, held(desk).state.size) == (False, False, 1)
+    assert [alert["code"] for alert in alerts(desk)] == ["POSITION_MISMATCH"]
+    order = desk.orders.get(0, "om2")
+    assert order is not None
+    assert not order.state.terminal, "a mismatch is no reason to drop what works"
+
+
+async def test_p03_nothing_is_corrected_when_the_venues_reads_disagree() -> None:
+    desk = Desk()
+    await bought(desk)
+    sizes = iter(["3", "3", "2"])
+
+    def turn() -> None:
+        desk.venue.held = [shown(next(sizes))]
+
+    desk.venue.on_positions = turn
+
+    (item,) = await check(desk)
+
+    assert (item.corrected, held(desk).state.size) == (False, 1)
+
+
+async def test_p03_the_same_mismatch_is_told_once() -> None:
+    desk = Desk()
+    await bought(desk)
+    resting = desk.intend("om2", age_s=60, local=LocalState.ACCEPTED, state=OrderState.ACKNOWLEDGED)
+    desk.venue.listed, desk.venue.held = [report(resting)], [shown("3")]
+
+    for _ in range(3):
+        await check(desk)
+        desk.clock.ns += 60 * SECOND
+
+    assert len(alerts(desk)) == 1
+
+
+async def test_o04_a_fill_from_before_the_venues_word_that_turns_up_later_changes_no_size() -> None:
+    desk = Desk()
+    first = await bought(desk)
+    desk.venue.held = [shown("3", "110", at_ns=desk.clock.now_ns())]
+    await check(desk)
+
+    await desk.told(
+        msgspec.structs.replace(
+            first, execution_id="late", client_order_id="", venue_order_id="v-x", executed_ns=first.executed_ns + 5
+        )
+    )
+
+    assert held(desk).state.size == 3
+
+
+@pytest.mark.parametrize("before", ["-2", "0", "2"])
+@pytest.mark.parametrize("after", ["-3", "0", "3"])
+def test_p05_money_is_conserved_when_the_venues_word_is_taken(before: str, after: str) -> None:
+    state = PositionState()
+    if (size := Decimal(before)) != 0:
+        state = after_fill(state, word(size, "100", FillKind.TRADE))
+
+    state = after_fill(state, word(Decimal(after), "110", FillKind.TAKEN_OVER))
+
+    carried = state.cost if state.size > 0 else -state.cost
+    assert state.size == Decimal(after)
+    assert state.realised == state.sold_value - state.bought_value + carried == 0
+    assert state.size == state.bought - state.sold
+
+
+def word(size: Decimal, price: str, kind: FillKind) -> FillReport:
+    """A fill, or the venue's word, of a signed size."""
+    return FillReport(
+        instrument=BTC,
+        account=ACCOUNT,
+        origin=Origin.RECONCILE,
+        received_ns=1,
+        venue_order_id="x",
+        execution_id=f"x-{kind}",
+        side=Side.BUY if size >= 0 else Side.SELL,
+        price=Decimal(price),
+        quantity=abs(size),
+        fee=Decimal(0),
+        fee_currency="",
+        executed_ns=1,
+        fill_kind=kind,
+    )
