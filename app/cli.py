@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli_alerts import alerts
+from app.cli_checks import checks
 from app.settings import load_settings
 from domain.errors import OrderManagerError
 
@@ -29,6 +30,8 @@ topics = typer.Typer(help="The topics.", no_args_is_help=True)
 app.add_typer(kafka, name="kafka")
 app.add_typer(topics, name="topics")
 app.add_typer(alerts, name="alerts")
+
+app.add_typer(checks)  # without a name: they stand beside the others
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
 
@@ -196,55 +199,6 @@ def send(
     typer.echo(json.dumps({"sent": report.sent, "refused": len(report.refused)}))
     if report.refused:
         raise typer.Exit(1)
-
-
-# -- checking ------------------------------------------------------------------------------------------------------
-
-Settle = Annotated[float, typer.Option("--settle-s", min=0, help="How long the workers may take to finish.")]
-
-
-@app.command()
-def replay(
-    directory: Annotated[Path | None, typer.Option(help="Where both sets of tables stay.")] = None,
-    until_offset: Annotated[
-        list[str] | None, typer.Option(help="First offset of order-updates not folded: N, or PARTITION:N; repeatable.")
-    ] = None,
-    until_time: Annotated[str, typer.Option(help="Fold records up to this time: ISO-8601, or epoch seconds.")] = "",
-    against: Annotated[Path | None, typer.Option(help="Compare with this one, not with the live tables.")] = None,
-    settle_s: Settle = 10.0,
-    as_json: Json = False,
-) -> None:
-    """Make the tables again from the topics; exit code 1 if they differ from the live ones, 2 if nobody can tell."""
-    from app.cli_checks import replay_command
-
-    raise typer.Exit(
-        replay_command(load_settings(), directory, until_offset or [], until_time, against, settle_s, as_json=as_json)
-    )
-
-
-@app.command()
-def verify(
-    settle_s: Settle = 15.0,
-    days: Annotated[float, typer.Option(min=0, help="How far back the venue is asked for what has ended.")] = 7.0,
-    venue: Annotated[bool, typer.Option(help="Without it, only our own ledgers: for a set that is stopped.")] = True,
-    as_json: Json = False,
-) -> None:
-    """Tables, topics and venue, order by order and fill by fill; exit code 1 if they differ, 2 if nobody can tell."""
-    from app.cli_checks import verify_command
-
-    raise typer.Exit(verify_command(load_settings(), settle_s, days, venue=venue, as_json=as_json))
-
-
-@app.command()
-def diff(
-    one: Annotated[Path, typer.Argument(metavar="A", help="A directory that replay wrote, or its live or replayed.")],
-    other: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
-    as_json: Json = False,
-) -> None:
-    """The rows, and the first record of the log, at which two sets of tables differ; exit code 1 if they do."""
-    from app.cli_checks import diff_command
-
-    raise typer.Exit(diff_command(one, other, as_json=as_json))
 
 
 # -- asking --------------------------------------------------------------------------------------------------------

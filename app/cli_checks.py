@@ -1,154 +1,70 @@
-"""What the commands `verify`, `replay` and `diff` print, and their exit codes: 0 equal, 1 they differ, 2 nobody can
-tell."""
+"""Commands that check: whether ledgers agree, whether tables can be made again, what the records look like."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import typer
 
-from app.replay.folded import Until
-from app.replay.reading import CannotCompare
-from app.replay.report import REPLAYED, compare_directories, in_words, replay
-from app.settings import Settings
-from app.verify.report import VerifyOptions, verify
-from domain.errors import InvalidInput, OrderManagerError
+from app.settings import load_settings
 
-EQUAL, DIFFERS, CANNOT_TELL = 0, 1, 2
-_SHOWN = 20
+checks = typer.Typer()
+
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
+Settle = Annotated[float, typer.Option("--settle-s", min=0, help="How long the workers may take to finish.")]
 
 
-def replay_command(
-    settings: Settings,
-    directory: Path | None,
-    until_offsets: Sequence[str],
-    until_time: str,
-    against: Path | None,
-    settle_s: float,
-    *,
-    as_json: bool,
-) -> int:
-    """`ordermanager replay`."""
-    try:
-        until = Until(_offsets(until_offsets), _time_ns(until_time))
-        if against is not None and directory is None:
-            raise InvalidInput("BAD_OPTION", ["--against needs a --directory for what is compared with it"])
-        report = asyncio.run(replay(settings, directory=directory, until=until, settle_s=settle_s))
-        if against is not None and directory is not None:
-            report |= compare_directories(snapshot_in(directory), snapshot_in(against))
-    except OrderManagerError as error:
-        return _cannot_tell(error, as_json=as_json)
-    if as_json:
-        typer.echo(json.dumps(report))
-    else:
-        _show_replay(report)
-    return CANNOT_TELL if report["equal"] is None else EQUAL if report["equal"] else DIFFERS
+@checks.command()
+def replay(
+    directory: Annotated[Path | None, typer.Option(help="Where both sets of tables stay.")] = None,
+    until_offset: Annotated[
+        list[str] | None, typer.Option(help="First offset of order-updates not folded: N, or PARTITION:N; repeatable.")
+    ] = None,
+    until_time: Annotated[str, typer.Option(help="Fold records up to this time: ISO-8601, or epoch seconds.")] = "",
+    against: Annotated[Path | None, typer.Option(help="Compare with this one, not with the live tables.")] = None,
+    settle_s: Settle = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Make the tables again from the topics; exit code 1 if they differ from the live ones, 2 if nobody can tell."""
+    from app.check_printing import replay_command
+
+    raise typer.Exit(
+        replay_command(load_settings(), directory, until_offset or [], until_time, against, settle_s, as_json=as_json)
+    )
 
 
-def verify_command(settings: Settings, settle_s: float, days: float, *, venue: bool, as_json: bool) -> int:
-    """`ordermanager verify`."""
-    try:
-        report = asyncio.run(verify(settings, VerifyOptions(settle_s=settle_s, days=days, venue=venue)))
-    except OrderManagerError as error:
-        return _cannot_tell(error, as_json=as_json)
-    if as_json:
-        typer.echo(json.dumps(report))
-    else:
-        _show_verify(report)
-    return CANNOT_TELL if report["equal"] is None else EQUAL if report["equal"] else DIFFERS
+@checks.command()
+def verify(
+    settle_s: Settle = 15.0,
+    days: Annotated[float, typer.Option(min=0, help="How far back the venue is asked for what has ended.")] = 7.0,
+    venue: Annotated[bool, typer.Option(help="Without it, only our own ledgers: for a set that is stopped.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Tables, topics and venue, order by order and fill by fill; exit code 1 if they differ, 2 if nobody can tell."""
+    from app.check_printing import verify_command
+
+    raise typer.Exit(verify_command(load_settings(), settle_s, days, venue=venue, as_json=as_json))
 
 
-def _show_verify(report: dict[str, Any]) -> None:
-    for between, counts in report["compared"].items():
-        typer.echo(f"{between:18} {', '.join(f'{count} {name}' for name, count in counts.items())}")
-    for name, why in report["unread"].items():
-        typer.echo(f"{name:18} not read: {why}")
-    for title in ("differences", "moving", "unsettled"):
-        for difference in report[title][:_SHOWN]:
-            typer.echo(f"{title}: {difference['sentence']}")
-        if len(report[title]) > _SHOWN:
-            typer.echo(f"… {len(report[title]) - _SHOWN} more: --json lists them")
-    if report["unfinished"]:
-        typer.echo(f"{report['unfinished']} records were not finished by the workers")
-    typer.echo({True: "equal", False: "they differ", None: "nobody can tell"}[report["equal"]])
+@checks.command()
+def diff(
+    one: Annotated[Path, typer.Argument(metavar="A", help="A directory that replay wrote, or its live or replayed.")],
+    other: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    as_json: Json = False,
+) -> None:
+    """The rows, and the first record of the log, at which two sets of tables differ; exit code 1 if they do."""
+    from app.check_printing import diff_command
+
+    raise typer.Exit(diff_command(one, other, as_json=as_json))
 
 
-def diff_command(one: Path, other: Path, *, as_json: bool) -> int:
-    """`ordermanager diff`."""
-    try:
-        report = compare_directories(snapshot_in(one), snapshot_in(other))
-    except OrderManagerError as error:
-        return _cannot_tell(error, as_json=as_json)
-    if as_json:
-        typer.echo(json.dumps(report))
-    else:
-        _show_differences(report)
-    return EQUAL if report["equal"] else DIFFERS
+@checks.command()
+def schemas(
+    directory: Annotated[Path, typer.Argument(help="Where they go.")] = Path("docs/schemas"),
+) -> None:
+    """Write the JSON Schema of every topic's records, and the AsyncAPI document."""
+    from app.schema_files import write_schemas
 
-
-def snapshot_in(directory: Path) -> Path:
-    """The snapshot itself: the directory, or what a replay made in it."""
-    made = directory / REPLAYED
-    return made if (made / "snapshot.json").exists() else directory
-
-
-def _cannot_tell(error: OrderManagerError, *, as_json: bool) -> int:
-    typer.echo(f"error: {error}", err=True)
-    if as_json:
-        typer.echo(json.dumps({"equal": None, "error": {"code": error.code, "sentence": error.sentence}}))
-    return CANNOT_TELL
-
-
-def _show_replay(report: dict[str, Any]) -> None:
-    for name, tables in report["tables"].items():
-        for table, digest in tables.items():
-            typer.echo(f"{name:9} {table:10} {digest['sha256']} {digest['rows']:>9} rows")
-        typer.echo(f"{name:9} {'whole':10} {report['digest'][name]}")
-    typer.echo(f"{report['updates']} updates folded, {report['unfinished']} records not finished by the workers")
-    _show_differences(report)
-
-
-def _show_differences(report: dict[str, Any]) -> None:
-    if report["equal"] is None:
-        typer.echo("not compared: compaction has taken rows, the live tables of that moment are not known")
-    elif report["equal"]:
-        typer.echo("equal")
-    else:
-        typer.echo(f"{report['differences']} rows differ; the first: {in_words(report['first_difference'])}")
-        for difference in report["differing_rows"][:_SHOWN]:
-            typer.echo(f"  {in_words(difference)}")
-        if report["differences"] > _SHOWN:
-            typer.echo(f"  … {report['differences'] - _SHOWN} more: --json lists them")
-
-
-def _offsets(texts: Sequence[str]) -> dict[int, int]:
-    """`N` for every partition, `PARTITION:N` for one."""
-    offsets = {}
-    for text in texts:
-        partition, _, offset = text.rpartition(":")
-        if not offset.isdigit() or (partition and not partition.isdigit()):
-            raise InvalidInput("BAD_OPTION", [f"--until-offset {text!r} is neither N nor PARTITION:N"])
-        offsets[int(partition) if partition else -1] = int(offset)
-    return offsets
-
-
-def _time_ns(text: str) -> int | None:
-    if not text:
-        return None
-    try:
-        if text.isdigit():
-            return int(text) * 1_000_000_000
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput("BAD_OPTION", [f"--until-time {text!r} is neither ISO-8601 nor epoch seconds"]) from None
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
-
-
-__all__ = ["CANNOT_TELL", "DIFFERS", "EQUAL", "CannotCompare", "diff_command", "replay_command", "snapshot_in"]
+    for path in write_schemas(directory):
+        typer.echo(str(path))

@@ -21,8 +21,8 @@ from aiokafka import AIOKafkaProducer
 from fault_set import FaultSet
 from typer.testing import CliRunner
 
+from app.check_printing import CANNOT_TELL, DIFFERS, EQUAL
 from app.cli import app as commands
-from app.cli_checks import CANNOT_TELL, DIFFERS, EQUAL
 from app.replay.folded import Until, folded
 from app.replay.report import compare_directories, replay
 from app.sample_producer import SampleProducer
