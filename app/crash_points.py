@@ -1,6 +1,7 @@
 """Places where a test may have this process killed, by name (`ORDERMANAGER_CRASH_AT`). Empty outside of tests.
 
-    taken, planned, cancelled, intended, submitted, done     the steps of a signal (`streams.signal_agent`)
+    taken, planned, cancelled, intended, submitted, done     the steps of a signal (`streams.signal_agent`); what is
+                                                             planned is durable when it has cancelled or intended
     before-call, after-call                                  around a create at the venue (`streams.submitting`)
     before-cancel, after-cancel                              around a cancel at the venue (`streams.cancelling`)
     outcome-published                                        what we learned of an order is durable in `order-updates`

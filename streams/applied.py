@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 
+from streams.announced import Announced
 from streams.record import Source
 
 
@@ -16,6 +17,8 @@ class Applied:
         self._offsets: dict[int, int] = {}
         self._reaching: dict[int, list[tuple[int, asyncio.Future[None]]]] = defaultdict(list)
         self._changing: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
+        self.announced = Announced()
+        """What the signals' turns have told of."""
 
     def advance(self, partition: int, offset: int, symbol: str | None) -> None:
         """The record at `offset` is in the rows (visible, not yet durable)."""
@@ -41,6 +44,7 @@ class Applied:
         """The partition is no longer ours; its waiters are ended by their turns."""
         self._offsets.pop(partition, None)
         self._reaching.pop(partition, None)
+        self.announced.forget(partition)
 
     async def reached(self, at: Source) -> None:
         """Wait until the record at `at` is applied."""

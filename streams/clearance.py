@@ -26,6 +26,13 @@ class Clearance:
         self._clock = clock
         self._evidence_s = evidence_s
 
+    def is_clear(self, turn: Turn, symbol: str) -> bool:
+        """Whether there is nothing to wait for, even to plan."""
+        partition = turn.record.partition
+        return self._gates.is_open(partition, symbol) and not any(
+            order.in_doubt or untold(order) for order in self._orders.open_orders(partition, symbol)
+        )
+
     async def to_send(self, turn: Turn, symbol: str, until_ns: int, *, reduces: bool = False) -> None:
         """Wait while the venue has not been asked for the symbol's orders (requirement Y01), at the longest until the
         signal's end (ns UTC): then the last checks before a call find it expired. What `reduces` and nothing else need
@@ -52,5 +59,7 @@ class Clearance:
         return not any(untold(order) for order in self._orders.open_orders(partition, symbol))
 
     async def _wait(self, turn: Turn, symbol: str, until_ns: int, clear: Callable[[], bool]) -> None:
+        if clear():
+            return
         remaining_s = max(0.0, (until_ns - self._clock.now_ns()) / _NS) + 0.001
         await turn.wait(self._applied.until(symbol, clear, remaining_s))

@@ -228,12 +228,14 @@ class CommandAgent:
         return await self._reconciler.give_up_unseen(partition, order)
 
     def _awaits_its_turn(self, partition: int, order: Order) -> bool:
-        """Whether the order's signal has not come to its end: its record will come again and may send the order, so
-        nobody else may conclude meanwhile that it never was."""
+        """Whether the order's signal has not come to its end: its record will come again and may send the order (or
+        discard an intent without a plan), so nobody else may conclude meanwhile that it never was."""
         if order.signal is None or not order.in_doubt:
             return False
         row = self._signals.get(partition, order.instrument.symbol, order.signal.signal_id)
-        return row is not None and row.attempt == order.signal.attempt and row.state is not SignalState.DONE
+        if row is None or row.attempt < order.signal.attempt:
+            return order.state is OrderState.PLANNED and order.sequence == 1
+        return row.attempt == order.signal.attempt and row.state is not SignalState.DONE
 
     def _summary(self, turn: Turn, command: Command, details: dict[str, str]) -> CommandRow:
         if command.action is Action.SYNC:

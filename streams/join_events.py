@@ -8,8 +8,8 @@ from domain.alerts import alert_of
 from domain.events import Transition
 from domain.orders import Order, OrderState
 from domain.positions import LedgerEntry, Position
-from domain.updates import Absence, CancelRequested, Update
 from streams import schemas
+from streams.announced import Announced
 from streams.hooks import Hooks
 from streams.outbox import Outgoing
 from streams.record import Record
@@ -25,21 +25,21 @@ _ALERT_SCHEMA = "alert/1"
 class JoinEvents:
     """Makes the records that go out when an update has been applied."""
 
-    def __init__(self, topics: Topics, orders: OrderTable, hooks: Hooks) -> None:
+    def __init__(self, topics: Topics, orders: OrderTable, announced: Announced, hooks: Hooks) -> None:
         self._topics = topics
+        self._announced = announced
         self._orders = orders
         self._hooks = hooks
 
-    def of_update(
-        self, record: Record, order: Order, transitions: Sequence[Transition], update: Update
-    ) -> list[Outgoing]:
-        """The transitions' events. The first one, that the order was meant, is the signal's turn to tell before
-        anything is sent; a wish or a conclusion may come between a crash and that turn, and must not be told alone."""
-        if isinstance(update, CancelRequested | Absence) and transitions and transitions[0].sequence == 2:
+    def of_update(self, record: Record, order: Order, transitions: Sequence[Transition]) -> list[Outgoing]:
+        """The transitions' events. The first one, that the order was meant, is the signal's turn to tell; what comes
+        between a crash and that turn must not be told without it."""
+        second = bool(transitions) and transitions[0].sequence == 2
+        if second and not self._announced.take(record.partition, order.order_id):
             transitions = [next(self._orders.history(record.partition, order.order_id)), *transitions]
         return [outgoing for transition in transitions for outgoing in self._of_transition(record, order, transition)]
 
-    def again(self, record: Record, order: Order, update: Update) -> list[Outgoing]:
+    def again(self, record: Record, order: Order) -> list[Outgoing]:
         """The events this record led to the first time: its transitions are the newest of the order, or gone by."""
         source = str(record.source)
         mine: list[Transition] = []
@@ -48,7 +48,7 @@ class JoinEvents:
                 mine.append(transition)
             elif mine:
                 break
-        return self.of_update(record, order, mine[::-1], update)
+        return self.of_update(record, order, mine[::-1])
 
     def of_position(self, record: Record, position: Position, entry: LedgerEntry, trace_id: str) -> Outgoing:
         """The position after a fill has come to it."""

@@ -65,7 +65,7 @@ class OrderAgent:
         self._applied = applied
         self._hooks = hooks or Hooks()
         self._outbox = Outbox(log)
-        self._events = JoinEvents(topics, orders, self._hooks)
+        self._events = JoinEvents(topics, orders, applied.announced, self._hooks)
         self._belonging = Belonging(
             topics=topics, orders=orders, positions=positions, events=self._events, instance=instance
         )
@@ -144,7 +144,7 @@ class OrderAgent:
             return [self._belonging.copy(record, symbol, record.value or b"")]
         outgoing: list[Outgoing] = []
         if order.applied_offset >= record.offset:
-            outgoing += self._events.again(record, order, update)
+            outgoing += self._events.again(record, order)
             outgoing += self._belonging.release_parked(record, symbol)
         else:
             applied = apply_update(order, update, source=source, offset=record.offset)
@@ -152,7 +152,7 @@ class OrderAgent:
                 row = FillRow(order.order_id, record.offset, update)
                 self._orders.put_fill(partition, row, rows)
             self._orders.put(partition, applied.order, applied.transitions, rows)
-            outgoing += self._events.of_update(record, applied.order, applied.transitions, update)
+            outgoing += self._events.of_update(record, applied.order, applied.transitions)
             if order.venue_order_id != applied.order.venue_order_id or applied.order.state.terminal:
                 outgoing += self._belonging.release_parked(record, symbol)
         if isinstance(update, FillReport):

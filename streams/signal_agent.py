@@ -3,16 +3,17 @@ record coming again.
 
     1. take the record: bad → dead letters; another symbol's key or partition → published again where it belongs
     2. know it: new, redelivered, duplicate, conflict, or a failed one tried again    (a repeat's verdict is durable)
-    3. plan; the whole plan is one record on the signal's row                         (plan durable)
+    3. plan; the whole plan is one record on the signal's row        (plan durable: before cancels, or with step 5)
     4. if the plan cancels: cancel, wait for the venue's evidence, plan the creates on the state after it
-                                                                                      (second plan durable)
-    5. write the intents                                                              (order rows durable)
+    5. write the intents                                                     (plan durable, order rows durable)
     6. send each: token, then checks and call as one step      } streams.submitting   (outcome durable in the log)
     7. publish each outcome and wait until it is applied       }
-    8. write what became of the signal                                                (row done; the record is finished)
+    8. write what became of the signal                                       (row done; the record is finished)
 
 A redelivered signal executes its stored plan and never plans again; an intent that a former turn may have sent is
-asked for at the venue first.
+asked for at the venue first. The plan and its intents are appended together and awaited once. They lie in two
+changelogs, so a crash may leave intents without their plan: nothing was sent of those, and whoever plans for the
+record again discards them first (decision 0009).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from streams.signal_intake import SignalIntake, Work
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
+from streams.unsettled import left_without_plan
 from tables.orders import OrderTable
 from tables.receipt import Receipt
 from tables.signals import Repeat, SignalResult, SignalRow, SignalState, SignalTable
@@ -93,6 +95,7 @@ class SignalAgent:
         self._facts = facts
         self._submitter = submitter
         self._canceller = canceller
+        self._announced = applied.announced
         self._clearance = Clearance(orders=orders, gates=gates, applied=applied, clock=clock)
         self._clock = clock
         self._settings = settings
@@ -111,15 +114,16 @@ class SignalAgent:
             raise
 
     async def _execute(self, turn: Turn, work: Work) -> None:
-        row = await self._know(turn, work)  # 2, 3
+        planned = Receipt()
+        row = await self._know(turn, work, planned)  # 2, 3
         if row is None or row.state is SignalState.DONE:
             return
         self._hooks.on_step("planned")
-        row = await self._cancel_first(turn, work, row)  # 4
+        row = await self._cancel_first(turn, work, row, planned)  # 4
         if row.state is SignalState.DONE:
             return
         self._hooks.on_step("cancelled")
-        maybe_sent = await self._write_intents(turn, work, row)  # 5
+        maybe_sent, told = await self._write_intents(turn, work, row, planned)  # 5
         self._hooks.on_step("intended")
         await self._clearance.to_send(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
         for intent in row.standing_plan.intents:  # 6, 7
@@ -133,7 +137,7 @@ class SignalAgent:
             if order is not None:
                 self._facts.settled(order)
         self._hooks.on_step("submitted")
-        await self._finish(turn, row)  # 8
+        await self._finish(turn, row, told)  # 8
         self._hooks.on_step("done")
 
     # -- 1 -------------------------------------------------------------------------------------------------------
@@ -153,12 +157,12 @@ class SignalAgent:
 
     # -- 2, 3 ----------------------------------------------------------------------------------------------------
 
-    async def _know(self, turn: Turn, work: Work) -> SignalRow | None:
-        """The row whose plan is to be executed; None when the record needs nothing more."""
+    async def _know(self, turn: Turn, work: Work, planned: Receipt) -> SignalRow | None:
+        """The row whose plan is to be executed, durable with `planned`; None when the record needs nothing more."""
         partition, signal = turn.record.partition, work.signal
         row = self._signals.get(partition, signal.symbol, signal.signal_id)
         if row is None:
-            return await self._plan_first(turn, work, None)
+            return await self._plan_first(turn, work, None, planned)
         if row.source == work.source:
             if row.state is SignalState.DONE:
                 await self._publish(turn, self._events.end(row))
@@ -173,7 +177,7 @@ class SignalAgent:
             await self._clearance.to_send(turn, signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
             verdict = self._judge(partition, work, row)
             if verdict == _RETRY:
-                return await self._plan_first(turn, work, row)
+                return await self._plan_first(turn, work, row, planned)
             repeats = _with(row.repeats, work.source, verdict)
             row = replace(row, repeats=repeats, last_offset=turn.record.offset)
             await self._write(turn, row)
@@ -195,9 +199,9 @@ class SignalAgent:
         )
         return _RETRY if nothing_done else EventKind.DUPLICATE
 
-    async def _plan_first(self, turn: Turn, work: Work, earlier: SignalRow | None) -> SignalRow:
+    async def _plan_first(self, turn: Turn, work: Work, earlier: SignalRow | None, planned: Receipt) -> SignalRow:
         attempt = 1 if earlier is None else earlier.attempt + 1
-        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
+        await self._clear_to_plan(turn, work, attempt)
         plan = await self._plan(turn, work, attempt, phase=1)
         row = SignalRow(
             signal_id=work.signal.signal_id,
@@ -218,7 +222,23 @@ class SignalAgent:
             signal_ns=work.born_ns,
             planned_ns=plan.planned_at_ns,
         )
-        return await self._settle_plan(turn, row, plan)
+        return await self._settle_plan(turn, row, plan, planned)
+
+    async def _clear_to_plan(self, turn: Turn, work: Work, attempt: int) -> None:
+        """Wait until the symbol is clear for a plan. Intents that a former turn of this very record left without
+        their plan were never sent: they go, instead of keeping their own signal waiting."""
+        symbol, until_ns = work.signal.symbol, self._expires_at_ns(work)
+        if self._clearance.is_clear(turn, symbol):
+            return
+        # A wish to cancel one may still be unread.
+        await self._clearance.to_send(turn, symbol, until_ns, reduces=work.reduces)
+        discarded = Receipt()
+        for order in self._orders.open_orders(turn.record.partition, symbol):
+            if left_without_plan(order, work.source, attempt):
+                self._orders.discard_intent(turn.record.partition, order, discarded)
+        if not discarded.complete:
+            await turn.wait(discarded.durable())
+        await self._clearance.to_plan(turn, symbol, until_ns, reduces=work.reduces)
 
     async def _plan(self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2]) -> Plan:
         side = position_side_of(work.signal, self._settings.plan.position_mode)
@@ -246,25 +266,28 @@ class SignalAgent:
         self._facts.reserve(plan)
         return plan
 
-    async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan) -> SignalRow:
-        """Write the row with its plan; a plan that executes nothing is the signal's end, and is told."""
+    async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan, planned: Receipt) -> SignalRow:
+        """Write the row with its plan, durable with `planned`; a plan that executes nothing is the signal's end, and
+        is told."""
         if plan.decision is not Decision.EXECUTE:
             result = RESULT_OF[plan.decision]
             done_ns = self._clock.now_ns()
             row = replace(
                 row, state=SignalState.DONE, result=result, code=plan.code, reason=plan.reason, done_ns=done_ns
             )
-        await self._write(turn, row)
+        self._signals.put(turn.record.partition, row, planned)
         if row.state is SignalState.DONE:
+            await turn.wait(planned.durable())
             self._hooks.on_signal_end(row.result)
             await self._publish(turn, self._events.end(row))
         return row
 
     # -- 4 -------------------------------------------------------------------------------------------------------
 
-    async def _cancel_first(self, turn: Turn, work: Work, row: SignalRow) -> SignalRow:
+    async def _cancel_first(self, turn: Turn, work: Work, row: SignalRow, planned: Receipt) -> SignalRow:
         if not row.plan.cancels or row.after_cancels is not None:
             return row
+        await turn.wait(planned.durable())
         for cancel in row.plan.cancels:
             order = await self._canceller.cancel(
                 turn, cancel.order_id, command_id=f"{work.source}-cancel", reason=cancel.reason
@@ -272,34 +295,41 @@ class SignalAgent:
             if not order.state.terminal:
                 reason = f"order {cancel.order_id} could not be cancelled first: it is {order.state}"
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
-        await self._clearance.to_plan(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
+        await self._clear_to_plan(turn, work, row.attempt)
         plan = await self._plan(turn, work, row.attempt, phase=2)
-        order_ids = order_ids_of(plan)
-        return await self._settle_plan(turn, replace(row, after_cancels=plan, order_ids=order_ids), plan)
+        row = replace(row, after_cancels=plan, order_ids=order_ids_of(plan))
+        return await self._settle_plan(turn, row, plan, planned)
 
     # -- 5 -------------------------------------------------------------------------------------------------------
 
-    async def _write_intents(self, turn: Turn, work: Work, row: SignalRow) -> frozenset[str]:
-        """Write what is not written; returns the orders that a former turn wrote and may have sent."""
+    async def _write_intents(
+        self, turn: Turn, work: Work, row: SignalRow, planned: Receipt
+    ) -> tuple[frozenset[str], Receipt]:
+        """Write what is not written, and wait until plan and intents are durable. Returns the orders that a former
+        turn wrote and may have sent, and the receipt of the first events."""
         partition = turn.record.partition
         maybe_sent = set()
-        receipt = Receipt()
         told: list[Outgoing] = []
         for intent in row.standing_plan.intents:
             order = self._orders.get(partition, intent.order_id)
             if order is not None:
                 maybe_sent.add(intent.order_id)
+                first = next(self._orders.history(partition, order.order_id))
             else:
                 order = intended_order(work.signal, row, row.standing_plan, intent, work.instrument)
-                self._orders.put(partition, order, [created(order, source=work.source, origin="signal")], receipt)
-            told.append(self._events.created(order, next(self._orders.history(partition, order.order_id))))
-        await turn.wait(receipt.durable())
-        await self._publish(turn, told)
-        return frozenset(maybe_sent)
+                first = created(order, source=work.source, origin="signal")
+                self._orders.put(partition, order, [first], planned)
+            told.append(self._events.created(order, first))
+        await turn.wait(planned.durable())
+        receipt = self._append(told)
+        for intent in row.standing_plan.intents:
+            self._announced.add(partition, intent.order_id)
+        return frozenset(maybe_sent), receipt
 
     # -- 8 -------------------------------------------------------------------------------------------------------
 
-    async def _finish(self, turn: Turn, row: SignalRow) -> None:
+    async def _finish(self, turn: Turn, row: SignalRow, told: Receipt) -> None:
+        """`told`: the events that must be durable too before the record is finished."""
         partition = turn.record.partition
         orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
         states = [order.state for order in orders if order is not None]
@@ -310,6 +340,8 @@ class SignalAgent:
             result = SignalResult.REJECTED if OrderState.REJECTED in states else SignalResult.FAILED
         else:
             result = SignalResult.EXECUTED
+        if not told.complete:
+            await turn.wait(told.durable())
         await self._end(turn, row, result, "", reason)
 
     async def _end(self, turn: Turn, row: SignalRow, result: SignalResult, code: str, reason: str) -> SignalRow:
@@ -329,10 +361,14 @@ class SignalAgent:
         await turn.wait(receipt.durable())
 
     async def _publish(self, turn: Turn, records: list[Outgoing]) -> None:
+        if records:
+            await turn.wait(self._append(records).durable())
+
+    def _append(self, records: list[Outgoing]) -> Receipt:
         receipt = Receipt()
         for record in records:
             self._log.append(record.topic, record.partition, record.key, record.value, receipt, record.headers)
-        await turn.wait(receipt.durable())
+        return receipt
 
     def _expires_at_ns(self, work: Work) -> int:
         born_ns = work.born_ns

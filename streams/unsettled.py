@@ -20,3 +20,15 @@ def overdue(order: Order) -> bool:
     """Whether the venue should have said more of the order, once it has been quiet for a while."""
     unconfirmed = order.state is OrderState.ACKNOWLEDGED and not order.evidence.terms_at_ns and not order.external
     return order.in_doubt or unconfirmed or order.state in _RESTLESS or untold(order)
+
+
+def left_without_plan(order: Order, source: str, attempt: int) -> bool:
+    """Whether the order is an intent of that record's attempt of which nobody has heard yet. To be asked only while the
+    attempt has no durable plan: then the intent was never sent."""
+    signal = order.signal
+    return (
+        order.state is OrderState.PLANNED
+        and order.sequence == 1
+        and signal is not None
+        and (signal.source, signal.attempt) == (source, attempt)
+    )

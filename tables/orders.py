@@ -66,6 +66,11 @@ class OrderTable:
             self.rows.put(partition, key, _encoder.encode(transition), receipt)
         self.rows.put(partition, _order_key(order.order_id), _encoder.encode(order), receipt)
 
+    def discard_intent(self, partition: int, order: Order, receipt: Receipt) -> None:
+        """The order was never meant: its plan is not there, nobody was told of it, and nothing was sent."""
+        self.rows.put(partition, _order_key(order.order_id), None, receipt)
+        self.rows.put(partition, _history_prefix(order.order_id) + b"%010d" % order.sequence, None, receipt)
+
     def history(self, partition: int, order_id: str) -> Iterator[Transition]:
         """The order's transitions, oldest first."""
         for _, value in self.rows.scan(partition, _history_prefix(order_id)):

@@ -64,6 +64,11 @@ class Intents:
         """The order's own row was written."""
         self._without_row.discard(order_id)
 
+    def discarded(self, order_id: str) -> None:
+        """The order's own row was deleted: it was never meant, until it is written again."""
+        self.places.pop(order_id, None)
+        self._without_row.discard(order_id)
+
 
 class LiveTables:
     """Takes the changelogs' records in their order; `until` has the first update that does not count, by partition.
@@ -146,6 +151,9 @@ class LiveTables:
 
     def _take_intent(self, partition: int, key: bytes, value: bytes | None) -> None:
         if value is None:
+            if key.startswith(b"o/"):  # an intent that was discarded, or an order that has left the tables
+                self.intents[partition].discarded(key[2:].decode())
+                self._waiting[self.first_rows, partition].append((key[2:], None))
             return
         if key.startswith(b"h/") and key.endswith(_INTENT):
             self.intents[partition].begins(key[2 : -len(_INTENT)].decode(), self._newest[partition])

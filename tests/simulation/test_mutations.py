@@ -110,7 +110,7 @@ def intents_not_awaited(worker: Worker) -> None:
         async def wait(self, awaitable: Coroutine[Any, Any, object]) -> None:
             awaitable.close()
 
-    async def write_and_go(turn: Turn, *arguments: Any) -> frozenset[str]:
+    async def write_and_go(turn: Turn, *arguments: Any) -> tuple[frozenset[str], Receipt]:
         return await write_intents(Impatient(turn), *arguments)  # type: ignore[arg-type]
 
     agent._write_intents = write_and_go  # type: ignore[method-assign, assignment]
@@ -120,10 +120,12 @@ def plans_not_awaited(worker: Worker) -> None:
     """The plan's row is on its way while the plan is executed."""
     agent = worker.signal_agent
 
-    async def write_and_go(turn: Turn, row: Any) -> None:
-        worker.signals.put(turn.record.partition, row, Receipt())
+    settle_plan = agent._settle_plan
 
-    agent._write = write_and_go  # type: ignore[method-assign]
+    async def write_and_go(turn: Turn, row: Any, plan: Any, _planned: Receipt) -> Any:
+        return await settle_plan(turn, row, plan, Receipt())
+
+    agent._settle_plan = write_and_go  # type: ignore[method-assign]
 
 
 def updates_finished_at_once(worker: Worker) -> None:
