@@ -57,6 +57,8 @@ PUBLIC: Final[dict[str, Serve]] = {
     "spot-lever-token/info": _fixed(_LIST),
     "spot-lever-token/reference": _fixed({}),
     "spot-margin-trade/collateral": _fixed(_LIST),
+    "spot-margin-trade/coinstate": _fixed(_LIST),
+    "spot-margin-trade/position-tiers": _fixed(_LIST),
     "spot-margin-trade/currency-data": _fixed(_LIST),
     "spot-cross-margin-trade/data": _fixed({"vipCoinList": []}),
     "spot-cross-margin-trade/pledge-token": _fixed(_LIST),
@@ -85,6 +87,13 @@ PRIVATE: Final[dict[str, Serve]] = {
     "asset/deposit/query-sub-member-address": _of_coin(chains=[]),
     "asset/deposit/query-sub-member-record": _fixed(_ROWS),
     "asset/exchange/query-coin-list": _fixed({"coins": []}),
+    "apilimit/query-all": _fixed(_PAGE),
+    "apilimit/query-cap": _fixed(_LIST),
+    "asset/covert/small-balance-history": _fixed(
+        {"cursor": "", "size": "0", "lastPage": "0", "totalCount": "0", "records": []}
+    ),
+    "asset/covert/small-balance-list": _fixed({"smallAssetCoins": [], "supportToCoins": []}),
+    "asset/exchange/convert-result-query": _fixed({"result": {}}),
     "asset/exchange/query-convert-history": _fixed(_LIST),
     "asset/exchange/order-record": _fixed({"orderBody": [], "nextPageCursor": ""}),
     "asset/fundinghistory": _fixed(_PAGE),
@@ -109,11 +118,9 @@ PRIVATE: Final[dict[str, Serve]] = {
     "spot-cross-margin-trade/orders": _fixed(_LIST),
     "spot-cross-margin-trade/repay-history": _fixed(_LIST),
     "spot-lever-token/order-record": _fixed(_LIST),
-    "spot-margin-trade/coinstate": _fixed(_LIST),
     "spot-margin-trade/get-auto-repay-mode": _fixed({"data": []}),
     "spot-margin-trade/interest-rate-history": _fixed(_LIST),
     "spot-margin-trade/max-borrowable": _of_coin(maxLoan="0"),
-    "spot-margin-trade/position-tiers": _fixed(_LIST),
     "spot-margin-trade/repayment-available-amount": _of_coin(lossLessRepaymentAmount="0"),
     "spot-margin-trade/state": _fixed({"spotLeverage": "", "spotMarginMode": "0", "effectiveLeverage": "0"}),
     "user/escrow_sub_members": _fixed({"subMembers": [], "nextCursor": ""}),
@@ -125,6 +132,7 @@ PRIVATE: Final[dict[str, Serve]] = {
 
 # By path below /v5/: calls that ask for a deed.
 REFUSED: Final = (
+    "apilimit/set", "asset/covert/get-quote", "asset/covert/small-balance-execute",
     "account/borrow", "account/demo-apply-money", "account/mmp-modify", "account/mmp-reset",
     "account/no-convert-repay", "account/quick-repayment", "account/repay", "account/set-collateral-switch",
     "account/set-collateral-switch-batch", "account/set-delta-mode", "account/set-hedging-mode",

@@ -154,6 +154,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
         _action("order/cancel-all", order_calls.cancel_all, RateGroup.CANCEL_ALL),
         _action("order/pre-check", order_calls.pre_check, RateGroup.CREATE),
         _action("order/disconnected-cancel-all", setting_calls.set_disconnect_cancel),
+        _question("order/spot-borrow-check", order_calls.borrow_check),
         _question("order/realtime", questions.realtime),
         _question("order/history", questions.history),
         _question("execution/list", questions.executions),

@@ -7,14 +7,14 @@ from decimal import Decimal
 from exchanges.paper import questions
 from exchanges.paper.accounts import dollars
 from exchanges.paper.admission import amendment, category_of, instrument_of, new_order
-from exchanges.paper.exact import ZERO, exactly
-from exchanges.paper.fields import Fields, text
+from exchanges.paper.exact import ZERO, exactly, floored, plain
+from exchanges.paper.fields import Fields, choice, text
 from exchanges.paper.paging import symbols_of
 from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import MAINTENANCE_RATE, wallet_row
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import Category
+from exchanges.paper.vocabulary import Category, Side
 
 
 def create(venue: PaperVenue, uid: int, fields: Fields) -> Row:
@@ -70,6 +70,27 @@ def pre_check(venue: PaperVenue, uid: int, fields: Fields) -> Row:
         "preMmrE4": _rate_e4(maintenance, equity),
         "postImrE4": _rate_e4(margin + added, equity),
         "postMmrE4": _rate_e4(maintenance + kept, equity),
+    }
+
+
+@exactly
+def borrow_check(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    """`order/spot-borrow-check`: the largest spot order of one side. Nothing is lent, so it is what is there."""
+    pair, side = instrument_of(fields), choice(Side, fields, "side")
+    if not pair.is_spot:
+        raise bad_parameter("Illegal category")
+    coin = pair.quote if side is Side.BUY else pair.base
+    free, price = venue.accounts[uid].free(coin, venue.mark_price), venue.mark_price(pair.key)
+    qty = floored(free / price if side is Side.BUY else free, pair.lot)
+    amount = plain(free if side is Side.BUY else free * price)
+    return {
+        "symbol": pair.symbol,
+        "side": side,
+        "maxTradeQty": plain(qty),
+        "maxTradeAmount": amount,
+        "spotMaxTradeQty": plain(qty),
+        "spotMaxTradeAmount": amount,
+        "borrowCoin": coin,
     }
 
 
