@@ -58,7 +58,7 @@ def order_row(order: Order) -> Row:
     row = _order_figures(order)
     average = order.avg_price
     row["avgPrice"] = plain(average) if average is not None else "0"
-    return _ORDER_REST | row
+    return _as_its_category(order, _ORDER_REST | row)
 
 
 def order_stream_row(order: Order) -> Row:
@@ -69,7 +69,14 @@ def order_stream_row(order: Order) -> Row:
     row["category"] = order.category
     if order.is_spot and order.cum_qty:
         row["feeCurrency"] = order.fee_coin
-    return _ORDER_STREAM | row
+    return _as_its_category(order, _ORDER_STREAM | row)
+
+
+def _as_its_category(order: Order, row: Row) -> Row:
+    """Spot rows name a `tpslMode` only where there is something to it; clients tell the categories apart by it."""
+    if order.is_spot and not (order.take_profit or order.stop_loss):
+        del row["tpslMode"]
+    return row
 
 
 def _order_figures(order: Order) -> Row:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from typing import Any
+
+import requests
 
 from exchanges.paper.options import PaperOptions
 from exchanges.paper.server import PaperExchange
@@ -50,10 +50,10 @@ class RunningExchange:
 
     def control(self, name: str, wish: object = None, method: str | None = None) -> Any:
         """Call the control interface."""
-        body = None if wish is None else json.dumps(wish).encode()
-        request = urllib.request.Request(f"{self.url}/paper/{name}", body, method=method)
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
-            return json.load(reply)
+        method = method or ("GET" if wish is None else "POST")
+        reply = requests.request(method, f"{self.url}/paper/{name}", json=wish, timeout=PATIENCE_S)
+        reply.raise_for_status()
+        return reply.json()
 
     def pin(self, symbol: str, bid: str, ask: str, qty: str = "100", category: str = "linear") -> None:
         """Quotes of one level on each side, until others are pinned."""
