@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -66,7 +66,29 @@ def update(order: int, step: int, sent_ns: int) -> bytes:
 def apply(raw_update: bytes, row_of_order: bytes | None) -> Outcome:
     """Merge an update into its order's row, as a join would."""
     told = orjson.loads(raw_update)
-    before = {"cumulative": "0", "value": "0", "sequence": 0} if row_of_order is None else orjson.loads(row_of_order)
+    merged = merge(told, None if row_of_order is None else orjson.loads(row_of_order))
+    key = told["order_id"].encode()
+    return Outcome(
+        b"o/" + key,
+        _padded(merged.order_row, ROW_BYTES),
+        b"l/%b/%010d" % (key, merged.order_row["sequence"]),
+        _padded(merged.ledger_row, LEDGER_BYTES),
+        _padded(merged.event, EVENT_BYTES),
+    )
+
+
+class Merged(NamedTuple):
+    """The rows and the event before they are encoded, without what fills them up to their sizes."""
+
+    order_row: dict[str, Any]
+    ledger_row: dict[str, Any]
+    event: dict[str, Any]
+
+
+def merge(told: dict[str, Any], before: dict[str, Any] | None) -> Merged:
+    """The work between decoding and encoding."""
+    if before is None:
+        before = {"cumulative": "0", "value": "0", "sequence": 0}
     advanced = Decimal(told["cumulative"]) > Decimal(before["cumulative"])
     newest = told if advanced else before
     sequence = before["sequence"] + 1
@@ -83,14 +105,7 @@ def apply(raw_update: bytes, row_of_order: bytes | None) -> Outcome:
     }
     ledger = {"order_id": order_id, "sequence": sequence, "cumulative": newest["cumulative"], "price": told["price"]}
     event = row | {"event_id": f"{order_id}-{sequence}", "sent_ns": told["sent_ns"], "type": "partially_filled"}
-    key = order_id.encode()
-    return Outcome(
-        b"o/" + key,
-        _padded(row, ROW_BYTES),
-        b"l/%b/%010d" % (key, sequence),
-        _padded(ledger, LEDGER_BYTES),
-        _padded(event, EVENT_BYTES),
-    )
+    return Merged(row, ledger, event)
 
 
 def sent_ns_of(event: bytes) -> int:
