@@ -32,8 +32,8 @@ from app.transport.wiring import Reader, Wiring
 from streams.lanes import Handler, Lanes, by_record_key
 from streams.record import Record
 from tables.durable_rows import DurableRows
+from tables.index_entries import IndexFunction
 from tables.rows import Rows
-from tables.shard import IndexFunction
 from tables.store import DurableTable
 
 log = logging.getLogger(__name__)

@@ -188,3 +188,17 @@ def update(number: int, step: int, at_ns: int) -> bytes:
             updated_ns=at_ns, created_ns=created_ns_of(number),
         )
     )  # fmt: skip
+
+
+def amendment(number: int, at_ns: int) -> bytes:
+    """The venue's report of a resting order whose price was moved."""
+    price = Decimal(60_000) + at_ns // 1_000 % 10_000
+    return encode_update(
+        OrderReport(
+            instrument=Instrument(VENUE, "linear", symbol_of(number)), account=ACCOUNT, origin=Origin.STREAM,
+            received_ns=at_ns, client_order_id=order_id_of(number), venue_order_id="", state=VenueState.LIVE,
+            raw_status="New", side=Side.BUY if number % 3 else Side.SELL, order_type=OrderType.LIMIT,
+            quantity=Decimal("0.125"), price=price, cumulative=Sums(), updated_ns=at_ns,
+            created_ns=created_ns_of(number),
+        )
+    )  # fmt: skip

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from rocksdict import Cache
 
+from tables.index_entries import IndexFunction
 from tables.receipt import Receipt
-from tables.shard import ChangelogRecord, IndexFunction, Position, Shard, delete
+from tables.shard import ChangelogRecord, Position, Shard, delete
 
 
 class Append(Protocol):

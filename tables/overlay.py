@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
+KIND_BYTES = 2
+"""Of a key: `o/`, `h/` and so on."""
+
 
 class StagedWrite:
     """A row (or its deletion, `value` None) on its way to the changelog. `offset` is set by the acknowledgement, of
@@ -30,10 +33,12 @@ class StagedWrite:
 class Overlay:
     """The newest unacknowledged write of each key, and all of them in the order of the changelog."""
 
-    __slots__ = ("_newest", "_queue")
+    __slots__ = ("_kinds", "_newest", "_queue")
 
     def __init__(self) -> None:
         self._newest: dict[bytes, StagedWrite] = {}
+        self._kinds: dict[bytes, dict[bytes, StagedWrite]] = {}
+        """The same by the first bytes of their keys: a scan for rows of one kind must not look at all the others."""
         self._queue: deque[StagedWrite] = deque()
 
     def __len__(self) -> int:
@@ -48,7 +53,12 @@ class Overlay:
 
     def stage(self, write: StagedWrite) -> None:
         """Add a write behind all others."""
-        self._newest[write.key] = write
+        key = write.key
+        self._newest[key] = write
+        kind = self._kinds.get(key[:KIND_BYTES])
+        if kind is None:
+            kind = self._kinds[key[:KIND_BYTES]] = {}
+        kind[key] = write
         self._queue.append(write)
 
     def in_order(self) -> Iterator[StagedWrite]:
@@ -65,12 +75,15 @@ class Overlay:
 
     def settled(self, write: StagedWrite) -> None:
         """The disk has this write: reads take the row from there, unless a newer write is under way."""
-        if self._newest.get(write.key) is write:
-            del self._newest[write.key]
+        key = write.key
+        if self._newest.get(key) is write:
+            del self._newest[key]
+            del self._kinds[key[:KIND_BYTES]][key]
 
     def rows(self, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
         """(key, value or None) of the keys that start with `prefix`, in no order."""
-        for key, write in self._newest.items():
+        of_kind = self._newest if len(prefix) < KIND_BYTES else self._kinds.get(prefix[:KIND_BYTES], {})
+        for key, write in of_kind.items():
             if key.startswith(prefix):
                 yield key, write.value
 

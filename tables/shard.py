@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +18,15 @@ from typing import Any
 
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
+from tables.index_entries import ENTRY, INDEX, ROW, IndexFunction, listed_row, write_index
 from tables.overlay import Overlay, StagedWrite
 from tables.rows import index_cursor
 from tables.scanning import merged_scan, prefix_end
 
-IndexFunction = Callable[[bytes, bytes], Iterable[bytes]]
-"""(row key, row value) → the keys under which secondary indexes list the row."""
-
-ROW, INDEX = b"r", b"i"
 POSITION, IDENTITY = b"m/position", b"m/identity"
 REBUILD_MARK = "REBUILD"
 
 _POSITION = Struct(">qqIq")
-_ENTRY = Struct(">I")
 
 WRITE_BUFFER_BYTES = 4 << 20
 """Of one partition of one table; two of them at most. 24 of these databases stay within 200 MB."""
@@ -212,13 +208,13 @@ class Shard:
 
         def staged() -> Iterable[tuple[bytes, bytes | None]]:
             for entry, key in self.overlay.index_entries(prefix):
-                yield index_cursor(entry, key), _ENTRY.pack(len(entry))
+                yield index_cursor(entry, key), ENTRY.pack(len(entry))
 
         def hidden(cursor: bytes, length: bytes | None) -> bool:
-            return _row_key(cursor, length) in self.overlay
+            return listed_row(cursor, length) in self.overlay
 
         for cursor, length in merged_scan(disk, staged, hidden, after=after, reverse=reverse):
-            row_key = _row_key(cursor, length)
+            row_key = listed_row(cursor, length)
             entry = cursor[: len(cursor) - len(row_key) - 1]
             if entry.startswith(prefix):  # a longer row key could make an entry of a shorter index key look alike
                 yield entry, row_key
@@ -298,11 +294,13 @@ class Shard:
             self.next_offset += 1
         if ready:
             last = ready[-1]
+            newest = {write.key: write for write in ready}
             self._write(
-                {write.key: write.value for write in ready},
+                {key: write.value for key, write in newest.items()},
                 self.next_offset,
                 self.next_offset - 1,
                 fingerprint(last.key, last.value),
+                {key: write.entries for key, write in newest.items()} if self._index is not None else None,
             )
             for write in ready:
                 self.overlay.settled(write)
@@ -329,10 +327,18 @@ class Shard:
         self.apply(records, end)
         self.settle()
 
-    def _write(self, rows: dict[bytes, bytes | None], next_offset: int, tip_offset: int, tip_crc: int) -> None:
+    def _write(
+        self,
+        rows: dict[bytes, bytes | None],
+        next_offset: int,
+        tip_offset: int,
+        tip_crc: int,
+        entries: Mapping[bytes, tuple[bytes, ...]] | None = None,
+    ) -> None:
+        """`entries` are the rows' index keys, where they are known already."""
         position = Position(next_offset, tip_offset, tip_crc, self._now_ns())
         with self._damage_noticed():  # an index entry to take back is read from the row that goes
-            batch = self._batch(rows)
+            batch = self._batch(rows, entries)
             batch.put(
                 POSITION,
                 _POSITION.pack(position.next_offset, position.tip_offset, position.tip_crc, position.written_at_ns),
@@ -340,12 +346,12 @@ class Shard:
             self._disk().write(batch)
         self.position = position
 
-    def _batch(self, rows: dict[bytes, bytes | None]) -> WriteBatch:
+    def _batch(self, rows: dict[bytes, bytes | None], entries: Mapping[bytes, tuple[bytes, ...]] | None) -> WriteBatch:
         db = self._disk()
         batch = WriteBatch(raw_mode=True)
         for key, value in rows.items():
             if self._index is not None:
-                _write_index(self._index, db, batch, key, value)
+                write_index(self._index, db, batch, key, value, None if entries is None else entries[key])
             if value is None:
                 batch.delete(ROW + key)
             else:
@@ -356,20 +362,6 @@ class Shard:
 def delete(path: Path) -> None:
     """Remove the files of a shard."""
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _row_key(cursor: bytes, length: bytes | None) -> bytes:
-    return cursor[_ENTRY.unpack(length or b"")[0] + 1 :]
-
-
-def _write_index(index: IndexFunction, db: Rdict, batch: WriteBatch, key: bytes, value: bytes | None) -> None:
-    before = db.get(ROW + key)
-    old = set(index(key, before)) if before is not None else set()
-    new = set(index(key, value)) if value is not None else set()
-    for entry in old - new:
-        batch.delete(INDEX + index_cursor(entry, key))
-    for entry in new - old:
-        batch.put(INDEX + index_cursor(entry, key), _ENTRY.pack(len(entry)))
 
 
 def is_locked(error: Exception) -> bool:

@@ -13,8 +13,9 @@ from app.transport.partitioner import partition_of
 from streams.ports import Headers
 from streams.record import Record, Source
 from tables.durable_rows import DurableRows
+from tables.index_entries import IndexFunction
 from tables.receipt import Receipt
-from tables.shard import ChangelogRecord, IndexFunction
+from tables.shard import ChangelogRecord
 
 _CLUSTER = "scratch"
 _CACHE_BYTES = 64 << 20
