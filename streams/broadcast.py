@@ -58,8 +58,13 @@ class Broadcasts:
         aiokafka's errors when that takes too long."""
         partitions = [TopicPartition(topic, 0) for topic in self._tables]
         ends = await once_there("broadcasts", lambda: self._begin(partitions))
-        while any([await self._consumer.position(tp) < ends[tp] for tp in partitions]):
-            await self._read(timeout_ms=200)
+        try:
+            while any([await self._consumer.position(tp) < ends[tp] for tp in partitions]):
+                await self._read(timeout_ms=200)
+        except BaseException:  # cut short by a rebalance: it begins again after the next recovery
+            consumer, self._consumer = self._consumer, None
+            await consumer.stop()
+            raise
         self._task = asyncio.create_task(self._follow(), name="broadcasts")
         self._task.add_done_callback(self._ended)
 

@@ -70,3 +70,30 @@ async def test_a_broker_that_is_away_at_the_start_is_waited_for(
     async with asyncio.timeout(30):
         await starting
     await broadcasts.stop()
+
+
+async def test_a_start_that_is_cut_short_leaves_no_connection_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[BrokenConsumer] = []
+    reading = asyncio.Event()
+
+    class SlowConsumer(BrokenConsumer):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
+
+        async def end_offsets(self, partitions: Any) -> Any:
+            return dict.fromkeys(partitions, 1)
+
+        async def getmany(self, **_options: Any) -> Any:
+            reading.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(broadcast, "AIOKafkaConsumer", SlowConsumer)
+    starting = asyncio.create_task(Broadcasts("nowhere:9092", ["controls"]).start())
+    await reading.wait()
+
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+
+    (consumer,) = made
+    assert consumer.stopped
