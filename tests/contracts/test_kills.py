@@ -67,7 +67,11 @@ async def killed_with_rows_on_their_way(scene: Scene, *, stock: bool) -> None:
     load = asyncio.create_task(scene.produce(10_000, rate=300, stop=enough))
     worker = await scene.started("w1", stock=stock, work_s=0.005, awaits_rows=False, slow_requests_s=(0.3, 0))
     at = scene.count("END") + scene.rnd.randrange(400, 600)
-    await scene.until(lambda: scene.count("END") > at, "work to be under way", worker=worker)
+    await scene.until(
+        lambda: scene.count("END") > at and sum(scene.commits(scene.inputs).values()) > 0,
+        "work to be under way, some of it committed",
+        worker=worker,
+    )
     worker.kill()
     enough.set()
     await load
