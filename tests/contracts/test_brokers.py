@@ -40,6 +40,7 @@ async def test_a_broker_that_is_restarted_in_order_is_waited_for(
     await assert_stores_are_prefixes_of_the_changelog(own_scene, "w1")
 
 
+@pytest.mark.slow
 async def test_a_broker_that_is_killed_and_comes_back_costs_nothing_but_time(
     own_broker: LocalKafka, own_scene: Scene, report: Report
 ) -> None:

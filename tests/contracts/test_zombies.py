@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import pytest
 from conftest import Report
 from contract_harness import SESSION_S, Scene, Worker
 
@@ -49,6 +50,7 @@ async def stopped_in_thought(scene: Scene, *, stock: bool) -> int:
     return sum(line.event == "EFFECT" and line.at_s < until_s for line in lines)
 
 
+@pytest.mark.slow
 async def test_a_zombie_of_stock_faust_acts_on_what_it_no_longer_owns(scene: Scene, report: Report) -> None:
     late = await stopped_in_thought(scene, stock=True)
     report.stock(EFFECTS, f"{late} effects for partitions it had lost", failed=late > 0)
