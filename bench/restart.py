@@ -19,20 +19,21 @@ from bench.trading.load import Load, resting
 from bench.trading.stage import stage
 
 SESSION_S = 6.0
+QUICK_SESSION_S = 3.0
 
 
 async def measure(quick: bool) -> Report:
     """Several restarts, each with a set of its own."""
-    orders, runs = (60, 1) if quick else (1_000, 3)
+    orders, runs, session_s = (60, 1, QUICK_SESSION_S) if quick else (1_000, 3, SESSION_S)
     report = Report(
         "restart",
         "Restart with open orders until trading",
         quick,
-        parameters={"open orders": orders, "symbols": orders, "runs": runs, "session time-out s": SESSION_S},
+        parameters={"open orders": orders, "symbols": orders, "runs": runs, "session time-out s": session_s},
     )
     async with broker() as bootstrap:
         for _ in range(runs):
-            run = await _restart(bootstrap, orders)
+            run = await _restart(bootstrap, orders, session_s)
             progress(f"ready after {run['ready_s']:.1f} s, all symbols trade after {run['last_s']:.1f} s")
             report.runs.append(run)
     columns = ["ready_s", "first_s", "p50_s", "last_s", "asked", "highest_mib"]
@@ -46,9 +47,9 @@ async def measure(quick: bool) -> Report:
     return report
 
 
-async def _restart(bootstrap: str, orders: int) -> dict[str, Any]:
+async def _restart(bootstrap: str, orders: int, session_s: float) -> dict[str, Any]:
     # New orders leave those of their own side alone: what is measured is the restart, not cancelling.
-    changes = {"session_timeout_s": SESSION_S, "cancel_opposite_orders_only": True}
+    changes = {"session_timeout_s": session_s, "cancel_opposite_orders_only": True}
     async with stage(bootstrap, orders, **changes) as on, Load(bootstrap) as load:
         await on.wish(tell="rest")
         await on.add_worker()
@@ -56,7 +57,7 @@ async def _restart(bootstrap: str, orders: int) -> dict[str, Any]:
         await on.sent(orders)
         await _all_resting(on, orders)
         await on.stop_worker(kill=True)
-        await asyncio.sleep(SESSION_S + 1.0)
+        await asyncio.sleep(session_s + 1.0)
         asked_before = sum((await on.asked()).values())
         sent = await load.all_at_once(on.topics.signals, on.names, orders, resting)
         began_ns = time.time_ns()

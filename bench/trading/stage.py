@@ -96,8 +96,12 @@ class Stage:
         child = start("bench.trading.worker_process", config, self.directory / f"{name}-output")
         self.workers[name] = (child, f"http://127.0.0.1:{port}")
         if ready:
-            await self._until(lambda: self.is_ready(name), f"worker {name}")
+            await self.until_ready(name)
         return child
+
+    async def until_ready(self, name: str) -> None:
+        """Wait until the worker says that it trades."""
+        await self._until(lambda: self.is_ready(name), f"worker {name}")
 
     async def stop_worker(self, name: str = "worker-1", *, kill: bool = False) -> None:
         """End a worker in order, or as a power cut would."""
