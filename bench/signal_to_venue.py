@@ -44,7 +44,6 @@ async def measure(quick: bool) -> Report:
                 run = {"who": name, "turn": turn, **await _turn(on, load, child, topic, int(seconds * PER_S))}
                 progress(f"{name}: p50 {run['p50_ms']:.2f} ms, p99 {run['p99_ms']:.2f} ms, {run['cpu_ms']:.2f} ms CPU")
                 report.runs.append(run)
-        raw.end()
     _conclude(report)
     return report
 
@@ -53,6 +52,7 @@ async def _raw_loop(on: Stage, bootstrap: str, topic: str) -> Child:
     await create_topics(bootstrap, [topic], on.settings.partitions)
     config = {"settings": on.plain("raw"), "topic": topic}
     child = start("bench.trading.raw_loop", config, on.directory / "raw")
+    on.others.append(child)
     while "consuming" not in child.output.read_text():
         child.check()
         await asyncio.sleep(0.05)

@@ -49,6 +49,8 @@ class Stage:
         self.names = [symbol_name(number) for number in range(self.symbols)]
         self.venue: Child | None = None
         self.workers: dict[str, tuple[Child, str]] = {}
+        self.others: list[Child] = []
+        """Further processes, ended with the stage."""
         self.http = httpx.AsyncClient(timeout=20.0)
 
     def plain(self, worker_id: str, web_port: int = 6066) -> dict[str, Any]:
@@ -79,7 +81,7 @@ class Stage:
 
     async def close(self) -> None:
         """End every process, then the topics go."""
-        for child, _ in self.workers.values():
+        for child in (*(child for child, _ in self.workers.values()), *self.others):
             child.end()
         if self.venue is not None:
             self.venue.end()
