@@ -141,11 +141,20 @@ def demo(
 def paper(
     port: Annotated[int | None, typer.Option(help="Port of REST, WebSockets and control.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the market.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="CSV or JSON lines with recorded prices.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Times as fast as recorded; 0 = as fast as it goes.")] = None,
+    loop: Annotated[bool | None, typer.Option(help="At its end the recording begins again.")] = None,
 ) -> None:
     """The paper exchange: Bybit v5 over real sockets, with books of its own."""
     from app.paper_process import run_paper
 
-    changes = {"paper_port": port, "paper_seed": seed}
+    changes = {
+        "paper_port": port,
+        "paper_seed": seed,
+        "paper_replay": replay,
+        "paper_replay_speed": speed,
+        "paper_replay_loops": loop,
+    }
     asyncio.run(run_paper(load_settings(**{name: value for name, value in changes.items() if value is not None})))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from decimal import Decimal
 
 from app.process_logs import configure_process_logs
 from app.settings import Settings
@@ -23,8 +25,19 @@ def paper_options(settings: Settings) -> PaperOptions:
         seed=settings.paper_seed,
         market_interval_s=settings.paper_market_interval_s,
         deposit=settings.paper_deposit,
+        coins=tuple(coins_of(settings.paper_coins)),
         latency_s=settings.paper_latency_s,
+        replay=settings.paper_replay,
+        replay_speed=settings.paper_replay_speed,
+        replay_loops=settings.paper_replay_loops,
     )
+
+
+def coins_of(written: str) -> Iterator[tuple[str, Decimal]]:
+    """The coins and amounts of `BTC=1,ETH=10`."""
+    for part in filter(None, written.split(",")):
+        coin, _, amount = part.partition("=")
+        yield coin, Decimal(amount)
 
 
 async def run_paper(settings: Settings) -> None:

@@ -86,9 +86,19 @@ class PaperSettings(BaseModel):
     paper_deposit: Annotated[Decimal, Field(gt=0)] = Field(
         Decimal(1_000_000), description="Paper exchange: USDT at first."
     )
+    paper_coins: Annotated[str, Field(pattern=r"^([A-Z0-9]+=\d+(\.\d+)?,?)*$")] = Field(
+        "", description="Paper exchange: other coins at first, such as BTC=1,ETH=10."
+    )
     paper_latency_s: Annotated[float, Field(ge=0, le=60)] = Field(
         0.0, description="Paper exchange: delay of every reply."
     )
+    paper_replay: Path | None = Field(
+        None, description="Paper exchange: CSV or JSON lines with recorded prices, which their markets follow."
+    )
+    paper_replay_speed: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        1.0, description="Paper exchange: times as fast as recorded; 0 = as fast as it goes."
+    )
+    paper_replay_loops: bool = Field(False, description="Paper exchange: at its end a recording begins again.")
 
 
 class WorkerSettings(BaseModel):

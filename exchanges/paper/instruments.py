@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from exchanges.paper.exact import COIN_STEP, rounded_quotient
+from exchanges.paper.exact import COIN_STEP, floored, rounded_quotient
 from exchanges.paper.vocabulary import Category
+
+LEVEL_VALUE: Final = Decimal(25_000)  # dollars that a level of the market maker's quotes is worth, more or less
+QUOTE_PRICES: Final = {"BTC": 65_000}  # dollars; only for the size of what the market maker offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,14 @@ class Instrument:
     def price_scale(self) -> int:
         exponent = self.tick.as_tuple().exponent
         return -exponent if isinstance(exponent, int) else 0
+
+    @property
+    def habitual_qty(self) -> Decimal:
+        """What a level of the market maker's quotes holds, more or less."""
+        if self.is_inverse:
+            return floored(LEVEL_VALUE, self.lot)
+        value = LEVEL_VALUE / QUOTE_PRICES.get(self.quote, 1)
+        return max(self.lot, floored(value / self.anchor_price, self.lot))
 
     def value(self, qty: Decimal, price: Decimal) -> Decimal:
         """What `qty` is worth at `price`, in the settle coin; inverse values are rounded to 8 places, half to even."""

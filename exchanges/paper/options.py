@@ -51,6 +51,9 @@ class PaperOptions:
     other coins. Fee rates are fractions of the value. `ack_delay_s` holds back the acknowledgements of the streams,
     because clients in the field register a subscription after they have sent it. `id_salt` goes into order and
     execution ids; None draws one when the books are opened, so that two sets of books never give the same id twice.
+
+    `replay` is a file of recorded prices (`replay.py`), played `replay_speed` times as fast as it was recorded, 0 as
+    fast as it goes; at its end the markets stand still, or it begins again (`replay_loops`).
     """
 
     host: str = "127.0.0.1"
@@ -73,11 +76,16 @@ class PaperOptions:
     max_open_orders_per_symbol: int = 500
     unfilled_history_s: int = 24 * 3600
     id_salt: str | None = None
+    replay: Path | None = None
+    replay_speed: float = 1.0
+    replay_loops: bool = False
 
     def __post_init__(self) -> None:
         if not self.keys:
             raise ValueError("NO_KEYS: a paper exchange needs at least one API key")
         if len({pair.key for pair in self.keys}) != len(self.keys):
             raise ValueError("KEY_TWICE: each API key may be given once")
+        if self.replay_speed < 0:
+            raise ValueError(f"SPEED_NEGATIVE: replay_speed={self.replay_speed}")
         if self.market_interval_s < 0:
             raise ValueError(f"INTERVAL_NEGATIVE: market_interval_s={self.market_interval_s}")

@@ -19,8 +19,6 @@ from exchanges.paper.vocabulary import Category, Side
 
 MILLI: Final = 1000  # the process counts in thousandths of a tick, so that coarse ticks still drift
 DEFAULT_LEVELS: Final = 10
-NOTIONAL_PER_LEVEL: Final = Decimal(25_000)  # dollars; grows with the distance from the price
-PRICES_OF_QUOTES: Final = {"BTC": 65_000}  # dollars; only for the size of what the market maker offers
 PULL: Final = 2_000  # each step goes back one part in this many towards the starting price
 BREATH_STEPS: Final = 240  # the spread goes from half to twice its habit and back in so many steps
 TAKER_CHANCE: Final = 20_000  # of 65,536: how often a step brings a synthetic taker
@@ -160,11 +158,7 @@ class PriceProcess:
         return self.state.mid_milliticks * self._instrument.spread_ppm * percent // 100_000_000
 
     def _base_lots(self) -> int:
-        instrument = self._instrument
-        if instrument.is_inverse:
-            return int(NOTIONAL_PER_LEVEL / instrument.lot)
-        level_value = NOTIONAL_PER_LEVEL / PRICES_OF_QUOTES.get(instrument.quote, 1)
-        return max(1, int(level_value / (instrument.anchor_price * instrument.lot)))
+        return int(self._instrument.habitual_qty / self._instrument.lot)
 
     def _level_qty(self, depth: int, salt: int) -> Decimal:
         if self.state.level_qty is not None:

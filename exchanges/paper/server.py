@@ -21,6 +21,8 @@ from exchanges.paper.private_stream import PrivateStream
 from exchanges.paper.public_stream import PublicStream
 from exchanges.paper.rates import RateCounters
 from exchanges.paper.refusals import Refusal
+from exchanges.paper.replay import read_recording
+from exchanges.paper.replaying import Player
 from exchanges.paper.rest import ConnectionDropped, RestInterface
 from exchanges.paper.signing import KeyRing
 from exchanges.paper.trade_stream import TradeStream
@@ -57,7 +59,7 @@ class PaperExchange:
     """A paper exchange. `start` opens the port and gives it in `port`; `stop` closes everything in about a second.
 
     Raises `OSError` from `start` if the port is taken or another exchange has the books (`BooksInUseError`), and
-    `sqlite3.Error` if they cannot be opened.
+    `sqlite3.Error` if they cannot be opened; `ReplayError` if the recording cannot be read.
     """
 
     def __init__(self, options: PaperOptions | None = None) -> None:
@@ -67,7 +69,8 @@ class PaperExchange:
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
-        self._frozen = self.options.market_interval_s == 0
+        self._frozen = self.options.market_interval_s == 0 and self.options.replay is None
+        self._player: Player | None = None
         self._books: Books | None = None
 
     @property
@@ -99,6 +102,7 @@ class PaperExchange:
         """Open the books and the port, and set the market going."""
         options = self.options
         self._stopping.clear()
+        recording = read_recording(options.replay) if options.replay is not None else None
         self._books = books = Books(options, self.now_ns)
         keys = KeyRing(options.keys)
         protection = OrderProtection(books)
@@ -136,6 +140,11 @@ class PaperExchange:
             asyncio.create_task(self._run_market(), name="paper-market"),
             asyncio.create_task(self._run_public(), name="paper-public"),
         ]
+        self._player = None
+        if recording is not None:
+            loops, is_frozen = options.replay_loops, lambda: self._frozen
+            self._player = Player(books, recording, options.replay_speed, loops=loops, is_frozen=is_frozen)
+            self._tasks.append(asyncio.create_task(self._player.run(), name="paper-replay"))
         log.info("paper exchange at %s, seed %d", self.url, options.seed)
 
     async def _open_port(self) -> None:
@@ -203,12 +212,18 @@ class PaperExchange:
         while True:
             for key in MARKETS:
                 await asyncio.sleep(pause_s)
-                if not self._frozen:
+                if self._is_drawn(key):
                     with contextlib.suppress(Refusal):  # broken books: the log and every caller are told
                         self.books.perform(partial(self.books.venue.step, key))
                         await self.books.committed()
                 venue = self.books.venue
                 venue.histories.observed(venue.markets[key], self.now_ns() // NS_PER_MS)
+
+    def _is_drawn(self, key: str) -> bool:
+        """True if a market moves by itself now: not while it is frozen, and not if it follows a recording."""
+        if self._player is None:
+            return not self._frozen
+        return not self._frozen and self.options.market_interval_s > 0 and key not in self._player.keys
 
     async def _run_public(self) -> None:
         while True:

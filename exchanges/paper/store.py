@@ -108,6 +108,7 @@ class Store:
         self._settings: dict[int, AccountSettings] = {}
         self._markets: dict[str, MarketState] = {}
         self._house: dict[str, HouseCoin] = {}
+        self._notes: dict[str, str] = {}
         self._last_seq = 0
 
     def _modernise(self) -> None:
@@ -130,6 +131,7 @@ class Store:
             or self._settings
             or self._markets
             or self._house
+            or self._notes
         )
 
     def put_order(self, order: Order) -> None:
@@ -199,6 +201,7 @@ class Store:
             "INSERT OR REPLACE INTO house VALUES (?,?)",
             ((coin, self._body(held)) for coin, held in self._house.items()),
         )
+        write("INSERT OR REPLACE INTO meta VALUES (?,?)", self._notes.items())
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('last_seq', ?)", (str(self._last_seq),))
 
     def _order(self, order: Order) -> tuple[object, ...]:
@@ -224,6 +227,7 @@ class Store:
         self._settings.clear()
         self._markets.clear()
         self._house.clear()
+        self._notes.clear()
 
     def clear(self) -> None:
         """Forget everything, the salt of the ids too."""
@@ -282,7 +286,18 @@ class Store:
     def market_states(self) -> dict[str, MarketState]:
         return {state.key: state for state in self._read("SELECT body FROM markets", (), MarketState)}
 
+    def note(self, name: str) -> str | None:
+        """What was noted under `name`, None if nothing."""
+        self.flush()
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def put_note(self, name: str, value: str) -> None:
+        """Remember `value` under `name`, along with whatever else is written."""
+        self._notes[name] = value
+
     def house(self) -> House:
+        self.flush()
         rows = self._db.execute("SELECT coin, body FROM house").fetchall()
         decode = msgspec.json.Decoder(HouseCoin).decode
         return House(coins={coin: decode(body) for coin, body in rows})

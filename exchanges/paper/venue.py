@@ -15,7 +15,7 @@ from exchanges.paper.amending import Amending
 from exchanges.paper.booking import Booking
 from exchanges.paper.candles import Histories
 from exchanges.paper.conditionals import Conditionals
-from exchanges.paper.exact import exactly
+from exchanges.paper.exact import exactly, floored
 from exchanges.paper.instruments import MARKETS, Instrument
 from exchanges.paper.interventions import Interventions
 from exchanges.paper.ledger import Wallet
@@ -27,6 +27,7 @@ from exchanges.paper.orders import Order
 from exchanges.paper.placing import Placement
 from exchanges.paper.protection import Protections
 from exchanges.paper.refusals import order_not_found, spot_order_not_found
+from exchanges.paper.replay import Moment
 from exchanges.paper.rows import stream_messages
 from exchanges.paper.store import Store
 from exchanges.paper.trading_stop import TradingStop, TradingStops
@@ -203,6 +204,23 @@ class PaperVenue:
         self._engine.fill_crossed(turn, market)
         self._engine.let_crowd_take(turn, market)
         self._conditionals.settle(turn, market)
+        self.store.put_market(market.state)
+        self.conclude(turn)
+
+    @exactly
+    def replay(self, moment: Moment) -> None:
+        """Give a market the quotes and the trade of a moment that was recorded."""
+        market = self.markets[moment.key]
+        market.pin(list(moment.bids), list(moment.asks))
+        turn = self.turn()
+        self._engine.fill_crossed(turn, market)
+        if moment.last is not None:
+            if moment.last_size:
+                qty = floored(moment.last_size, market.instrument.lot)
+                self._engine.let_take(turn, market, moment.taker, moment.last, qty)
+            market.state.last_price = moment.last
+        self._conditionals.settle(turn, market)
+        market.changed = True
         self.store.put_market(market.state)
         self.conclude(turn)
 
