@@ -45,7 +45,7 @@ PROMPT: dict[str, Any] = {  # Any: each setting has its own type
     "cancel_timeout_s": 4.0,
     "doubt_s": 1.0,
     "timer_interval_s": 0.2,
-    "reconcile_interval_s": 60.0,
+    "reconcile_interval_s": 86_400.0,
     "gateway_interval_s": 0.2,
     "gap_overlap_s": 5.0,
     "session_timeout_s": 6.0,

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 MAX_REASON = 500
 MAX_WAIT_S = 10
 _LOOK_EVERY_S = 0.1
+_FIGURE = re.compile(r"\d+")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
@@ -141,19 +142,33 @@ def _rows(gathered: Gathered) -> list[CommandRow]:
 
 
 def _summary(rows: list[CommandRow], partitions: int) -> dict[str, object]:
-    """What came of a command for every symbol: each partition passes it on to the symbols that have open orders,
-    under the id `<command id>:<symbol>`."""
-    passed_on = {symbol: said for row in rows for symbol, said in row.details.items()}
+    """What came of a command for every symbol: each partition passes a cancel on to the symbols that have open orders,
+    under the id `<command id>:<symbol>`; a sync is done for the whole partition, and its figures add up."""
+    details = {name: said for row in rows for name, said in row.details.items()}
+    if rows[0].action == Action.SYNC:
+        sentence = f"{len(rows)} of {partitions} partitions: " + _added_up([row.sentence for row in rows])
+    else:
+        sentence = f"{len(rows)} of {partitions} partitions have passed it on to {len(details)} symbols"
     return {
         "command_id": rows[0].command_id,
         "symbol": EVERY_SYMBOL,
         "action": rows[0].action,
         "done": len(rows) == partitions and all(row.done for row in rows),
         "ok": len(rows) == partitions and all(row.ok for row in rows),
-        "sentence": f"{len(rows)} of {partitions} partitions have passed it on to {len(passed_on)} symbols",
-        "details": passed_on,
+        "sentence": sentence,
+        "details": details,
         "at_ns": max(row.at_ns for row in rows),
     }
+
+
+def _added_up(sentences: list[str]) -> str:
+    """The sentences of partitions that say the same with other figures, with the sums of these. Others as they are."""
+    figures = [[int(figure) for figure in _FIGURE.findall(sentence)] for sentence in sentences]
+    shapes = {_FIGURE.sub("#", sentence) for sentence in sentences}
+    if len(shapes) != 1:
+        return "; ".join(sorted(set(sentences)))
+    sums = iter(sum(column) for column in zip(*figures, strict=True))
+    return _FIGURE.sub(lambda _match: str(next(sums)), sentences[0])
 
 
 def _not_done(command_id: str) -> ApiError:
