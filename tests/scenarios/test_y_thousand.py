@@ -37,7 +37,7 @@ async def test_y03_a_thousand_open_orders(desk: Desk) -> None:
 
     async def place(number: int) -> None:
         async with placing:
-            await desk.by_hand(symbols[number % SYMBOLS], "buy", "1", f"{90 + number // SYMBOLS / 10:.1f}")
+            await desk.by_hand(symbols[number % SYMBOLS], "buy", "10", f"{90 + number // SYMBOLS / 10:.1f}")
 
     await asyncio.gather(*(place(number) for number in range(ORDERS)))
 
