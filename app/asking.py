@@ -30,7 +30,9 @@ class Asker:
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.own_url
-        self._http = httpx.Client(base_url=self._url, headers={"X-API-Key": api_key(settings)}, timeout=30.0)
+        self._http = httpx.Client(
+            base_url=self._url, headers={"X-API-Key": api_key(settings)}, timeout=30.0, follow_redirects=True
+        )
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:  # Any: JSON
         """One answer."""

@@ -12,6 +12,7 @@ import typer
 
 from app.cli_alerts import alerts
 from app.cli_checks import checks
+from app.cli_decisions import limits, plan
 from app.settings import load_settings
 from domain.errors import OrderManagerError
 
@@ -30,6 +31,8 @@ topics = typer.Typer(help="The topics.", no_args_is_help=True)
 app.add_typer(kafka, name="kafka")
 app.add_typer(topics, name="topics")
 app.add_typer(alerts, name="alerts")
+app.add_typer(limits, name="limits")
+app.command()(plan)
 
 app.add_typer(checks)  # without a name: they stand beside the others
 
@@ -245,8 +248,8 @@ def order(
         typer.echo(json.dumps(found))
         return
     show("order", ORDER_COLUMNS, [found["order"]])
-    for plan in (found["signal"] or {}).get("plans", []):
-        show(f"signal {found['signal']['signal_id']}, plan {plan['phase']}", VERDICT_COLUMNS, plan["verdicts"])
+    for made in (found["signal"] or {}).get("plans", []):
+        show(f"signal {found['signal']['signal_id']}, plan {made['phase']}", VERDICT_COLUMNS, made["verdicts"])
     show("history", HISTORY_COLUMNS, found["history"])
     show("fills", FILL_COLUMNS, found["fills"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.settings import Settings
+from domain.plans import PositionMode
 from exchanges.bybit.options import BybitOptions, RateLimits
 from exchanges.http import Timeouts
 from exchanges.rate_limit import Rate
@@ -23,6 +24,7 @@ def bybit_options(settings: Settings) -> BybitOptions:
         rest_url=settings.rest_url,
         stream_url=settings.stream_url,
         categories=(settings.category,),
+        hedge=settings.position_mode is PositionMode.HEDGE,
         receive_window_ms=settings.receive_window_ms,
         history_lag_s=settings.history_lag_s,
         timeouts=Timeouts(connect_s=min(2.0, total_s / 2), read_s=total_s, total_s=total_s),

@@ -22,6 +22,7 @@ from streams import boards, schemas
 from streams.alert_board import ACTION_KEY, AlertAction, FoldedAlert, encode_action
 from streams.boards import Control
 from streams.hooks import Hooks
+from streams.limits_board import ScopeLimits, encode_limits, limits_key
 from tables.queries import count_open_orders, count_uncertain_orders
 
 HEARD_WITHIN_S = 5.0
@@ -118,6 +119,13 @@ class _Answers:
         at = await worker.engine.log.publish(topic, control.scope.encode(), boards.encode(control), partition=0)
         await worker.broadcasts.read_back(topic, at.offset)
 
+    async def set_limits(self, record: ScopeLimits) -> None:
+        """Durable, and in force here, when this returns; every other worker reads it as soon."""
+        worker = self.worker
+        topic = worker.topics.controls
+        at = await worker.engine.log.publish(topic, limits_key(record.scope), encode_limits(record), partition=0)
+        await worker.broadcasts.read_back(topic, at.offset)
+
     def alerts(self) -> Sequence[FoldedAlert]:
         return self.worker.alerts.alerts()
 
@@ -185,4 +193,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
         alerts=answers.alerts,
         act_on_alert=answers.act_on_alert,
         mark=answers.mark,
+        limits=worker.limits,
+        set_limits=answers.set_limits,
+        exposure=worker.exposure,
     )

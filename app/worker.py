@@ -13,9 +13,11 @@ engine (Faust, tables, lanes)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import worker_parts as parts
+from app.account_parts import LossWatch, exposure_board, noting
 from app.conditions import Conditions
 from app.crash_points import CrashPoint
 from app.engine import Engine, build_engine
@@ -24,19 +26,23 @@ from app.settings import Settings
 from app.topics import topics_of
 from app.venue import bybit_options
 from app.worker_parts import Shared
-from app.worker_services import Background, Connections, EngineAlerts, Heartbeats
+from app.worker_services import Background, Connections, EngineAlerts, Heartbeats, PositionModeCheck
 from exchanges.breaker import Breaker
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from exchanges.venue import CallHooks, Trading
+from streams.account import Account
 from streams.alert_board import AlertBoard
 from streams.applied import Applied
 from streams.broadcast import Broadcasts
 from streams.command_agent import CommandAgent
 from streams.explaining import Explainer
+from streams.exposure import ExposureBoard
 from streams.hooks import Hooks
+from streams.limits_board import LimitsBoard
 from streams.market_view import MarketView
 from streams.order_agent import OrderAgent
+from streams.parts import WaitingParts
 from streams.quarantine import Quarantine
 from streams.recovery import Recovery
 from streams.signal_agent import SignalAgent
@@ -69,6 +75,8 @@ class Worker:
     alerts: AlertBoard
     submitter: Submitter
     explainer: Explainer
+    limits: LimitsBoard
+    exposure: ExposureBoard
 
 
 def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: CallHooks | None = None) -> Worker:
@@ -88,7 +96,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     submitter = parts.submitter(shared, reconciler)
     facts = parts.facts_gatherer(shared)
     order_agent = parts.order_agent(shared)
-    signal_agent = parts.signal_agent(shared, facts, submitter, canceller)
+    signal_agent = parts.signal_agent(shared, facts, submitter, canceller, reconciler)
     recovery = parts.recovery(shared, reconciler, submitter)
     timers = parts.timers(shared)
     command_agent = parts.command_agent(shared, canceller, reconciler, submitter, recovery, timers)
@@ -100,6 +108,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     _follow_partitions(shared, order_agent, recovery, broadcasts)
     conditions = parts.conditions(shared, alert, guarded.breaker)
     _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
+    _watch_account(shared, alert)
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
     engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut() or shared.gates.blind_because)
     engine.on_alert(alert)
@@ -118,6 +127,8 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         alerts=alerts,
         submitter=submitter,
         explainer=explainer,
+        limits=shared.limits,
+        exposure=shared.exposure,
     )
 
 
@@ -135,27 +146,36 @@ def _shared(
     if settings.crash_at:
         crash = CrashPoint(settings.crash_at, settings.data_dir)
         hooks, trading, publisher = crash.hooks(hooks or Hooks()), crash.trading(trading), crash.publisher(publisher)
+    orders = OrderTable(engine.table("orders", index=order_index))
+    positions = PositionTable(engine.table("positions", index=position_index))
+    limits = LimitsBoard(settings.limits(), lambda: broadcasts.table(topics.controls))
+    exposure = exposure_board(settings, topics, engine, broadcasts, market, orders, positions)
+    broadcasts.listen(exposure.heard)
+    hooks = noting(hooks, exposure)
     return Shared(
         settings=settings,
         topics=topics,
         engine=engine,
         clock=clock,
         hooks=hooks,
-        orders=OrderTable(engine.table("orders", index=order_index)),
+        orders=orders,
         signals=SignalTable(engine.table("signals", index=signal_index)),
-        positions=PositionTable(engine.table("positions", index=position_index)),
+        positions=positions,
         trading=trading,
         publisher=publisher,
         market=market,
         applied=Applied(),
         gates=SymbolGates(),
+        limits=limits,
+        exposure=exposure,
+        account=Account(limits=limits, board=exposure, clock=clock),
     )
 
 
 def _broadcasts(settings: Settings, topics: Topics, engine: Engine) -> Broadcasts:
     followed = (
         *(topics.controls, topics.balances, topics.marks),
-        *(topics.instruments, topics.heartbeats, topics.alerts),
+        *(topics.instruments, topics.heartbeats, topics.alerts, topics.order_exposure),
     )
     broadcasts = Broadcasts(settings.bootstrap, followed)
     broadcasts.on_failure = lambda error: engine.wiring.stop(f"BROADCASTS_FAILED: {error!r}")
@@ -202,6 +222,7 @@ def _deliver(shared: Shared, order_agent: OrderAgent, signal_agent: SignalAgent,
         topics.position_events,
         topics.alerts,
         topics.controls,
+        topics.order_exposure,
         topics.heartbeats,
         topics.signals_dead,
         topics.order_updates_dead,
@@ -221,11 +242,13 @@ def _follow_partitions(shared: Shared, order_agent: OrderAgent, recovery: Recove
             started = True
         for partition in partitions:
             recovery.assigned(partition)
+            shared.exposure.assigned(partition)
 
     async def revoked(partitions: frozenset[int]) -> None:
         for partition in partitions:
             recovery.revoked(partition)
             order_agent.forget(partition)
+            shared.exposure.revoked(partition)
 
     engine.on_recovered(recovered)
     engine.on_revoked(revoked)
@@ -248,8 +271,29 @@ def _run_beside(
     )
     engine.app.service(Background(engine, "heartbeats", heartbeats.run))
     engine.app.service(Background(engine, "timers", timers.run))
+    mode = PositionModeCheck(shared.settings, engine, adapter, shared.clock)
+    engine.app.service(Background(engine, "position-mode", mode.run))
     engine.app.service(Background(engine, "stream-watch", stream_watch.run))
     engine.app.service(Background(engine, "conditions", lambda: _when_followed(shared, conditions)))
+
+
+def _watch_account(shared: Shared, alert: Callable[[str, str], None]) -> None:
+    """Parts of split orders are woken when they are due; the account's load is published, its losses watched."""
+    engine, settings = shared.engine, shared.settings
+    waiting = WaitingParts(log=engine.log, topics=shared.topics, signals=shared.signals, clock=shared.clock)
+    watch = LossWatch(
+        settings=settings,
+        log=engine.log,
+        topics=shared.topics,
+        board=shared.exposure,
+        limits=shared.limits,
+        is_open=lambda: engine.inbox.is_open,
+        alert=alert,
+        clock=shared.clock,
+    )
+    interval_s = min(settings.timer_interval_s, 0.5)
+    engine.app.service(Background(engine, "waiting-parts", lambda: waiting.run(interval_s)))
+    engine.app.service(Background(engine, "losses", watch.run))
 
 
 async def _when_followed(shared: Shared, conditions: Conditions) -> None:

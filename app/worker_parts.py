@@ -13,14 +13,18 @@ from exchanges.bybit.options import SETTLE_COINS
 from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading
+from streams.account import Account
 from streams.alerting import Alerts as ComparisonAlerts
+from streams.amending import Amender
 from streams.applied import Applied
 from streams.broadcast import Broadcasts
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.comparing import Comparer, CompareSettings
+from streams.exposure import ExposureBoard
 from streams.facts import FactsGatherer, Reservations
 from streams.hooks import Hooks
+from streams.limits_board import LimitsBoard
 from streams.market_view import MarketSettings, MarketView
 from streams.order_agent import OrderAgent
 from streams.position_check import PositionCheck, PositionSettings
@@ -60,6 +64,9 @@ class Shared:
     market: MarketView
     applied: Applied
     gates: SymbolGates
+    limits: LimitsBoard
+    exposure: ExposureBoard
+    account: Account
 
 
 def guarded(settings: Settings, trading: Trading, clock: SystemClock) -> GuardedTrading:
@@ -189,6 +196,7 @@ def submitter(shared: Shared, reconciler: Reconciler) -> Submitter:
 
 def facts_gatherer(shared: Shared) -> FactsGatherer:
     """What a plan is made from."""
+    plan = shared.settings.plan_settings()
     return FactsGatherer(
         orders=shared.orders,
         positions=shared.positions,
@@ -196,6 +204,8 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
         reservations=Reservations(),
         clock=shared.clock,
         account=shared.settings.account,
+        limits=shared.account,
+        cooldown_ns=max(plan.cooldown_ns, plan.strategy_cooldown_ns),
     )
 
 
@@ -224,8 +234,19 @@ def order_agent(shared: Shared) -> OrderAgent:
     )
 
 
-def signal_agent(shared: Shared, facts: FactsGatherer, submitter: Submitter, canceller: Canceller) -> SignalAgent:
+def signal_agent(
+    shared: Shared, facts: FactsGatherer, submitter: Submitter, canceller: Canceller, reconciler: Reconciler
+) -> SignalAgent:
     """Turns signals into orders."""
+    amender = Amender(
+        trading=shared.trading,
+        publisher=shared.publisher,
+        reconciler=reconciler,
+        orders=shared.orders,
+        applied=shared.applied,
+        clock=shared.clock,
+        timeout_s=shared.settings.cancel_timeout_s,
+    )
     return SignalAgent(
         log=shared.engine.log,
         topics=shared.topics,
@@ -239,6 +260,8 @@ def signal_agent(shared: Shared, facts: FactsGatherer, submitter: Submitter, can
         clock=shared.clock,
         settings=signal_settings(shared.settings),
         hooks=shared.hooks,
+        amender=amender,
+        account=shared.account,
     )
 
 
@@ -328,6 +351,19 @@ def conditions(shared: Shared, alerts: Alerts, breaker: Breaker) -> Conditions:
         limit_s = settings.balance_max_age_s
         return f"no balance of {settings.account} was heard within {limit_s:g} s: nothing is bought"
 
+    def queue_too_deep() -> str:
+        lanes = shared.engine.all_lanes.get(shared.topics.signals)
+        deep = [
+            (depth, waited_s, key.decode(errors="replace") if isinstance(key, bytes) else str(key))
+            for key, depth, waited_s in (lanes.depths() if lanes is not None else ())
+            if depth > settings.max_queue_depth or waited_s > settings.max_queue_wait_s
+        ]
+        if not deep:
+            return ""
+        depth, waited_s, symbol = max(deep)
+        more = f", {len(deep) - 1} more symbols" if len(deep) > 1 else ""
+        return f"{depth} signals of {symbol} wait, the oldest for {waited_s:.1f} s{more}"
+
     return Conditions(
         alerts,
         shared.clock,
@@ -335,5 +371,6 @@ def conditions(shared: Shared, alerts: Alerts, breaker: Breaker) -> Conditions:
             "BREAKER_OPEN": (0.0, breaker_open),
             "STREAM_DOWN": (STREAM_GRACE_S, stream_down),
             "BALANCE_UNKNOWN": (BALANCE_GRACE_S, balance_unknown),
+            "QUEUE_TOO_DEEP": (0.0, queue_too_deep),
         },
     )

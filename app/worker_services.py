@@ -15,6 +15,9 @@ from mode import Service
 
 from app.engine import Engine
 from app.settings import Settings
+from domain.errors import Refused, VenueError
+from domain.plans import PositionMode
+from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from exchanges.venue import Trading
 from streams import boards, schemas
@@ -111,6 +114,31 @@ class Heartbeats:
         )
         key = f"worker/{self._settings.worker_id}".encode()
         await self._engine.log.publish(self._topics.heartbeats, key, boards.encode(heartbeat), partition=0)
+
+
+class PositionModeCheck:
+    """Brings the account into the mode of the settings, once, as soon as the venue answers (requirement D11). A venue
+    that refuses, because a position or an order is open, ends the process: orders would name sides it does not have."""
+
+    def __init__(self, settings: Settings, engine: Engine, adapter: BybitTrading, clock: SystemClock) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._adapter = adapter
+        self._clock = clock
+
+    async def run(self) -> None:
+        hedge = self._settings.position_mode is PositionMode.HEDGE
+        while self._settings.category == "linear":
+            try:
+                await self._adapter.set_position_mode(hedge=hedge)
+            except Refused as error:
+                mode = self._settings.position_mode
+                self._engine.wiring.stop(f"POSITION_MODE_REFUSED: the account cannot be in {mode} mode: {error}")
+            except VenueError as error:
+                _log.warning("the position mode is not known yet: %s", error)
+                await self._clock.sleep(2.0)
+                continue
+            return
 
 
 class EngineAlerts:

@@ -147,6 +147,8 @@ def _merge_outcome(order: Order, outcome: CallOutcome) -> Order:
         return replace(order, local=local, attempts=order.attempts + outcome.attempts)
     # An accepted cancel is no evidence that the order is gone; a refused one leaves it as it was. What may have
     # arrived, or found nothing, stays pending until the venue's evidence ends it; so does what somebody else wants.
+    if outcome.call is Call.AMEND and order.pending is Pending.REPLACE and outcome.result is not Result.UNCERTAIN:
+        return replace(order, pending=Pending.NOTHING)  # the terms themselves come with the venue's reports
     theirs = bool(outcome.command_id) and outcome.command_id != order.pending_by
     if outcome.result in {Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED} and order.pending and not theirs:
         return replace(order, pending=Pending.NOTHING)

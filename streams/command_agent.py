@@ -16,10 +16,11 @@ from typing import Protocol
 
 from domain.commands import EVERY_SYMBOL, Action, Command, by_timer, decode_command, encode_command, for_symbol
 from domain.errors import InvalidInput, VenueError
-from domain.orders import Order, OrderState
+from domain.orders import Order, OrderState, Side
 from streams.cancelling import Canceller
 from streams.comparing import Verdict
 from streams.dead_letters import put_aside
+from streams.parts import WaitingParts
 from streams.placement import check_place
 from streams.ports import Clock, Log, Turn
 from streams.reconciling import Finding, Reconciler
@@ -78,6 +79,7 @@ class CommandAgent:
         self._on_timer_done = on_timer_done
         self._clock = clock
         self._settings = settings
+        self._parts = WaitingParts(log=log, topics=topics, signals=signals, clock=clock)
 
     async def handle(self, turn: Turn) -> None:
         """One record of `order-commands`. Returns when all it causes is durable."""
@@ -129,6 +131,8 @@ class CommandAgent:
                 return self._result(turn, command, False, "ORDER_FINISHED", sentence, {order.order_id: order.state})
             orders = [order]
         else:
+            if command.action is Action.CANCEL:
+                await self._stop_parts(turn, command)
             orders = self._orders.open_orders(partition, command.symbol)
         details: dict[str, str] = {}
         for order in orders:
@@ -138,9 +142,18 @@ class CommandAgent:
                 details[order.order_id] = await self._cancel(turn, order, command)
         return self._summary(turn, command, details)
 
+    async def _stop_parts(self, turn: Turn, command: Command) -> None:
+        """Parts of split orders that wait for their time are not sent any more (requirement D08)."""
+        receipt = Receipt()
+        reason = command.reason or f"cancelled by {command.requested_by or 'command'} {command.command_id}"
+        if self._parts.stop(turn.record.partition, command.symbol, tuple(Side), reason, receipt):
+            await turn.wait(receipt.durable())
+
     async def _pass_on(self, turn: Turn, command: Command) -> CommandRow:
         """To every symbol with open orders, as a command of its own: each is carried out in its symbol's lane."""
-        symbols = self._orders.open_symbols(turn.record.partition)
+        partition = turn.record.partition
+        waiting = [row.symbol for row in self._signals.waiting(partition)]
+        symbols = list(dict.fromkeys((*self._orders.open_symbols(partition), *waiting)))
         receipt = Receipt()
         for symbol in symbols:
             own, topic = for_symbol(command, symbol), self._topics.order_commands

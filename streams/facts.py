@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from domain.drafts import SPOT
 from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.limits import AccountLoad, Limits
 from domain.money import ZERO
 from domain.orders import Order, PositionSide
 from domain.plans import Decision, Facts, OpenOrder, Plan
+from domain.positions import PositionState
+from streams.account import Account
 from streams.market import Market
 from streams.ports import Clock
 from tables.orders import OrderTable
@@ -79,6 +84,8 @@ class FactsGatherer:
         reservations: Reservations,
         clock: Clock,
         account: str,
+        limits: Account | None = None,
+        cooldown_ns: int = 0,
     ) -> None:
         self._orders = orders
         self._positions = positions
@@ -86,8 +93,10 @@ class FactsGatherer:
         self._reservations = reservations
         self._clock = clock
         self._account = account
+        self._limits = limits
+        self._cooldown_ns = cooldown_ns
 
-    def reserve(self, plan: Plan) -> None:
+    def reserve(self, plan: Plan, but: Collection[str] = ()) -> None:
         """Hold what the plan's orders may take. Called in the same step as planning: two signals planned one after
         the other never count on the same money."""
         rules = plan.facts.rules
@@ -96,8 +105,13 @@ class FactsGatherer:
         takers = [(intent.order_id, intent.need) for intent in plan.intents]
         takers += [(amend.order_id, amend.need) for amend in plan.amends]
         for order_id, need in takers:
-            if need:
+            if need and order_id not in but:
                 self._reservations.hold(plan.account, rules.settle_currency, order_id, need, plan.source)
+
+    def take_back(self, plan: Plan) -> None:
+        """The plan will not be executed: what `reserve` held for it is free again."""
+        for order_id in (*(intent.order_id for intent in plan.intents), *(amend.order_id for amend in plan.amends)):
+            self._reservations.release(order_id)
 
     def settled(self, order: Order) -> None:
         """An order's outcome is applied: the venue's balance will show it, or it takes nothing."""
@@ -114,7 +128,14 @@ class FactsGatherer:
         self, partition: int, instrument: Instrument, attempt: int, side: PositionSide, record_time_ns: int
     ) -> Facts:
         """`ask_market` and `read` in one. Raises `VenueError` when the rules can't be had."""
-        return self.read(partition, instrument, attempt, side, record_time_ns, *await self.ask_market(instrument))
+        market = await self.ask_market(instrument)
+        return self.read(
+            partition, instrument, attempt, side, record_time_ns, market, load=self.load(instrument.symbol)
+        )
+
+    def load(self, symbol: str) -> AccountLoad | None:
+        """What the whole account carries, where a limit asks for it."""
+        return None if self._limits is None else self._limits.load(symbol)
 
     async def ask_market(self, instrument: Instrument) -> MarketAnswer:
         """Raises `VenueError` when the rules can't be had; a missing quote is None, and the gates decide on that."""
@@ -127,11 +148,14 @@ class FactsGatherer:
         attempt: int,
         side: PositionSide,
         record_time_ns: int,
-        rules: InstrumentRules | None,
-        quote: Quote | None,
+        market: MarketAnswer,
+        *,
+        load: AccountLoad | None = None,
+        strategy_id: str = "",
     ) -> Facts:
         """The facts as they stand now. Nothing may wait between this, the plan and its reservation: another lane
         would count on the same money."""
+        rules, quote = market
         trading, reason = self._market.trading(instrument)
         position = self._positions.get(partition, instrument, self._account, side)
         currency = rules.settle_currency if rules is not None else ""
@@ -143,7 +167,7 @@ class FactsGatherer:
             attempt=attempt,
             rules=rules,
             quote=quote,
-            position_size=position.state.size,
+            position_size=_held(position.state, rules),
             position_entry=position.state.average_entry,
             open_orders=tuple(
                 _open_order(order)
@@ -154,13 +178,36 @@ class FactsGatherer:
             reserved=ZERO if balance is None else self._reservations.total(self._account, currency, balance[1]),
             trading=trading,
             trading_reason=reason,
+            limits=Limits() if self._limits is None else self._limits.limits(instrument.symbol),
+            load=load,
+            last_order_ns=self._last_order_ns(partition, instrument.symbol, None),
+            last_strategy_order_ns=self._last_order_ns(partition, instrument.symbol, strategy_id),
         )
+
+    def _last_order_ns(self, partition: int, symbol: str, strategy_id: str | None) -> int | None:
+        """When the symbol's newest order of a signal (of this strategy) was planned, as far back as a cooldown goes."""
+        if not self._cooldown_ns or strategy_id == "":
+            return None
+        since_ns = self._clock.now_ns() - self._cooldown_ns
+        for order in self._orders.newest(partition, symbol):
+            if order.times.created_ns <= since_ns:
+                return None
+            if order.signal is not None and strategy_id in {None, order.signal.strategy_id}:
+                return order.times.created_ns
+        return None
 
     async def _quote(self, instrument: Instrument) -> Quote | None:
         try:
             return await self._market.quote(instrument)
         except VenueError:
             return None
+
+
+def _held(state: PositionState, rules: InstrumentRules | None) -> Decimal:
+    """What is held. A spot fee is taken from what was bought where it is paid in that currency."""
+    if rules is None or rules.instrument.category != SPOT:
+        return state.size
+    return state.size - state.fees.get(rules.base_currency, ZERO)
 
 
 def _open_order(order: Order) -> OpenOrder:

@@ -17,6 +17,7 @@ from streams.ports import Clock
 from streams.topics import Topics
 
 _NS = 1_000_000_000
+_WORTH_CURRENCIES = frozenset({b"USDT", b"USDC", b"USD"})
 _STRICTNESS = {TradingState.ARMED: 0, TradingState.REDUCE_ONLY: 1, TradingState.HALTED: 2}
 
 
@@ -79,6 +80,15 @@ class MarketView:
         except msgspec.DecodeError:
             return None
         return balance.available, balance.at_ns
+
+    def worth(self, account: str) -> Decimal | None:
+        """What the account's quote currencies are worth by the venue's newest figures; None while none is known."""
+        prefix, found = f"{account}/".encode(), []
+        for key, entry in self._broadcasts.table(self._topics.balances).items():
+            if key.startswith(prefix) and key[len(prefix) :] in _WORTH_CURRENCIES:
+                with contextlib.suppress(msgspec.DecodeError):
+                    found.append(boards.decode_balance(entry.value).total)
+        return sum(found) if found else None  # type: ignore[return-value]  # of at least one Decimal
 
     def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
         """The strictest control that applies. What cannot be read, or heard, stops exposure from growing."""

@@ -54,3 +54,8 @@ def republished(record: Record, origin: Origin) -> Headers:
         (_TIME, str(origin.timestamp_ns).encode()),
         (_HOPS, str(origin.hops + 1).encode()),
     )
+
+
+def again(source: str, timestamp_ns: int) -> Headers:
+    """The headers of a signal's record that is published once more where it belongs (requirement D08)."""
+    return ((_ORIGIN, source.encode()), (_TIME, str(timestamp_ns).encode()), (_HOPS, b"1"))

@@ -19,27 +19,29 @@ record again discards them first (decision 0009).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
-from domain.drafts import position_side_of
-from domain.errors import InvalidInput, VenueError
+from domain.errors import InvalidInput
 from domain.events import EventKind
 from domain.merging import created
 from domain.orders import OrderState
-from domain.planning import plan_signal
-from domain.plans import Decision, Plan, PlanSettings
+from domain.plans import Decision, Intent, Plan, PlanSettings
+from streams.account import Account
+from streams.amending import Amender, has_terms
 from streams.applied import Applied
 from streams.cancelling import Canceller
 from streams.clearance import Clearance
-from streams.facts import FactsGatherer, MarketAnswer
+from streams.deciding import Decider
+from streams.facts import FactsGatherer
 from streams.hooks import Hooks
 from streams.intents import intended_order
 from streams.outbox import Outgoing
+from streams.parts import WaitingParts, due_parts, part_expires_ns
 from streams.ports import Clock, Log, Revoked, Turn
 from streams.signal_events import SignalEvents
 from streams.signal_intake import SignalIntake, Work
+from streams.signal_results import RESULT_OF, RETRY, UNTRIED, order_ids_of, verdict_on
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
@@ -49,9 +51,7 @@ from tables.receipt import Receipt
 from tables.signals import Repeat, SignalResult, SignalRow, SignalState, SignalTable
 
 _KEPT_REPEATS = 20
-_RETRY = "retry"
 _ASK_AGAIN_S = 0.5
-_UNTRIED = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED})
 
 replace = msgspec.structs.replace
 
@@ -85,6 +85,8 @@ class SignalAgent:
         clock: Clock,
         settings: SignalSettings,
         hooks: Hooks | None = None,
+        amender: Amender | None = None,
+        account: Account | None = None,
     ) -> None:
         self._log = log
         self._topics = topics
@@ -100,6 +102,15 @@ class SignalAgent:
         self._clock = clock
         self._settings = settings
         self._hooks = hooks or Hooks()
+        self._amender = amender
+        self._decider = Decider(
+            facts=facts,
+            account=account,
+            orders=orders,
+            parts=WaitingParts(log=log, topics=topics, signals=signals, clock=clock),
+            clock=clock,
+            settings=settings.plan,
+        )
 
     async def handle(self, turn: Turn) -> None:
         """One record of `signals`. Returns when all it causes is durable."""
@@ -123,22 +134,35 @@ class SignalAgent:
         if row.state is SignalState.DONE:
             return
         self._hooks.on_step("cancelled")
-        maybe_sent, told = await self._write_intents(turn, work, row, planned)  # 5
+        if row.plan.amends and row.after_cancels is None:
+            row = await self._amend(turn, work, row, planned)  # 4
+            if row.state is SignalState.DONE:
+                return
+        await self._decider.stop_others(turn, row)
+        due = due_parts(row.standing_plan, self._clock.now_ns())
+        maybe_sent, told = await self._write_intents(turn, work, row, due, planned)  # 5
+        await self._decider.give_back(turn, row, len(due))
         self._hooks.on_step("intended")
-        await self._clearance.to_send(turn, work.signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
-        for intent in row.standing_plan.intents:  # 6, 7
-            await self._submitter.submit(
-                turn,
-                intent.order_id,
-                expires_at_ns=self._expires_at_ns(work),
-                maybe_sent=intent.order_id in maybe_sent,
-            )
-            order = self._orders.get(turn.record.partition, intent.order_id)
-            if order is not None:
-                self._facts.settled(order)
+        await self._clearance.to_send(turn, work.signal.symbol, self._decider.expires_at_ns(work), reduces=work.reduces)
+        for intent in due:  # 6, 7
+            await self._send(turn, work, intent, maybe_sent=intent.order_id in maybe_sent)
         self._hooks.on_step("submitted")
+        if len(due) < len(row.standing_plan.intents):
+            await self._wait_for_parts(turn, row, len(due), told)
+            return
         await self._finish(turn, row, told)  # 8
         self._hooks.on_step("done")
+
+    async def _send(self, turn: Turn, work: Work, intent: Intent, *, maybe_sent: bool) -> None:
+        partition = turn.record.partition
+        order = self._orders.get(partition, intent.order_id)
+        if order is not None and order.in_doubt:
+            expires_ns, own_ns = self._decider.expires_at_ns(work), work.signal.expires_at_ns
+            expires_ns = part_expires_ns(intent, expires_ns, self._settings.plan.signal_max_age_ns, own_ns)
+            await self._submitter.submit(turn, intent.order_id, expires_at_ns=expires_ns, maybe_sent=maybe_sent)
+            order = self._orders.get(partition, intent.order_id)
+        if order is not None:
+            self._facts.settled(order)
 
     # -- 1 -------------------------------------------------------------------------------------------------------
 
@@ -167,42 +191,31 @@ class SignalAgent:
             if row.state is SignalState.DONE:
                 await self._publish(turn, self._events.end(row))
             else:
-                self._facts.reserve(row.standing_plan)  # again: a turn that ended lost it
+                # Again: a turn that ended lost it. What is at the venue shows in the balance.
+                self._facts.reserve(row.standing_plan, self._decider.shown(partition, row))
             return row
         verdict = next((repeat.verdict for repeat in row.repeats if repeat.source == work.source), "")
         if not verdict:
             if turn.record.offset <= row.last_offset:
                 return None  # an earlier attempt, redelivered after a later one: its turn was over
             # What came of the earlier attempt may be among the updates of a former owner.
-            await self._clearance.to_send(turn, signal.symbol, self._expires_at_ns(work), reduces=work.reduces)
-            verdict = self._judge(partition, work, row)
-            if verdict == _RETRY:
+            await self._clearance.to_send(turn, signal.symbol, self._decider.expires_at_ns(work), reduces=work.reduces)
+            verdict = verdict_on(work, row, self._orders, partition)
+            if verdict == RETRY:
                 return await self._plan_first(turn, work, row, planned)
             repeats = _with(row.repeats, work.source, verdict)
             row = replace(row, repeats=repeats, last_offset=turn.record.offset)
             await self._write(turn, row)
-        if verdict == _RETRY:
+        if verdict == RETRY:
             return None  # it had an attempt of its own, and was sent home twice
         told = self._events.repeat(row, work.source, EventKind(verdict), turn.record.timestamp_ns)
         await self._publish(turn, told)
         return None
 
-    def _judge(self, partition: int, work: Work, row: SignalRow) -> str:
-        """What a later record with a known signal id is (requirements S06, S07)."""
-        if row.fingerprint != work.fingerprint:
-            return EventKind.CONFLICT
-        if row.state is not SignalState.DONE or row.result in {SignalResult.EXECUTED, SignalResult.IGNORED}:
-            return EventKind.DUPLICATE
-        orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
-        nothing_done = all(
-            order is None or (order.state in _UNTRIED and not order.cumulative.quantity) for order in orders
-        )
-        return _RETRY if nothing_done else EventKind.DUPLICATE
-
     async def _plan_first(self, turn: Turn, work: Work, earlier: SignalRow | None, planned: Receipt) -> SignalRow:
         attempt = 1 if earlier is None else earlier.attempt + 1
         await self._clear_to_plan(turn, work, attempt)
-        plan = await self._plan(turn, work, attempt, phase=1)
+        plan = await self._decider.plan(turn, work, attempt, phase=1)
         row = SignalRow(
             signal_id=work.signal.signal_id,
             symbol=work.signal.symbol,
@@ -214,7 +227,7 @@ class SignalAgent:
             plan=plan,
             order_ids=order_ids_of(plan),
             earlier_order_ids=() if earlier is None else (*earlier.earlier_order_ids, *earlier.order_ids),
-            repeats=() if earlier is None else _with(earlier.repeats, earlier.source, _RETRY),
+            repeats=() if earlier is None else _with(earlier.repeats, earlier.source, RETRY),
             value=(turn.record.value or b"").decode(errors="replace"),
             trace_id=work.trace_id,
             strategy_id=work.signal.strategy_id,
@@ -227,7 +240,7 @@ class SignalAgent:
     async def _clear_to_plan(self, turn: Turn, work: Work, attempt: int) -> None:
         """Wait until the symbol is clear for a plan. Intents that a former turn of this very record left without
         their plan were never sent: they go, instead of keeping their own signal waiting."""
-        symbol, until_ns = work.signal.symbol, self._expires_at_ns(work)
+        symbol, until_ns = work.signal.symbol, self._decider.expires_at_ns(work)
         if self._clearance.is_clear(turn, symbol):
             return
         # A wish to cancel one may still be unread.
@@ -239,32 +252,6 @@ class SignalAgent:
         if not discarded.complete:
             await turn.wait(discarded.durable())
         await self._clearance.to_plan(turn, symbol, until_ns, reduces=work.reduces)
-
-    async def _plan(self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2]) -> Plan:
-        side = position_side_of(work.signal, self._settings.plan.position_mode)
-        partition, born_ns = turn.record.partition, work.origin.timestamp_ns
-        market: MarketAnswer = (None, None)
-        while True:
-            try:
-                market = await turn.wait(self._facts.ask_market(work.instrument))
-                break
-            except VenueError:
-                # The venue can't say what it trades: no reason to refuse a signal, which ages meanwhile.
-                if self._clock.now_ns() > self._expires_at_ns(work):
-                    break
-                await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
-        # Nothing waits from here to the reservation: signals of other symbols plan on the same money.
-        facts = self._facts.read(partition, work.instrument, attempt, side, born_ns, *market)
-        plan = plan_signal(
-            work.signal,
-            facts,
-            self._settings.plan,
-            instrument=work.instrument,
-            source=work.source,
-            phase=phase,
-        )
-        self._facts.reserve(plan)
-        return plan
 
     async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan, planned: Receipt) -> SignalRow:
         """Write the row with its plan, durable with `planned`; a plan that executes nothing is the signal's end, and
@@ -295,22 +282,54 @@ class SignalAgent:
             if not order.state.terminal:
                 reason = f"order {cancel.order_id} could not be cancelled first: it is {order.state}"
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
+        return await self._plan_again(turn, work, row, planned)
+
+    async def _plan_again(self, turn: Turn, work: Work, row: SignalRow, planned: Receipt) -> SignalRow:
+        """The second phase: what the first one did away with, or counted on, is gone."""
         await self._clear_to_plan(turn, work, row.attempt)
-        plan = await self._plan(turn, work, row.attempt, phase=2)
+        plan = await self._decider.plan(turn, work, row.attempt, phase=2)
         row = replace(row, after_cancels=plan, order_ids=order_ids_of(plan))
         return await self._settle_plan(turn, row, plan, planned)
 
+    async def _amend(self, turn: Turn, work: Work, row: SignalRow, planned: Receipt) -> SignalRow:
+        """Let the resting orders take the signal up; one that has ended meanwhile leaves it to an order of its own."""
+        if self._amender is None:
+            raise LookupError("a plan amends, and nobody here can")
+        await turn.wait(planned.durable())
+        for amend in row.plan.amends:
+            reason = f"takes up signal {row.signal_id}"
+            order = await self._amender.amend(turn, amend, command_id=f"{work.source}-amend", reason=reason)
+            self._facts.settled(order)
+            if has_terms(order, amend):
+                continue
+            if order.state.terminal:
+                return await self._plan_again(turn, work, row, planned)
+            reason = f"order {amend.order_id} could not be amended: it is {order.state}, {order.reason}"
+            row = replace(row, order_ids=())
+            return await self._end(turn, row, SignalResult.FAILED, "AMEND_NOT_CONFIRMED", reason)
+        await self._decider.give_back(turn, row, 0)
+        return await self._end(turn, row, SignalResult.EXECUTED, "", "")
+
     # -- 5 -------------------------------------------------------------------------------------------------------
 
+    async def _wait_for_parts(self, turn: Turn, row: SignalRow, sent: int, told: Receipt) -> None:
+        """The turn ends; the next goes on with what is due by then. Somebody may have ended the signal meanwhile."""
+        if not told.complete:
+            await turn.wait(told.durable())
+        now = self._signals.get(turn.record.partition, row.symbol, row.signal_id)
+        if now is not None and now.source == row.source and now.state is SignalState.DONE:
+            return
+        await self._write(turn, replace(row, next_due_ns=row.standing_plan.intents[sent].due_ns))
+
     async def _write_intents(
-        self, turn: Turn, work: Work, row: SignalRow, planned: Receipt
+        self, turn: Turn, work: Work, row: SignalRow, intents: tuple[Intent, ...], planned: Receipt
     ) -> tuple[frozenset[str], Receipt]:
         """Write what is not written, and wait until plan and intents are durable. Returns the orders that a former
         turn wrote and may have sent, and the receipt of the first events."""
         partition = turn.record.partition
         maybe_sent = set()
         told: list[Outgoing] = []
-        for intent in row.standing_plan.intents:
+        for intent in intents:
             order = self._orders.get(partition, intent.order_id)
             if order is not None:
                 maybe_sent.add(intent.order_id)
@@ -322,7 +341,7 @@ class SignalAgent:
             told.append(self._events.created(order, first))
         await turn.wait(planned.durable())
         receipt = self._append(told)
-        for intent in row.standing_plan.intents:
+        for intent in intents:
             self._announced.add(partition, intent.order_id)
         return frozenset(maybe_sent), receipt
 
@@ -333,10 +352,10 @@ class SignalAgent:
         partition = turn.record.partition
         orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
         states = [order.state for order in orders if order is not None]
-        reason = next((order.reason for order in orders if order is not None and order.state in _UNTRIED), "")
+        reason = next((order.reason for order in orders if order is not None and order.state in UNTRIED), "")
         if OrderState.UNCERTAIN in states:
             result = SignalResult.UNCERTAIN
-        elif all(state in _UNTRIED for state in states):
+        elif all(state in UNTRIED for state in states):
             result = SignalResult.REJECTED if OrderState.REJECTED in states else SignalResult.FAILED
         else:
             result = SignalResult.EXECUTED
@@ -345,8 +364,9 @@ class SignalAgent:
         await self._end(turn, row, result, "", reason)
 
     async def _end(self, turn: Turn, row: SignalRow, result: SignalResult, code: str, reason: str) -> SignalRow:
+        done_ns = self._clock.now_ns()
         row = replace(
-            row, state=SignalState.DONE, result=result, code=code, reason=reason, done_ns=self._clock.now_ns()
+            row, state=SignalState.DONE, result=result, code=code, reason=reason, done_ns=done_ns, next_due_ns=0
         )
         await self._write(turn, row)
         self._hooks.on_signal_end(row.result)
@@ -369,27 +389,6 @@ class SignalAgent:
         for record in records:
             self._log.append(record.topic, record.partition, record.key, record.value, receipt, record.headers)
         return receipt
-
-    def _expires_at_ns(self, work: Work) -> int:
-        born_ns = work.born_ns
-        by_age_ns = born_ns + self._settings.plan.signal_max_age_ns
-        return min(by_age_ns, work.signal.expires_at_ns) if work.signal.expires_at_ns else by_age_ns
-
-
-RESULT_OF = {
-    Decision.REJECT: SignalResult.REJECTED,
-    Decision.EXPIRE: SignalResult.EXPIRED,
-    Decision.IGNORE: SignalResult.IGNORED,
-    Decision.SIMULATE: SignalResult.IGNORED,
-}
-"""How a signal ends whose plan executes nothing."""
-
-
-def order_ids_of(plan: Plan) -> tuple[str, ...]:
-    """The orders that a plan makes, or changes."""
-    if plan.decision is not Decision.EXECUTE:
-        return ()
-    return (*(amend.order_id for amend in plan.amends), *(intent.order_id for intent in plan.intents))
 
 
 def _with(repeats: tuple[Repeat, ...], source: str, verdict: str) -> tuple[Repeat, ...]:

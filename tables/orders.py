@@ -114,6 +114,13 @@ class OrderTable:
                 orders.append(_order.decode(value))
         return orders
 
+    def newest(self, partition: int, symbol: str) -> Iterator[Order]:
+        """The symbol's orders, the newest first."""
+        for _, key in self.rows.scan_index(partition, join(b"y", symbol) + b"/", reverse=True):
+            value = self.rows.get(partition, key)
+            if value is not None:
+                yield _order.decode(value)
+
     def open_symbols(self, partition: int) -> list[str]:
         """The symbols that have such orders."""
         symbols: dict[str, None] = {}

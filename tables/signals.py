@@ -6,6 +6,7 @@ c/<command id>            a command and its result
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 import msgspec
@@ -70,6 +71,8 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     signal_ns: int = 0
     planned_ns: int = 0
     done_ns: int = 0
+    next_due_ns: int = 0
+    """When the next part of a split order may go out, ns UTC; 0 = none waits."""
 
     @property
     def standing_plan(self) -> Plan:
@@ -112,6 +115,20 @@ class SignalTable:
         """Write the signal."""
         self.rows.put(partition, join(b"s", row.symbol, row.signal_id), _encoder.encode(row), receipt)
 
+    def waiting(self, partition: int) -> Iterator[SignalRow]:
+        """Signals with parts that wait for their time, the earliest first."""
+        for _, key in self.rows.scan_index(partition, b"w/"):
+            value = self.rows.get(partition, key)
+            if value is not None:
+                yield _signal.decode(value)
+
+    def of_order(self, partition: int, order_id: str) -> Iterator[SignalRow]:
+        """The signals that a resting order took up after its own, the oldest first (requirement D09)."""
+        for _, key in self.rows.scan_index(partition, join(b"n", order_id) + b"/"):
+            value = self.rows.get(partition, key)
+            if value is not None:
+                yield _signal.decode(value)
+
     def command(self, partition: int, command_id: str) -> CommandRow | None:
         """The command of that id, if it was taken up."""
         value = self.rows.get(partition, join(b"c", command_id))
@@ -144,9 +161,15 @@ def decode_command(value: bytes) -> CommandRow:
 
 
 def signal_index(key: bytes, value: bytes) -> list[bytes]:
-    """g/<signal id>/…  by id, whatever the symbol        r/<planned at>/…  by time"""
+    """g/<signal id>/…  by id, whatever the symbol        r/<planned at>/…  by time
+    w/<due at>/…     with parts that wait              n/<order id>/…    taken up by an order that was resting
+    """
     if not key.startswith(b"s/"):
         return []
     row = _signal.decode(value)
     moment = b"%020d/" % row.planned_ns
-    return [join(b"g", row.signal_id) + b"/" + moment, b"r/" + moment + join(b"", row.signal_id)]
+    entries = [join(b"g", row.signal_id) + b"/" + moment, b"r/" + moment + join(b"", row.signal_id)]
+    if row.next_due_ns:
+        entries.append(b"w/%020d/" % row.next_due_ns + join(b"", row.symbol, row.signal_id))
+    entries += [join(b"n", amend.order_id) + b"/" + moment for amend in row.standing_plan.amends]
+    return entries

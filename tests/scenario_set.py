@@ -55,7 +55,7 @@ PROMPT: dict[str, Any] = {  # Any: each setting has its own type
 
 _OUTPUTS = (
     *("order_events", "position_events", "alerts", "signals", "order_updates"),
-    *("signals_dead", "order_updates_dead", "order_commands_dead", "balances", "marks"),
+    *("signals_dead", "order_updates_dead", "order_commands_dead", "balances", "marks", "heartbeats"),
 )
 _IN_DOUBT = {"planned", "submitting", "uncertain", "pending_cancel", "pending_replace"}
 
@@ -77,9 +77,9 @@ def wish(symbol: str, signal_type: str = "buy", **fields: object) -> Row:
 class Desk(VenueSide):
     """Where a scenario sends signals, reads what is told, asks the views, and is the exchange's weather."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, workers: int = 1) -> None:
         http = httpx.AsyncClient(timeout=10.0, headers={"X-API-Key": api_key(settings)})
-        super().__init__(settings, LocalSet(settings, broker=False), http)
+        super().__init__(settings, LocalSet(settings, broker=False, workers=workers), http)
         self.topics = self.set.topics
         self.reader = Reader(settings.bootstrap, tuple(getattr(self.topics, name) for name in _OUTPUTS))
         self._producer: Any = None  # Any: aiokafka is untyped
@@ -412,7 +412,13 @@ def _has_tables(health: Row) -> bool:
 
 
 @asynccontextmanager
-async def running_set(kafka: str, directory: Path, **changes: Any) -> AsyncIterator[Desk]:  # Any: settings
+async def running_set(
+    kafka: str,
+    directory: Path,
+    *,
+    workers: int = 1,
+    **changes: Any,  # Any: settings
+) -> AsyncIterator[Desk]:
     """A set of its own on the shared broker: own topics, own directory, own ports."""
     paper_port, web_port = free_ports(2)
     settings = Settings(
@@ -426,7 +432,7 @@ async def running_set(kafka: str, directory: Path, **changes: Any) -> AsyncItera
             **changes,
         }
     )
-    desk = Desk(settings)
+    desk = Desk(settings, workers)
     try:
         await desk.start()
         yield desk

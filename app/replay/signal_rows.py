@@ -15,8 +15,8 @@ from app.replay.inputs import Inputs
 from app.replay.rows import decode
 from domain.orders import OrderState
 from domain.plans import Decision
-from streams.signal_agent import RESULT_OF, order_ids_of
 from streams.signal_intake import Work
+from streams.signal_results import RESULT_OF, order_ids_of
 from tables.durable_rows import DurableRows
 from tables.orders import OrderTable
 from tables.receipt import Receipt

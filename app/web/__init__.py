@@ -18,6 +18,7 @@ from app.web.context import CONTEXT, ApiKey, Check, Mark, Scope, WebContext, Web
 from app.web.controls import ControlsView
 from app.web.guard import guard
 from app.web.internal import AskView
+from app.web.limits import ExposureView, LimitsView
 from app.web.orders import ExplainView, HistoryView, OrdersView, OrderView
 from app.web.plans import PlanView
 from app.web.positions import PositionHistoryView, PositionsView, SymbolPositionsView
@@ -52,6 +53,8 @@ VIEWS: tuple[type[ApiView], ...] = (
     CommandsView,
     CommandView,
     ControlsView,
+    LimitsView,
+    ExposureView,
     AlertsView,
     AlertView,
     LiveView,

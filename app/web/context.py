@@ -16,6 +16,8 @@ from domain.instruments import Instrument
 from streams.alert_board import AlertAction, FoldedAlert
 from streams.boards import Control
 from streams.explaining import Explainer
+from streams.exposure import ExposureBoard
+from streams.limits_board import LimitsBoard, ScopeLimits
 from tables.queries import MAX_SCANNED
 from tables.rows import Rows
 
@@ -97,6 +99,11 @@ class WebContext:
     alerts: Callable[[], Sequence[FoldedAlert]]
     act_on_alert: Callable[[AlertAction], Awaitable[None]]
     mark: Callable[[Instrument], Mark | None]
+    limits: LimitsBoard
+    """Limits in force, and how they came about."""
+    set_limits: Callable[[ScopeLimits], Awaitable[None]]
+    exposure: ExposureBoard | None = None
+    """What the account carries."""
     publish_everywhere: Callable[[Command], Awaitable[None]] | None = None
     """Publish a command for `EVERY_SYMBOL` to every partition; without it, such commands are refused."""
     explainer: Explainer | None = None

@@ -15,6 +15,7 @@ from app.web.rendering import (
     order_json,
     plans_json,
     position_json,
+    shares_json,
     signal_json,
     story,
     transition_json,
@@ -231,9 +232,10 @@ def _item(place: str, body: Json) -> Item:
 def _detail(context: WebContext, partition: int, order: Order) -> Json:
     history, more_history = queries.history_page(context.orders, partition, order.order_id, limit=DETAIL_ROWS)
     fills, more_fills = queries.fills_page(context.orders, partition, order.order_id, limit=DETAIL_ROWS)
-    signal = None
+    signal, signals = None, SignalTable(context.signals)
     if order.signal is not None:
-        signal = SignalTable(context.signals).get(partition, order.instrument.symbol, order.signal.signal_id)
+        signal = signals.get(partition, order.instrument.symbol, order.signal.signal_id)
+    taken_up = [row for row in signals.of_order(partition, order.order_id) if order.order_id in row.order_ids]
     mark = context.mark(order.instrument)
     positions = PositionTable(context.positions).of_symbol(partition, order.instrument)
     return {
@@ -243,6 +245,7 @@ def _detail(context: WebContext, partition: int, order: Order) -> Json:
         "fills": [fill_json(fill) for fill in fills],
         "fills_complete": not more_fills and not order.missing_fills,
         "signal": None if signal is None else signal_json(signal) | {"plans": plans_json(signal)},
+        "signals": shares_json(order, taken_up),
         "positions": [position_json(each, mark) for each in positions if each.account == order.account],
         "story": story(order, signal, history),
     }

@@ -170,6 +170,20 @@ def signal_json(row: SignalRow) -> Json:
     }
 
 
+def shares_json(order: Order, taken_up: Sequence[SignalRow]) -> list[Json]:
+    """The signals that an order serves, in sequence, each with its share of amount and quantity (requirement D09)."""
+    shares: list[Json] = []
+    if order.signal is not None:
+        own = order.signal
+        shares.append({"signal_id": own.signal_id, "part": own.part, "amount": own.amount, "quantity": order.quantity})
+    for row in taken_up:
+        for amend in row.standing_plan.amends:
+            if amend.order_id == order.order_id:
+                share = {"signal_id": row.signal_id, "part": 0, "amount": amend.amount, "quantity": amend.added}
+                shares.append(share)
+    return [{"sequence": number, **share} for number, share in enumerate(shares, start=1)]
+
+
 def plans_json(row: SignalRow) -> list[Json]:
     """Every plan that was made of a signal."""
     return [plan_json(plan) for plan in _plans(row)]

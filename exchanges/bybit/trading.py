@@ -129,6 +129,15 @@ class BybitTrading:
             bucket=Call.CANCEL.value,
         )
 
+    async def set_position_mode(self, *, hedge: bool) -> None:
+        """Ask for one position per linear contract, or two. Raises `Refused` while a position or an order is open."""
+        await self._rest.post(
+            "/v5/position/switch-mode",
+            {"category": "linear", "coin": "USDT", "mode": 3 if hedge else 0},
+            call=CallKind.AMEND,
+            bucket=_QUERY,
+        )
+
     # -- orders and executions ---------------------------------------------------------------------------------------
 
     async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:

@@ -17,7 +17,8 @@ async def desk(
     manager and the exchange must agree on everything that its tests did, but for the orders in `DISAGREEING`."""
     module = request.module
     directory = tmp_path_factory.mktemp(module.__name__.rpartition(".")[2])
-    async with running_set(kafka, directory, **getattr(module, "SETTINGS", {})) as own:
+    workers = getattr(module, "WORKERS", 1)
+    async with running_set(kafka, directory, workers=workers, **getattr(module, "SETTINGS", {})) as own:
         yield own
         await own.agrees(besides=getattr(module, "DISAGREEING", ()))
 

@@ -20,3 +20,18 @@ def test_every_requirement_of_the_main_path_has_a_scenario() -> None:
     tested = set(re.findall(r"^async def test_([a-z]\d\d)_", text, flags=re.MULTILINE))
 
     assert not set(MAIN_PATH) - tested
+
+
+def test_the_list_of_requirements_names_the_file_that_shows_each_and_leaves_none_out() -> None:
+    here = Path(__file__).parent
+    listed = (here.parents[1] / "docs" / "requirements.md").read_text()
+    rows = re.findall(r"^\| ([A-Z]\d\d) \|.*\| (test_[a-z_]+\.py) \|$", listed, flags=re.MULTILINE)
+    shown = {
+        (found.upper(), path.name)
+        for path in here.glob("test_*.py")
+        for found in re.findall(r"^async def test_([a-z]\d\d)_", path.read_text(), flags=re.MULTILINE)
+    }
+
+    assert set(rows) <= shown, "named in a file that does not show it"
+    letters = {name[0] for name, _ in rows}
+    assert {name for name, _ in shown if name[0] in letters} == {name for name, _ in rows}

@@ -17,9 +17,11 @@ from app.metrics import Metrics
 from app.web import ApiKey, Check, Mark, Scope, WebContext, WebSettings, key_hash, register_views
 from domain.commands import Command
 from domain.instruments import Instrument
+from domain.limits import Limits
 from streams.alert_board import ACTION_KEY, AlertAction, AlertBoard, encode_action
 from streams.boards import Control
 from streams.broadcast import Entry
+from streams.limits_board import LimitsBoard, ScopeLimits, encode_limits, limits_key
 from streams.schemas import Alert, encode
 from tables.orders import order_index
 from tables.positions import position_index
@@ -47,6 +49,7 @@ class Worker:
     controls: list[Control] = field(default_factory=list)
     alerts: AlertBoard = field(default_factory=lambda: AlertBoard("alerts"))
     marks: dict[str, Mark] = field(default_factory=dict)
+    limit_records: dict[bytes, Entry] = field(default_factory=dict)
     url: str = ""
     publishes_everywhere: bool = True
     metrics: Metrics = field(default_factory=Metrics)
@@ -117,8 +120,13 @@ class Worker:
             alerts=self.alerts.alerts,
             act_on_alert=act_on_alert,
             mark=self._mark,
+            limits=LimitsBoard(Limits(), lambda: self.limit_records),
+            set_limits=self._set_limits,
             publish_everywhere=publish if self.publishes_everywhere else None,
         )
+
+    async def _set_limits(self, record: ScopeLimits) -> None:
+        self.limit_records[limits_key(record.scope)] = Entry(encode_limits(record), 1, 0)
 
     def _mark(self, instrument: Instrument) -> Mark | None:
         return self.marks.get(instrument.symbol)

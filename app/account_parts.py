@@ -1,0 +1,152 @@
+"""The account's limits and load in a worker: the board, what it hears, and the watch over losses (R03, R04)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+
+from app.engine import Engine
+from app.settings import Settings
+from domain.events import Transition
+from domain.exposure import AccountPeak, day_of
+from domain.instruments import Instrument
+from domain.orders import Order
+from domain.plans import TradingState
+from domain.risk import loss_reached
+from domain.updates import FillReport
+from exchanges.clock import SystemClock
+from streams import boards
+from streams.broadcast import Broadcasts
+from streams.exposure import ExposureBoard
+from streams.hooks import Hooks
+from streams.limits_board import LimitsBoard
+from streams.market_view import MarketView
+from streams.ports import Log
+from streams.topics import Topics
+from tables.orders import OrderTable
+from tables.positions import PositionTable
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.25
+_LOOKS_BETWEEN_WORTHS = 4
+
+
+def noting(hooks: Hooks | None, board: ExposureBoard) -> Hooks:
+    """The hooks, and the board is told of every symbol that something happened to."""
+    known = hooks or Hooks()
+
+    def on_fill(fill: FillReport) -> None:
+        known.on_fill(fill)
+        board.note(fill.instrument.symbol)
+
+    def on_transition(order: Order, transition: Transition) -> None:
+        known.on_transition(order, transition)
+        board.note(order.instrument.symbol)
+
+    return replace(known, on_fill=on_fill, on_transition=on_transition)
+
+
+class LossWatch:
+    """Keeps the account's highest profit, publishes the records that changed, and halts trading when a limit on losses
+    is reached: once for each day and each height, so that an operator who arms again is not overruled."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        log: Log,
+        topics: Topics,
+        board: ExposureBoard,
+        limits: LimitsBoard,
+        is_open: Callable[[], bool],
+        alert: Callable[[str, str], None],
+        clock: SystemClock,
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        self._topics = topics
+        self._board = board
+        self._limits = limits
+        self._is_open = is_open
+        self._alert = alert
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Look for as long as the worker runs."""
+        looks = 0
+        while True:
+            await self._clock.sleep(LOOK_EVERY_S)
+            if not self._is_open():
+                continue
+            looks += 1
+            worths = looks % _LOOKS_BETWEEN_WORTHS == 0 and self._limits.everywhere().of_the_account
+            self._board.refresh(everything=worths)
+            await self.look()
+
+    async def look(self) -> None:
+        """Compare what the account won and lost with its limits, once."""
+        limits = self._limits.everywhere()
+        if limits.max_daily_loss is None and limits.max_drawdown is None:
+            return
+        profit, known = self._board.profit(), self._board.peak
+        if profit > known.peak or not self._board.knows_peak:
+            await self._board.tell_peak(AccountPeak(peak=max(profit, known.peak), halted=known.halted))
+        load = self._board.load("")
+        reached = loss_reached(limits.max_daily_loss, limits.max_drawdown, load)
+        if reached is None:
+            return
+        code, sentence = reached
+        day = day_of(self._clock.now_ns())
+        once = f"{code}:{day}" if code == "MAX_DAILY_LOSS" else f"{code}:{self._board.peak.peak}"
+        if once in self._board.peak.halted:
+            return
+        await self._halt(code, sentence)
+        await self._board.tell_peak(msgspec.structs.replace(self._board.peak, halted=(*self._board.peak.halted, once)))
+
+    async def _halt(self, code: str, sentence: str) -> None:
+        control = boards.Control(
+            scope=boards.EVERYWHERE,
+            state=TradingState.HALTED,
+            reason=f"{code}: {sentence}",
+            set_by="risk",
+            at_ns=self._clock.now_ns(),
+        )
+        await self._log.publish(self._topics.controls, control.scope.encode(), boards.encode(control), partition=0)
+        self._alert(code, f"trading is halted: {sentence}")
+        _log.error("trading is halted: %s", sentence, extra={"code": code})
+
+
+def exposure_board(
+    settings: Settings,
+    topics: Topics,
+    engine: Engine,
+    broadcasts: Broadcasts,
+    market: MarketView,
+    orders: OrderTable,
+    positions: PositionTable,
+) -> ExposureBoard:
+    """The board of the account's load; `broadcasts` must let it listen."""
+
+    def mark(instrument: Instrument) -> Decimal | None:
+        """The venue's mark, else its last trade."""
+        quote = market.mark(instrument)
+        return None if quote is None else quote.mark or quote.last or None
+
+    return ExposureBoard(
+        log=engine.log,
+        topic=topics.order_exposure,
+        read_back=broadcasts.read_back,
+        orders=orders,
+        positions=positions,
+        mark=mark,
+        worth=lambda: market.worth(settings.account),
+        clock=SystemClock(),
+        worker=settings.worker_id,
+        venue=settings.venue.value,
+        category=settings.category,
+    )

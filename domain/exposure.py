@@ -1,0 +1,146 @@
+"""What each symbol adds to the account's load, and how these records are added up (requirements R03, R04).
+
+The owner of a symbol publishes one record for it on the one-partition topic `order-exposure`: what stands (position and
+open orders), what is held (granted to a signal whose orders are not written yet) and what is pending (asked for, not
+decided). Everyone adds up the newest records alike. A signal's wish is decided by its owner, on the load as it was at
+the wish's own offset: every wish that stands before it counts, decided or not; one behind it does not, since its owner
+counts this one. So of two that race for the last of a limit, the log's order decides, and both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+
+import msgspec
+
+from domain.limits import AccountLoad
+from domain.money import ZERO, divide
+from domain.plans import Decision, Plan
+
+_NS = 1_000_000_000
+_DAY_NS = 86_400 * _NS
+_MINUTE_NS = 60 * _NS
+_MONDAY = 3
+"""The epoch's first day was a Thursday: day 4 the first Monday."""
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signal's orders will add: exposure (their opening part), orders, and notional for the rate."""
+
+    exposure: Decimal = ZERO
+    orders: int = 0
+    notional: Decimal = ZERO
+    at_ns: int = 0
+
+
+class SymbolLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """One symbol's record. `worker` wrote it; `day` counts days UTC since 1970 and says which day's `…_today` it is.
+    `profit` is everything ever won, realised and unrealised, less fees, in quote currency."""
+
+    symbol: str
+    worker: str
+    exposure: Decimal = ZERO
+    orders: int = 0
+    pending: dict[str, Hold] = msgspec.field(default_factory=dict)
+    held: dict[str, Hold] = msgspec.field(default_factory=dict)
+    sent: tuple[Hold, ...] = ()
+    """Granted within the last minute."""
+    day: int = 0
+    day_mark: Decimal | None = None
+    """Price at which the position was valued when the day began, or was first looked at."""
+    traded_today: Decimal = ZERO
+    traded_this_week: Decimal = ZERO
+    profit: Decimal = ZERO
+    profit_today: Decimal = ZERO
+    at_ns: int = 0
+
+
+class AccountPeak(msgspec.Struct, frozen=True, kw_only=True):
+    """The highest profit that the account ever had, and which limits have halted it already: each once."""
+
+    peak: Decimal
+    halted: tuple[str, ...] = ()
+
+
+def day_of(at_ns: int) -> int:
+    """Days UTC since 1970."""
+    return at_ns // _DAY_NS
+
+
+def day_begins_ns(day: int) -> int:
+    """Midnight UTC at which a day begins."""
+    return day * _DAY_NS
+
+
+def week_begins(day: int) -> int:
+    """The Monday of a day's week."""
+    return day - (day + _MONDAY) % 7
+
+
+def recent(sent: Iterable[Hold], now_ns: int) -> tuple[Hold, ...]:
+    """Those of the last minute."""
+    return tuple(hold for hold in sent if now_ns - hold.at_ns < _MINUTE_NS)
+
+
+def account_load(
+    symbol: str,
+    records: Iterable[SymbolLoad],
+    stands_before: Callable[[str, str], bool],
+    now_ns: int,
+    *,
+    peak: Decimal = ZERO,
+    worth: Decimal | None = None,
+) -> AccountLoad:
+    """The account's load as the symbol's owner plans on it.
+
+    `stands_before(symbol, source)` says whether a pending wish stands before ours. `peak` is the highest profit so far
+    and `worth` what the account is worth now (None: unknown, and no drawdown is concluded).
+    """
+    today = day_of(now_ns)
+    exposure = notional = traded_today = traded_this_week = profit = profit_today = ZERO
+    orders = orders_last_minute = 0
+    for record in records:
+        holds = list(record.held.values())
+        holds += [hold for source, hold in record.pending.items() if stands_before(record.symbol, source)]
+        if record.symbol != symbol:
+            exposure += record.exposure + sum((hold.exposure for hold in holds), ZERO)
+            orders += record.orders + sum(hold.orders for hold in holds)
+        asked = [hold for source, hold in record.pending.items() if stands_before(record.symbol, source)]
+        rated = (*recent(record.sent, now_ns), *asked)
+        orders_last_minute += sum(hold.orders for hold in rated)
+        notional += sum((hold.notional for hold in rated), ZERO)
+        if record.day == today:
+            traded_today += record.traded_today
+            profit_today += record.profit_today
+        if record.day >= week_begins(today):
+            traded_this_week += record.traded_this_week
+        profit += record.profit
+    lost = max(ZERO, peak - profit)
+    highest = None if worth is None else worth + lost
+    return AccountLoad(
+        exposure=exposure,
+        open_orders=orders,
+        orders_last_minute=orders_last_minute,
+        notional_last_minute=notional,
+        traded_today=traded_today,
+        traded_this_week=traded_this_week,
+        loss_today=max(ZERO, -profit_today),
+        drawdown=divide(lost, highest) if highest else ZERO,
+    )
+
+
+def wish_of(plan: Plan, at_ns: int, *, since_part: int = 0) -> Hold | None:
+    """What a plan adds to the account, from one part on; None where no limit of the account asks, or it adds nothing.
+
+    An order that may open counts whole: how much of it only closes is known for certain when it has traded.
+    """
+    if plan.decision is not Decision.EXECUTE or not plan.facts.limits.of_the_account or plan.reference_price is None:
+        return None
+    price = Decimal(1) if plan.instrument.category == "inverse" else plan.reference_price
+    sizes = [amend.added for amend in plan.amends]
+    sizes += [intent.quantity for intent in plan.intents if not intent.reduce_only and intent.part >= since_part]
+    if not sizes:
+        return None
+    value = sum(sizes, ZERO) * price
+    return Hold(exposure=value, orders=len(sizes), notional=value, at_ns=at_ns)
