@@ -84,8 +84,9 @@ class LossWatch:
             if not self._is_open():
                 continue
             looks += 1
-            worths = looks % _LOOKS_BETWEEN_WORTHS == 0 and self._limits.everywhere().of_the_account
-            self._board.refresh(everything=worths)
+            now_and_then, limited = looks % _LOOKS_BETWEEN_WORTHS == 0, self._limits.any_of_the_account()
+            if limited or now_and_then:  # where nothing is limited, nobody waits for the figures
+                self._board.refresh(everything=limited and now_and_then)
             await self.look()
 
     async def look(self) -> None:

@@ -99,7 +99,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     signal_agent = parts.signal_agent(shared, facts, submitter, canceller, reconciler)
     recovery = parts.recovery(shared, reconciler, submitter)
     timers = parts.timers(shared)
-    command_agent = parts.command_agent(shared, canceller, reconciler, submitter, recovery, timers)
+    command_agent = parts.command_agent(shared, canceller, reconciler, submitter, recovery, timers, facts)
     explainer = Explainer(
         signals=shared.signals, facts=facts, clock=shared.clock, settings=parts.signal_settings(settings)
     )

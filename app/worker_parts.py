@@ -40,7 +40,7 @@ from streams.updates import UpdatePublisher
 from streams.venue_lists import ListReader
 from tables.orders import OrderTable
 from tables.positions import PositionTable
-from tables.signals import SignalTable
+from tables.signals import SignalRow, SignalTable
 
 STREAM_GRACE_S = 3.0
 BALANCE_GRACE_S = 5.0
@@ -272,8 +272,15 @@ def command_agent(
     submitter: Submitter,
     recovery: Recovery,
     timers: Timers,
+    facts: FactsGatherer,
 ) -> CommandAgent:
     """Does what operators and timers ask for."""
+
+    def stopped(row: SignalRow) -> None:
+        """What the parts held is free again."""
+        facts.given_up(row.source)
+        shared.exposure.release(row.symbol, row.source)
+
     return CommandAgent(
         log=shared.engine.log,
         topics=shared.topics,
@@ -286,6 +293,7 @@ def command_agent(
         clock=shared.clock,
         settings=CommandSettings(),
         on_timer_done=timers.finished,
+        on_parts_stopped=stopped,
     )
 
 

@@ -30,7 +30,7 @@ from streams.submitting import Submitter
 from streams.topics import Topics
 from tables.orders import OrderTable
 from tables.receipt import Receipt
-from tables.signals import CommandRow, SignalState, SignalTable
+from tables.signals import CommandRow, SignalRow, SignalState, SignalTable
 
 _NS = 1_000_000_000
 
@@ -65,9 +65,10 @@ class CommandAgent:
         clock: Clock,
         settings: CommandSettings,
         on_timer_done: Callable[[str], None] = lambda _command_id: None,
+        on_parts_stopped: Callable[[SignalRow], None] = lambda _row: None,
     ) -> None:
         """`compare` compares symbols of a partition with the venue's lists; `on_timer_done` is told the id of each
-        command of a timer that was carried out."""
+        command of a timer that was carried out, `on_parts_stopped` each signal whose waiting parts were ended."""
         self._log = log
         self._topics = topics
         self._orders = orders
@@ -77,6 +78,7 @@ class CommandAgent:
         self._submitter = submitter
         self._compare = compare
         self._on_timer_done = on_timer_done
+        self._on_parts_stopped = on_parts_stopped
         self._clock = clock
         self._settings = settings
         self._parts = WaitingParts(log=log, topics=topics, signals=signals, clock=clock)
@@ -146,8 +148,11 @@ class CommandAgent:
         """Parts of split orders that wait for their time are not sent any more (requirement D08)."""
         receipt = Receipt()
         reason = command.reason or f"cancelled by {command.requested_by or 'command'} {command.command_id}"
-        if self._parts.stop(turn.record.partition, command.symbol, tuple(Side), reason, receipt):
+        ended = self._parts.stop(turn.record.partition, command.symbol, tuple(Side), reason, receipt)
+        if ended:
             await turn.wait(receipt.durable())
+        for row in ended:
+            self._on_parts_stopped(row)
 
     async def _pass_on(self, turn: Turn, command: Command) -> CommandRow:
         """To every symbol with open orders, as a command of its own: each is carried out in its symbol's lane."""

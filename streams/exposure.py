@@ -300,10 +300,9 @@ class ExposureBoard:
         if known is not None:
             return known
         state = PositionState()
-        for entry in self._positions.ledger_backwards(partition, instrument, account, side):
-            if entry.fill.executed_ns < day_begins_ns(day):
-                state = entry.after
-                break
+        entry = self._positions.last_before(partition, instrument, account, side, day_begins_ns(day))
+        if entry is not None:
+            state = entry.after
         if len(self._midnight) > _KEPT_MIDNIGHTS:
             self._midnight.clear()
         self._midnight[key] = state

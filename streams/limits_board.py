@@ -61,6 +61,11 @@ class LimitsBoard:
         """Those of the account, without any symbol's own."""
         return merged(self._general, _figures(self.scope(EVERYWHERE).limits))
 
+    def any_of_the_account(self) -> bool:
+        """Whether any scope limits what the whole account carries."""
+        limits = [self.everywhere(), *(self.of(each.scope) for each in self.scopes())]
+        return any(each.of_the_account for each in limits)
+
     def scope(self, scope: str) -> ScopeLimits:
         """What was said of one scope. A record that cannot be read says nothing."""
         entry = self._controls().get(limits_key(scope))

@@ -60,13 +60,15 @@ class PositionTable:
         for _, value in self.rows.scan(partition, join(b"l", *_where(instrument, account, side)) + b"/"):
             yield _entry.decode(value)
 
-    def ledger_backwards(
-        self, partition: int, instrument: Instrument, account: str, side: PositionSide
-    ) -> Iterator[LedgerEntry]:
-        """The same, newest first."""
+    def last_before(
+        self, partition: int, instrument: Instrument, account: str, side: PositionSide, at_ns: int
+    ) -> LedgerEntry | None:
+        """The newest fill that the venue executed before a time, ns UTC."""
         prefix = join(b"l", *_where(instrument, account, side)) + b"/"
-        for _, value in self.rows.scan(partition, prefix, reverse=True):
-            yield _entry.decode(value)
+        for _, value in self.rows.scan(partition, prefix, after=prefix + b"%020d" % at_ns, reverse=True):
+            entry: LedgerEntry = _entry.decode(value)
+            return entry
+        return None
 
     def apply(self, partition: int, fill: FillReport, order_id: str, offset: int, receipt: Receipt) -> Position | None:
         """Put a new fill in its place and fold again what follows it. None if the position has this record already.
