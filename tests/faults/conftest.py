@@ -4,14 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from fault_set import FaultSet, Stage
+from fault_table import Outcome, rows_of, table
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fault-table FILE`: write a table of the faults, their tests and what became of them."""
+    parser.addoption("--fault-table", metavar="FILE", help="write what became of each fault to FILE, as markdown")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Write the table, if it is wanted. Results travel as test properties, so they arrive from other processes too."""
+    file = config.getoption("fault_table", default=None)
+    if file is None:
+        return
+    outcomes = [
+        Outcome(test, report.nodeid.partition("::")[0], word, report.duration, seed)
+        for word, kinds in (("failed", ("failed", "error")), ("passed", ("passed",)), ("skipped", ("skipped",)))
+        for kind in kinds
+        for report in terminalreporter.stats.get(kind, ())
+        for name, (test, seed) in (each for each in getattr(report, "user_properties", ()) if each[0] == "fault")
+    ]
+    Path(file).write_text(table(outcomes))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones run where they are asked for."""
+    """Tests with a fault's number note it. The long ones run where they are asked for."""
+    for item in items:
+        name = getattr(item, "originalname", item.name)
+        if rows_of(name):
+            seed = getattr(getattr(item, "module", None), "SEED", "fixed")
+            item.user_properties.append(("fault", (name, str(seed))))
     if os.environ.get("ORDERMANAGER_FAULTS") == "all":
         return
     for item in items:

@@ -43,7 +43,7 @@ async def hurt(own_broker: LocalKafka, tmp_path_factory: pytest.TempPathFactory)
         yield made
 
 
-async def test_the_set_waits_for_a_broker_that_stops_and_one_that_is_killed(
+async def test_fault_10_to_11_the_set_waits_for_a_broker_that_stops_and_one_that_is_killed(
     own_broker: LocalKafka, hurt: FaultSet, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "aiokafka")  # the load's own producer says thousands of times what is known
@@ -66,7 +66,9 @@ async def test_the_set_waits_for_a_broker_that_stops_and_one_that_is_killed(
     assert hurt.local.workers[0].child.restarts <= 1
 
 
-async def test_an_order_accepted_while_the_broker_died_is_one_order(own_broker: LocalKafka, hurt: FaultSet) -> None:
+async def test_fault_42_an_order_accepted_while_the_broker_died_is_one_order(
+    own_broker: LocalKafka, hurt: FaultSet
+) -> None:
     placed = await hurt.creates()
     await hurt.local.paper_post(
         "/paper/faults", {"kind": "late_reply", "endpoint": "order/create", "count": 1, "delay_ms": 1_500}

@@ -39,7 +39,7 @@ def damage(path: Path, part: float) -> None:
         file.write_bytes(content)
 
 
-def test_a_damaged_row_whose_index_entry_a_write_takes_back_is_met_once(tmp_path: Path) -> None:
+def test_fault_30_a_damaged_row_whose_index_entry_a_write_takes_back_is_met_once(tmp_path: Path) -> None:
     path = tmp_path / "orders-0"
     filled(path)
     damage(path, 0.5)
@@ -49,7 +49,7 @@ def test_a_damaged_row_whose_index_entry_a_write_takes_back_is_met_once(tmp_path
         assert (shard.position, shard.has_rows()) == (None, False)
 
 
-def test_a_store_whose_identity_is_damaged_is_built_anew_at_once(tmp_path: Path) -> None:
+def test_fault_30_a_store_whose_identity_is_damaged_is_built_anew_at_once(tmp_path: Path) -> None:
     path = tmp_path / "orders-0"
     filled(path)
     damage(path, 0.005)

@@ -29,7 +29,7 @@ async def kill_workers_at_random(hurt: FaultSet, times: int, draw: random.Random
         draw.choice(hurt.local.workers).child.signal(signal.SIGKILL)
 
 
-async def test_workers_killed_at_random_moments(busy: FaultSet) -> None:
+async def test_fault_07_workers_killed_at_random_moments(busy: FaultSet) -> None:
     verdict = await hurt_under_load(
         busy, SEED, lambda draw: kill_workers_at_random(busy, 6, draw), count=200, rate_per_s=7.0
     )
@@ -38,7 +38,7 @@ async def test_workers_killed_at_random_moments(busy: FaultSet) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_workers_killed_fifty_times(busy: FaultSet) -> None:
+async def test_fault_07_workers_killed_fifty_times(busy: FaultSet) -> None:
     verdict = await hurt_under_load(
         busy, SEED + 1, lambda draw: kill_workers_at_random(busy, 50, draw), count=1_500, rate_per_s=6.0
     )
@@ -55,7 +55,7 @@ async def test_the_gateway_and_the_exchange_killed(busy: FaultSet) -> None:
 
 
 @pytest.mark.slow
-async def test_a_worker_leaves_in_order_and_joins_again(busy: FaultSet) -> None:
+async def test_fault_15_a_worker_leaves_in_order_and_joins_again(busy: FaultSet) -> None:
     async def leave_and_join(draw: random.Random) -> None:
         for keeper in busy.local.workers:
             await asyncio.sleep(draw.uniform(0.5, 1.5))
@@ -66,7 +66,7 @@ async def test_a_worker_leaves_in_order_and_joins_again(busy: FaultSet) -> None:
     (await hurt_under_load(busy, SEED + 3, leave_and_join)).assert_agreed()
 
 
-async def test_the_other_worker_takes_over_from_one_that_was_killed(busy: FaultSet) -> None:
+async def test_fault_15_the_other_worker_takes_over_from_one_that_was_killed(busy: FaultSet) -> None:
     gone, stays = busy.local.workers
 
     async def kill(draw: random.Random) -> None:
@@ -81,7 +81,7 @@ async def test_the_other_worker_takes_over_from_one_that_was_killed(busy: FaultS
 
 
 @pytest.mark.slow
-async def test_every_worker_told_to_end_ends_with_its_work_done(busy: FaultSet) -> None:
+async def test_fault_08_every_worker_told_to_end_ends_with_its_work_done(busy: FaultSet) -> None:
     async def end_all(draw: random.Random) -> None:
         await asyncio.sleep(draw.uniform(1.0, 3.0))
         codes = await asyncio.gather(*(keeper.stop() for keeper in busy.local.workers))
@@ -92,7 +92,7 @@ async def test_every_worker_told_to_end_ends_with_its_work_done(busy: FaultSet) 
     (await hurt_under_load(busy, SEED + 5, end_all)).assert_agreed()
 
 
-async def test_a_worker_told_to_end_while_partitions_change_hands_ends_in_order(busy: FaultSet) -> None:
+async def test_fault_08_workers_told_to_end_while_partitions_change_hands_end_in_order(busy: FaultSet) -> None:
     first, second = busy.local.workers
 
     async def end_in_turn(draw: random.Random) -> None:
@@ -108,7 +108,7 @@ async def test_a_worker_told_to_end_while_partitions_change_hands_ends_in_order(
     (await hurt_under_load(busy, SEED + 8, end_in_turn, count=80)).assert_agreed()
 
 
-async def test_a_worker_that_slept_through_its_session_does_no_harm(busy: FaultSet) -> None:
+async def test_fault_09_a_worker_that_slept_through_its_session_does_no_harm(busy: FaultSet) -> None:
     async def freeze(draw: random.Random) -> None:
         sleeper = busy.local.workers[1].child
         for _ in range(2):
@@ -137,7 +137,7 @@ def flip_bytes(directory: Path, draw: random.Random, pattern: str = "*") -> int:
     return flipped
 
 
-async def test_stores_with_flipped_bytes_lost_or_old_are_built_anew(busy: FaultSet) -> None:
+async def test_fault_30_to_31_stores_with_flipped_bytes_lost_or_old_are_built_anew(busy: FaultSet) -> None:
     first, second = busy.local.workers
     old = busy.settings.data_dir / "old-tables"
 

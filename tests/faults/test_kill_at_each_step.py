@@ -50,7 +50,9 @@ async def test_before_anything_is_hurt_a_signal_has_one_order(still: FaultSet) -
 
 
 @pytest.mark.parametrize("place", [*STEPS, *MORE_STEPS])
-async def test_a_market_signal_whose_worker_dies_has_one_order(still: FaultSet, place: str, symbol: str) -> None:
+async def test_fault_01_to_05_a_market_signal_whose_worker_dies_has_one_order(
+    still: FaultSet, place: str, symbol: str
+) -> None:
     await still.until_ready()
     still.crash_at(place)
     signal = await still.send(symbol, order_type="market")
@@ -61,7 +63,7 @@ async def test_a_market_signal_whose_worker_dies_has_one_order(still: FaultSet, 
 
 
 @pytest.mark.parametrize("place", [*CANCELLING, *MORE_CANCELLING])
-async def test_a_signal_that_cancels_first_and_whose_worker_dies_leaves_one_order_resting(
+async def test_fault_01_to_05_a_signal_that_cancels_first_leaves_one_order_resting(
     still: FaultSet, place: str, symbol: str
 ) -> None:
     await still.until_ready()
