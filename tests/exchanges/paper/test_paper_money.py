@@ -207,7 +207,8 @@ def test_books_of_all_categories_are_the_same_when_they_are_opened_again(session
         for coin in COINS:
             assert reopened.locked(coin) == account.locked(coin)
             assert reopened.order_margins(coin) == account.order_margins(coin)
-        assert reopened.held() == account.held()
+        for position in account.held():
+            assert reopened.position(position.symbol, position.position_idx) == position
     store.close()
 
 
