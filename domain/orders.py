@@ -344,7 +344,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> str:
-        """What users filter by (requirement O02): an order that expired after resting counts as cancelled."""
-        if self.state is OrderState.EXPIRED and self.evidence.state is not VenueState.UNKNOWN:
-            return "cancelled"
-        return self.state.status
+        """What users filter by (requirement O02)."""
+        return status_of(self.state, self.evidence.state)
+
+
+def status_of(state: OrderState, told: VenueState) -> str:
+    """What users filter by, of an order of whose venue this is the last word: one that expired after resting counts as
+    cancelled."""
+    if state is OrderState.EXPIRED and told is not VenueState.UNKNOWN:
+        return "cancelled"
+    return state.status

@@ -6,4 +6,10 @@ from __future__ import annotations
 def join(prefix: bytes, *parts: str) -> bytes:
     """Parts with their separators. A part's own `/` and `%` are escaped, so that no two lists of parts are equal
     and a prefix that ends in `/` never runs into a longer part."""
-    return b"/".join([prefix, *(part.replace("%", "%25").replace("/", "%2f").encode() for part in parts)])
+    return b"/".join([prefix, *map(_escaped, parts)])
+
+
+def _escaped(part: str) -> bytes:
+    if "/" in part or "%" in part:
+        part = part.replace("%", "%25").replace("/", "%2f")
+    return part.encode()

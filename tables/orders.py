@@ -12,12 +12,13 @@ last: a crash leaves a prefix of the changelog, so an order's row never tells of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 
 import msgspec
 
 from domain.events import Transition
 from domain.instruments import Instrument
-from domain.orders import Order, OrderState
+from domain.orders import Order, OrderState, VenueState, status_of
 from domain.updates import FillReport
 from tables.keys import join
 from tables.receipt import Receipt
@@ -32,7 +33,40 @@ class FillRow(msgspec.Struct, frozen=True):
     fill: FillReport
 
 
+class _Quantity(msgspec.Struct):
+    quantity: Decimal
+
+
+class _Told(msgspec.Struct):
+    state: VenueState
+    cumulative: _Quantity
+
+
+class _SignalOf(msgspec.Struct):
+    signal_id: str
+
+
+class _CreatedAt(msgspec.Struct):
+    created_ns: int
+
+
+class _Listed(msgspec.Struct):
+    """What the indexes look at of an order's row. Rows are indexed more often than they are read, a million at a time
+    in recovery: reading only this takes a third of the time."""
+
+    order_id: str
+    instrument: Instrument
+    account: str
+    venue_order_id: str
+    signal: _SignalOf | None
+    state: OrderState
+    evidence: _Told
+    fills: _Quantity
+    times: _CreatedAt
+
+
 _encoder = msgspec.json.Encoder()
+_listed = msgspec.json.Decoder(_Listed)
 _order = msgspec.json.Decoder(Order)
 _transition = msgspec.json.Decoder(Transition)
 _fill = msgspec.json.Decoder(FillRow)
@@ -161,21 +195,22 @@ def order_index(key: bytes, value: bytes) -> list[bytes]:
         return [join(b"fo", row.order_id) + b"/%020d/%020d" % (row.fill.executed_ns, row.fill.venue_sequence)]
     if not key.startswith(b"o/"):
         return []
-    order = _order.decode(value)
+    order = _listed.decode(value)
     moment = b"%020d/" % order.times.created_ns + order.order_id.encode()
     symbol = order.instrument.symbol
+    status = status_of(order.state, order.evidence.state)
     entries = [
         b"c/" + moment,
         join(b"y", symbol) + b"/" + moment,
-        join(b"t", order.status) + b"/" + moment,
-        join(b"z", symbol, order.status) + b"/" + moment,
+        join(b"t", status) + b"/" + moment,
+        join(b"z", symbol, status) + b"/" + moment,
     ]
     if order.signal is not None:
         entries.append(join(b"g", order.signal.signal_id) + b"/" + moment)
     if order.venue_order_id:
         venue = order.instrument
         entries.append(join(b"v", order.venue_order_id, venue.venue, venue.category, order.account) + b"/")
-    if not order.state.terminal or order.missing_fills:
+    if not order.state.terminal or order.evidence.cumulative.quantity > order.fills.quantity:
         entries.append(join(b"a", symbol) + b"/" + moment)
     if order.state is OrderState.UNCERTAIN:
         entries.append(b"u/" + moment)

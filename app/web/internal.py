@@ -19,5 +19,5 @@ class AskView(ApiView):
     async def post(self, request: web.Request) -> web.Response:
         """Answer another worker."""
         ask = await read_body(request, Ask)
-        body = msgspec.json.encode(answer(self.context(request), ask))
+        body = msgspec.json.encode(await answer(self.context(request), ask))
         return web.Response(body=body, content_type="application/json")

@@ -69,7 +69,7 @@ class Scatter:
     async def gather(self, question: Question) -> Gathered:
         """The answers of all workers that answer in time."""
         needed = self._needed(question)  # 1
-        answers = [answer(self._context, Ask(question=question, partitions=tuple(needed)))]  # 2
+        answers = [await answer(self._context, Ask(question=question, partitions=tuple(needed)))]  # 2
         missing = needed.difference(answers[0].partitions)
         deadline_s = asyncio.get_running_loop().time() + self._context.settings.peer_timeout_s
         asked: set[tuple[str, int]] = set()
