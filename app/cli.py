@@ -142,23 +142,36 @@ def demo(
 
 @app.command()
 def paper(
+    host: Annotated[str | None, typer.Option(help="Address that it listens on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of REST, WebSockets and control.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the market.")] = None,
     replay: Annotated[Path | None, typer.Option(help="CSV or JSON lines with recorded prices.")] = None,
     speed: Annotated[float | None, typer.Option(help="Times as fast as recorded; 0 = as fast as it goes.")] = None,
     loop: Annotated[bool | None, typer.Option(help="At its end the recording begins again.")] = None,
+    interval: Annotated[float | None, typer.Option(help="Seconds between the market's steps; 0: it stands.")] = None,
+    deposit: Annotated[str | None, typer.Option(help="USDT of each account, when its books are opened.")] = None,
+    latency: Annotated[float | None, typer.Option(help="Seconds that every REST call takes longer.")] = None,
+    ack_delay: Annotated[float | None, typer.Option(help="Seconds that WebSocket acknowledgements take.")] = None,
+    rate_limits: Annotated[bool | None, typer.Option(help="Enforce the limits that the venue documents.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="KEY:SECRET of one more account; may be repeated.")] = None,
+    memory: Annotated[bool, typer.Option("--memory", help="Keep the books in memory only.")] = False,
 ) -> None:
-    """The paper exchange: Bybit v5 over real sockets, with books of its own."""
+    """The paper exchange: Bybit v5 over real sockets, with books of its own.
+
+    REST is at http://HOST:PORT/v5/, the WebSockets at ws://HOST:PORT/v5/private, /v5/trade and /v5/public/{spot,linear,
+    inverse,option}, the control interface (market, faults, books, orders by hand) at http://HOST:PORT/paper/. Its first
+    account has the key and secret of the settings, `paper-key` and `paper-secret` by default.
+    """
     from app.paper_process import run_paper
 
     changes = {
-        "paper_port": port,
-        "paper_seed": seed,
-        "paper_replay": replay,
-        "paper_replay_speed": speed,
+        "paper_host": host, "paper_port": port, "paper_seed": seed, "paper_market_interval_s": interval,
+        "paper_deposit": deposit, "paper_latency_s": latency, "paper_ack_delay_s": ack_delay,
+        "paper_rate_limits": rate_limits, "paper_replay": replay, "paper_replay_speed": speed,
         "paper_replay_loops": loop,
-    }
-    asyncio.run(run_paper(load_settings(**{name: value for name, value in changes.items() if value is not None})))
+    }  # fmt: skip
+    settings = load_settings(**{name: value for name, value in changes.items() if value is not None})
+    asyncio.run(run_paper(settings, accounts=account or [], in_memory=memory))
 
 
 @app.command()

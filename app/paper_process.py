@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from app.process_logs import configure_process_logs
 from app.settings import Settings
-from exchanges.paper.options import ApiKey, PaperOptions
+from domain.errors import InvalidInput
+from exchanges.paper.options import FIRST_UID, ApiKey, PaperOptions, RateLimits
 from exchanges.paper.server import PaperExchange
 
 
-def paper_options(settings: Settings) -> PaperOptions:
-    """The paper exchange of the settings; its books lie in the data directory and survive."""
+def paper_options(settings: Settings, accounts: Sequence[str] = (), *, in_memory: bool = False) -> PaperOptions:
+    """The paper exchange of the settings; its books lie in the data directory and survive.
+
+    `accounts` are KEY:SECRET of further accounts. Raises `InvalidInput` for one that is written otherwise.
+    """
     directory = settings.data_dir / "paper"
-    directory.mkdir(parents=True, exist_ok=True)
+    if not in_memory:
+        directory.mkdir(parents=True, exist_ok=True)
+    keys = [ApiKey(settings.paper_key, settings.paper_secret.get_secret_value())]
+    for number, account in enumerate(accounts, start=1):
+        key, separator, secret = account.partition(":")
+        if not (key and separator and secret):
+            raise InvalidInput("BAD_OPTION", ["--account needs KEY:SECRET"])
+        keys.append(ApiKey(key, secret, FIRST_UID + number))
     return PaperOptions(
         host=settings.paper_host,
         port=settings.paper_port,
-        database=directory / "books.sqlite",
-        keys=(ApiKey(settings.paper_key, settings.paper_secret.get_secret_value()),),
+        database=None if in_memory else directory / "books.sqlite",
+        keys=tuple(keys),
         seed=settings.paper_seed,
         market_interval_s=settings.paper_market_interval_s,
         deposit=settings.paper_deposit,
@@ -30,6 +41,8 @@ def paper_options(settings: Settings) -> PaperOptions:
         replay=settings.paper_replay,
         replay_speed=settings.paper_replay_speed,
         replay_loops=settings.paper_replay_loops,
+        ack_delay_s=settings.paper_ack_delay_s,
+        rate_limits=RateLimits.of_the_venue() if settings.paper_rate_limits else RateLimits(),
     )
 
 
@@ -40,10 +53,10 @@ def coins_of(written: str) -> Iterator[tuple[str, Decimal]]:
         yield coin, Decimal(amount)
 
 
-async def run_paper(settings: Settings) -> None:
+async def run_paper(settings: Settings, *, accounts: Sequence[str] = (), in_memory: bool = False) -> None:
     """Run until SIGTERM or SIGINT."""
     configure_process_logs(settings, "paper")
-    exchange = PaperExchange(paper_options(settings))
+    exchange = PaperExchange(paper_options(settings, accounts, in_memory=in_memory))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

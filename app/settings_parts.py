@@ -99,6 +99,10 @@ class PaperSettings(BaseModel):
         1.0, description="Paper exchange: times as fast as recorded; 0 = as fast as it goes."
     )
     paper_replay_loops: bool = Field(False, description="Paper exchange: at its end a recording begins again.")
+    paper_ack_delay_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        0.02, description="Paper exchange: how long it holds back acknowledgements on its WebSockets."
+    )
+    paper_rate_limits: bool = Field(False, description="Paper exchange: enforce the limits that the venue documents.")
 
 
 class WorkerSettings(BaseModel):
