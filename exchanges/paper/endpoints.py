@@ -91,10 +91,10 @@ def in_batch(single: Callable[[PaperVenue, int, Fields], Row], *, shows_time: bo
             if shows_time:
                 shown["createAt"] = ""
             try:
-                if not isinstance(item, dict):
-                    raise bad_parameter("params error: an order must be an object")
                 if item is OVER_LIMIT:
                     raise too_many_visits()
+                if not isinstance(item, dict):
+                    raise bad_parameter("params error: an order must be an object")
                 shown |= {name: text(item, name) for name in ("symbol", "orderLinkId")}
                 shown |= single(venue, uid, item | {"category": category})
                 if shows_time:
