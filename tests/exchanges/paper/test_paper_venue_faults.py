@@ -7,7 +7,6 @@ import dataclasses
 import aiohttp
 import pytest
 import websockets
-from conftest import KEYS, STILL
 from Crypto.PublicKey import RSA
 from paper_client import KEY, Listener, PaperClient, order_rows, rows_of
 from pybit._http_manager import generate_signature
@@ -76,7 +75,7 @@ async def test_public_messages_can_be_lost(client: PaperClient) -> None:
 
 async def test_orders_go_when_the_streams_are_gone(client: PaperClient, exchange: PaperExchange) -> None:
     assert (await client.post("order/disconnected-cancel-all", timeWindow=10))["retCode"] == 0
-    exchange.books.venue.accounts[KEYS[0].uid].settings.disconnect_cancel_s = 1
+    exchange.books.venue.accounts[100_001].settings.disconnect_cancel_s = 1
     row = await client.placed("Buy", "1", "64000")
     async with websockets.connect(f"{exchange.stream_url}/v5/private") as socket:
         listener = Listener(socket)
@@ -92,8 +91,8 @@ async def test_orders_go_when_the_streams_are_gone(client: PaperClient, exchange
 
 class TestLimits:
     @pytest.fixture
-    def options(self) -> PaperOptions:
-        return dataclasses.replace(STILL, rate_limits=RateLimits(orders_per_s=3, requests_per_5s_of_address=8))
+    def options(self, options: PaperOptions) -> PaperOptions:
+        return dataclasses.replace(options, rate_limits=RateLimits(orders_per_s=3, requests_per_5s_of_address=8))
 
     async def test_a_batch_fails_from_the_order_on_that_is_too_many(self, client: PaperClient) -> None:
         order = {"symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "1", "price": "64000"}
