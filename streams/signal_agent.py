@@ -189,6 +189,7 @@ class SignalAgent:
             return await self._plan_first(turn, work, None, planned)
         if row.source == work.source:
             if row.state is SignalState.DONE:
+                await self._decider.give_back(turn, row, 0)  # a wish that was withdrawn, but not durably
                 await self._publish(turn, self._events.end(row))
             else:
                 # Again: a turn that ended lost it. What is at the venue shows in the balance.
