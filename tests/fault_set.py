@@ -11,7 +11,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -21,22 +21,26 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from fault_verdict import Verdict, verdict_on
+from fault_verdict import Verdict, dead_letters, verdict_on
 
 from app.children import Child
 from app.crash_points import WISH_FILE
 from app.kafka.broker import free_ports
 from app.local_set import LocalSet
 from app.sample_producer import SampleProducer
-from app.settings import Settings
+from app.settings import Settings, api_key
 from app.settling import settled_books, unread_records
 
 log = logging.getLogger(__name__)
+Headers = Iterable[tuple[str, bytes]]
 
 PARTITIONS = 4
 SETTLE_LIMIT_S = 60.0
 LATENCY_S = 0.1
 """Of the exchange's replies under load: what dies then dies in the middle of calls."""
+
+CANARY = "canary-5b1e7d"
+"""Part of each secret of the set that is searched for them."""
 
 SHORT: dict[str, Any] = {  # Any: settings have many types
     "partitions": PARTITIONS,
@@ -81,6 +85,10 @@ class FaultSet:
         """Signal ids and their symbols."""
         self.sound = True
         """Whether the last verdict found nothing."""
+        self.letters = 0
+        """How many dead letters there should be."""
+        self.clock_behind_ms = 0
+        """How far the exchange's clock is behind ours."""
         self._producer: Any = None  # aiokafka is untyped
         self._numbers = itertools.count(1)
 
@@ -126,10 +134,28 @@ class FaultSet:
         price = (bid * Decimal(discount)).normalize()
         return await self.send(symbol, order_type="limit", limit_price=f"{price:f}", post_only=True)
 
+    async def publish(self, topic: str, value: bytes, key: str, headers: Headers = ()) -> None:
+        """Send a record just as it is."""
+        await self._producer.send_and_wait(topic, value, key=key.encode(), headers=list(headers))
+
+    async def fault(self, kind: str, **rule: Any) -> int:
+        """Let the exchange misbehave until `heal`; returns the rule's number."""
+        return int((await self.local.paper_post("/paper/faults", {"kind": kind, **rule})).get("id", 0))
+
+    async def heal(self) -> None:
+        """Take back every fault of the exchange."""
+        async with httpx.AsyncClient() as client:
+            (await client.delete(self.local.paper_url + "/paper/faults")).raise_for_status()
+
     async def quotes(self, symbol: str) -> tuple[Decimal, Decimal]:
         """Best bid and ask of the paper exchange."""
         row = (await self.local.paper_get(f"/paper/market?symbol={symbol}"))["markets"][0]
         return Decimal(row["bid"]), Decimal(row["ask"])
+
+    def client(self, **options: Any) -> httpx.AsyncClient:
+        """Asks the first worker, with the right key."""
+        headers = {"X-API-Key": api_key(self.settings)}
+        return httpx.AsyncClient(base_url=self.local.worker_urls[0], headers=headers, timeout=10.0, **options)
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
@@ -156,6 +182,13 @@ class FaultSet:
                 assert time.monotonic() < end_s, f"worker {number} is not ready: {why}"
                 await asyncio.sleep(0.1)
 
+    async def until_letters(self, count: int, limit_s: float = 15.0) -> None:
+        """Wait until so many dead letters are there."""
+        end_s = time.monotonic() + limit_s
+        while sum((found := await dead_letters(self.local)).values()) < count:
+            assert time.monotonic() < end_s, f"dead letters are {found}, not {count}; {self.worker.last_lines()}"
+            await asyncio.sleep(0.1)
+
     async def until_creates(self, count: int, limit_s: float = 10.0) -> None:
         """Wait until so many creates have reached the exchange since it started."""
         end_s = time.monotonic() + limit_s
@@ -171,6 +204,10 @@ class FaultSet:
         draft = file.with_suffix(".draft")
         draft.write_text(place)
         draft.rename(file)
+
+    def without_bug(self) -> None:
+        """Take back a wish of `crash_at` that is for a bug."""
+        (self.settings.data_dir / WISH_FILE).unlink()
 
     async def until_crashed(self, limit_s: float = 15.0) -> None:
         """Wait until the wish of `crash_at` has come true."""
@@ -191,7 +228,9 @@ class FaultSet:
                 break
             await asyncio.sleep(0.1)
         lagging = [f"{unread} records were not finished"] if unread else []
-        verdict = await verdict_on(self.local, books, trouble + lagging)
+        verdict = await verdict_on(
+            self.local, books, trouble + lagging, letters=self.letters, clock_behind_ms=self.clock_behind_ms
+        )
         self.sound = not verdict.differences
         log.info("%s, %s creates arrived", verdict.account(), await self.creates())
         return verdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 FAULTS = {
     1: "killed before the intent",
@@ -96,3 +97,14 @@ def _line(cases: list[Outcome]) -> str:
     sentence = _NAME.sub(r"\3", first.test).replace("_", " ")
     test = f"`{first.file.removeprefix('tests/faults/')}` {sentence}"
     return f"| {number} | {faults} | {test} | {word} | {sum(case.seconds for case in cases):.1f} | {first.seed} |"
+
+
+START, END = "<!-- faults: written by `make faults TABLE=README.md` -->", "<!-- end of faults -->"
+
+
+def write_table(file: Path, outcomes: Iterable[Outcome]) -> None:
+    """Between the two marks, where the file has them; else the table is all of the file."""
+    made = table(outcomes)
+    before, start, rest = (file.read_text() if file.exists() else "").partition(START)
+    _, end, after = rest.partition(END)
+    file.write_text(f"{before}{start}\n{made}{end}{after}" if end else made)

@@ -42,17 +42,22 @@ class Verdict:
         return [row for row in self.books.account["orders"] if row["orderLinkId"] == order_id]
 
 
-async def verdict_on(local: LocalSet, books: Books, found: list[str]) -> Verdict:
-    """`found` is what is known already."""
+async def verdict_on(
+    local: LocalSet, books: Books, found: list[str], *, letters: int = 0, clock_behind_ms: int = 0
+) -> Verdict:
+    """`found` is what is known already, `letters` how many dead letters there should be; `clock_behind_ms` says how far
+    the exchange's clock was behind ours at most."""
     bootstrap, topics = local.settings.bootstrap, local.topics
     events, untold = await settled_events(bootstrap, topics.order_events, books.orders)
     dead = await dead_letters(local)
+    wrong = [f"{dead} dead letters, not {letters}"] if sum(dead.values()) != letters else []
     fills = await read_events(bootstrap, topics.position_events)
-    return Verdict(books, events, found + untold + dead + early_calls(books, events) + untold_fills(books, fills))
+    early = early_calls(books, events, clock_behind_ms)
+    return Verdict(books, events, found + untold + wrong + early + untold_fills(books, fills))
 
 
-async def dead_letters(local: LocalSet) -> list[str]:
-    """Nothing that was sent here is bad."""
+async def dead_letters(local: LocalSet) -> dict[str, int]:
+    """How many dead letters each partition has that has any."""
     topics = local.topics
     names = (topics.signals_dead, topics.order_updates_dead, topics.order_commands_dead)
     consumer: Any = AIOKafkaConsumer(bootstrap_servers=local.settings.bootstrap)  # Any: aiokafka is untyped
@@ -63,20 +68,24 @@ async def dead_letters(local: LocalSet) -> list[str]:
         )
     finally:
         await consumer.stop()
-    return [f"{at.topic}-{at.partition} has {end} dead letters" for at, end in ends.items() if end]
+    return {f"{at.topic}-{at.partition}": end for at, end in ends.items() if end}
 
 
-def early_calls(books: Books, events: Mapping[str, Told]) -> list[str]:
-    """Orders that the exchange has from before their intent was told, which is after it was durable (X01)."""
+def early_calls(books: Books, events: Mapping[str, Told], clock_behind_ms: int = 0) -> list[str]:
+    """Orders that the exchange has from before their intent was told, which is after it was durable (X01). Those that
+    somebody else placed have no intent."""
+    others = {order["venue_order_id"] for order in books.orders if order["external"]}
     intended_ms = {
         told.event["order_id"]: told.published_ms for told in events.values() if told.event["type"] == "created"
     }
     found = []
     for row in books.account["orders"]:
         name = row["orderLinkId"]
+        if row["orderId"] in others:
+            continue
         if name not in intended_ms:
             found.append(f"order {name} at the exchange has no event of its intent")
-        elif intended_ms[name] > int(row["createdTime"]):
+        elif intended_ms[name] > int(row["createdTime"]) + clock_behind_ms:
             found.append(f"order {name} reached the exchange before its intent was durable")
     return found
 

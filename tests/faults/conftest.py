@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from fault_set import FaultSet, Stage
-from fault_table import Outcome, rows_of, table
+from fault_set import CANARY, FaultSet, Stage
+from fault_table import Outcome, rows_of, write_table
+from pydantic import SecretStr
+
+from exchanges.paper.instruments import INSTRUMENTS
+
+KEPT = frozenset({"BTCUSDT", "TRXUSDT"})
+"""Symbols that tests name."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for report in terminalreporter.stats.get(kind, ())
         for name, (test, seed) in (each for each in getattr(report, "user_properties", ()) if each[0] == "fault")
     ]
-    Path(file).write_text(table(outcomes))
+    write_table(Path(file), outcomes)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,6 +58,28 @@ async def still(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     """One worker and a market that stands still."""
     async with FaultSet(kafka, tmp_path_factory.mktemp("still"), paper_market_interval_s=0.0) as made:
         yield made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def calm(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultSet]:
+    """One worker, a market that stands still, and secrets that can be searched for; for faults from outside."""
+    secrets = {
+        "api_key": SecretStr(f"{CANARY}-web"),
+        "paper_key": f"{CANARY}-key",
+        "paper_secret": SecretStr(f"{CANARY}-secret"),
+    }
+    directory = tmp_path_factory.mktemp("calm")
+    async with FaultSet(kafka, directory, paper_market_interval_s=0.0, signal_max_bytes=20_000, **secrets) as made:
+        yield made
+
+
+_symbols = itertools.cycle(sorted(set(INSTRUMENTS) - KEPT))
+
+
+@pytest.fixture
+def symbol() -> str:
+    """One that no test of this run has used yet, as long as there are such."""
+    return next(_symbols)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -6,13 +6,9 @@ books agree to the last digit, and the events of each order count from 1 without
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 from fault_set import FaultSet
 from fault_verdict import Verdict
-
-from exchanges.paper.instruments import INSTRUMENTS
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
@@ -25,15 +21,6 @@ MORE_CANCELLING = (
     "planned", "outcome-published", "intended", "after-call", "outcome-published:3", "submitted", "applied",
     "applied:2", "told:3",
 )  # fmt: skip
-
-
-_symbols = itertools.cycle(sorted(set(INSTRUMENTS) - {"BTCUSDT"}))
-
-
-@pytest.fixture
-def symbol() -> str:
-    """One that no test of this run has used yet, as long as there are such."""
-    return next(_symbols)
 
 
 def assert_whole(verdict: Verdict, *signals: str) -> None:
