@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -80,29 +81,23 @@ def _write(path: str, content: str) -> None:
 
 
 def _context(engine: Engine, orders: Rows, signals: Rows, positions: Rows) -> WebContext:
-    """The views over these tables alone: no controls, commands, alerts or other workers."""
-
-    async def refuse(_wish: object) -> None:
-        raise RuntimeError("not in a benchmark")
-
+    """The views over these tables alone: whatever else they could be given is empty."""
     keys = [ApiKey("bench", key_hash(API_KEY), Scope.READ)]
-    return WebContext(
-        settings=WebSettings(partitions=engine.options.partitions),
-        orders=orders,
-        signals=signals,
-        positions=positions,
-        partition_of=lambda symbol: engine.log.partition_of(symbol.encode()),
-        api_keys=lambda: keys,
-        metrics=Metrics(),
-        checks=readiness(engine.ready),
-        peers=dict,
-        publish_command=refuse,
-        controls=list,
-        set_control=refuse,
-        alerts=list,
-        act_on_alert=refuse,
-        mark=lambda _instrument: None,
-    )
+    given: dict[str, Any] = {
+        each.name: list for each in fields(WebContext) if each.default is MISSING and each.default_factory is MISSING
+    } | {
+        "settings": WebSettings(partitions=engine.options.partitions),
+        "orders": orders,
+        "signals": signals,
+        "positions": positions,
+        "partition_of": lambda symbol: engine.log.partition_of(symbol.encode()),
+        "api_keys": lambda: keys,
+        "metrics": Metrics(),
+        "checks": readiness(engine.ready),
+        "peers": dict,
+        "mark": lambda _instrument: None,
+    }
+    return WebContext(**given)
 
 
 if __name__ == "__main__":
