@@ -52,6 +52,7 @@ class Intents:
 
     places: dict[str, int] = field(default_factory=dict)
     _without_row: set[str] = field(default_factory=set)
+    _heard_of: set[str] = field(default_factory=set)
 
     def begins(self, order_id: str, newest: int) -> None:
         """The order's first transition was written."""
@@ -64,10 +65,16 @@ class Intents:
         """The order's own row was written."""
         self._without_row.discard(order_id)
 
-    def discarded(self, order_id: str) -> None:
-        """The order's own row was deleted: it was never meant, until it is written again."""
-        self.places.pop(order_id, None)
-        self._without_row.discard(order_id)
+    def heard_of(self, order_id: str) -> None:
+        """An update was applied to the order: from now on it is more than an intent."""
+        self._heard_of.add(order_id)
+
+    def deleted(self, order_id: str) -> None:
+        """The order's own row was deleted. An intent that nobody has heard of was never meant, until it is written
+        again (decision 0009); any other order does not become undone by losing its row."""
+        if order_id not in self._heard_of:
+            self.places.pop(order_id, None)
+            self._without_row.discard(order_id)
 
 
 class LiveTables:
@@ -116,6 +123,8 @@ class LiveTables:
                 return
             if name == "orders":
                 self._newest[partition] = max(self._newest[partition], update)
+                if record.key.startswith(b"o/"):
+                    self.intents[partition].heard_of(record.key[2:].decode())
         elif name == "orders":
             self._take_intent(partition, record.key, record.value)
         if name == "orders" and record.key.startswith(b"o/"):
@@ -151,8 +160,8 @@ class LiveTables:
 
     def _take_intent(self, partition: int, key: bytes, value: bytes | None) -> None:
         if value is None:
-            if key.startswith(b"o/"):  # an intent that was discarded, or an order that has left the tables
-                self.intents[partition].discarded(key[2:].decode())
+            if key.startswith(b"o/"):
+                self.intents[partition].deleted(key[2:].decode())
                 self._waiting[self.first_rows, partition].append((key[2:], None))
             return
         if key.startswith(b"h/") and key.endswith(_INTENT):
