@@ -12,6 +12,9 @@ said to the group. A marker file in the data directory makes each place kill onc
 
 `file` instead of a place: the place stands in the file `crash-at` of the data directory, where a test writes it while
 the process runs. The file goes with the process.
+
+`name!` is a bug in the code at that place: it raises `PlantedBug` each time it is reached, in every process, for as
+long as the wish stands.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ WISH_FILE = "crash-at"
 _T = TypeVar("_T")
 
 
+class PlantedBug(Exception):  # noqa: N818 -- it is one, and says so
+    """An error that nobody expected, on order."""
+
+
 class CrashPoint:
     """Kills the process when the named place is reached for the `count`-th time."""
 
@@ -40,17 +47,19 @@ class CrashPoint:
         self._take("" if self._file else wish)
 
     def _take(self, wish: str) -> None:
-        name, _, count = wish.partition(":")
+        name, _, count = wish.removesuffix("!").partition(":")
         self._wish, self._name, self._left = wish, name, int(count or 1)
 
     def reached(self, name: str) -> None:
-        """Die here, if this is the place."""
+        """Die here, if this is the place. Raises `PlantedBug` if the wish is for a bug."""
         if self._file is not None:
             wish = _text(self._file)
             if wish != self._wish:
                 self._take(wish)
         if name != self._name or self._marker.exists():
             return
+        if self._wish.endswith("!"):
+            raise PlantedBug(f"planted at {name}")
         self._left -= 1
         if self._left <= 0:
             if self._file is not None:

@@ -250,6 +250,8 @@ class CommandAgent:
         discard an intent without a plan), so nobody else may conclude meanwhile that it never was."""
         if order.signal is None or not order.in_doubt:
             return False
+        if self._signals.is_put_aside(partition, order.signal.source):
+            return False
         row = self._signals.get(partition, order.instrument.symbol, order.signal.signal_id)
         if row is None or row.attempt < order.signal.attempt:
             return order.state is OrderState.PLANNED and order.sequence == 1

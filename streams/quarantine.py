@@ -15,6 +15,7 @@ from domain.plans import TradingState
 from streams import boards, schemas
 from streams.dead_letters import dead_letter
 from streams.hooks import Hooks
+from streams.origin import origin_of
 from streams.outbox import Outgoing
 from streams.ports import Clock, Log, Revoked, Turn
 from streams.topics import Topics
@@ -46,6 +47,9 @@ class Quarantine:
         """The handler, with its unexpected errors counted. Raises them the first times: the process then ends."""
 
         async def guarded(turn: Turn) -> None:
+            if self._failures(turn) >= MAX_FAILURES:  # the process ended when it was being put aside
+                await self._put_aside(turn, RuntimeError("its errors stand in the log"))
+                return
             try:
                 await handle(turn)
             except Revoked:
@@ -58,12 +62,14 @@ class Quarantine:
 
         return guarded
 
+    def _failures(self, turn: Turn) -> int:
+        return self._signals.failures(turn.record.partition, str(turn.record.source))
+
     async def _count(self, turn: Turn) -> int:
         """One more failure at this place of the log; durable before anything follows from it."""
-        partition, source = turn.record.partition, str(turn.record.source)
-        failures = self._signals.failures(partition, source) + 1
+        failures = self._failures(turn) + 1
         receipt = Receipt()
-        self._signals.put_failures(partition, source, failures, receipt)
+        self._signals.put_failures(turn.record.partition, str(turn.record.source), failures, receipt)
         await turn.wait(receipt.durable())
         return failures
 
@@ -92,6 +98,8 @@ class Quarantine:
         receipt = Receipt()
         for each in out:
             self._log.append(each.topic, each.partition, each.key, each.value, receipt, each.headers)
+        # Its orders wait for its turn no longer: whoever asks the venue may conclude what became of them.
+        self._signals.put_aside(record.partition, str(origin_of(record).source), receipt)
         await turn.wait(receipt.durable())
 
     def _halt(self, symbol: str, sentence: str) -> list[Outgoing]:

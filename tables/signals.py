@@ -100,6 +100,9 @@ _signal = msgspec.json.Decoder(SignalRow)
 _command = msgspec.json.Decoder(CommandRow)
 
 
+_ASIDE = "aside "
+
+
 class SignalTable:
     """Typed access to the rows. Every method names the partition, which is the symbol's."""
 
@@ -146,6 +149,14 @@ class SignalTable:
     def put_failures(self, partition: int, source: str, failures: int, receipt: Receipt) -> None:
         """Write the count."""
         self.rows.put(partition, join(b"x", source), b"%d" % failures, receipt)
+
+    def is_put_aside(self, partition: int, origin: str) -> bool:
+        """Whether the record whose first place was `origin` was put aside: nobody will work on it again."""
+        return self.failures(partition, _ASIDE + origin) > 0
+
+    def put_aside(self, partition: int, origin: str, receipt: Receipt) -> None:
+        """Note that it was."""
+        self.put_failures(partition, _ASIDE + origin, 1, receipt)
 
 
 def decode_signal(value: bytes) -> SignalRow:

@@ -83,3 +83,22 @@ async def test_fault_42_an_order_accepted_while_the_broker_died_is_one_order(
     (order,) = verdict.orders_of(signal)
     assert order["state"] == "filled"
     assert await hurt.creates() == placed + 1
+
+
+async def test_fault_12_a_set_that_starts_before_its_broker_waits_for_it(
+    own_broker: LocalKafka, hurt: FaultSet
+) -> None:
+    local = hurt.local
+    assert [await local.workers[0].stop(), await local.gateway.stop()] == [0, 0]
+    await own_broker.stop()
+    restarts = hurt.worker.restarts
+    local.gateway.start()
+    local.workers[0].start()
+    await asyncio.sleep(4.0)
+    await own_broker.start()
+    await hurt.until_ready()
+    signal = await hurt.send("BTCUSDT", order_type="market")
+    verdict = await hurt.verdict()
+    verdict.assert_agreed()
+    assert verdict.orders_of(signal)[0]["state"] == "filled"
+    assert hurt.worker.restarts == restarts

@@ -41,6 +41,23 @@ async def test_an_error_ends_the_process_until_it_comes_for_the_third_time() -> 
     assert len(desk.log.records[TOPICS.alerts]) == 1
 
 
+async def test_what_was_put_aside_is_not_worked_on_when_it_comes_once_more() -> None:
+    desk = Desk()
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(ZeroDivisionError):
+            await guarded(desk, broken)(FreeTurn(RECORD))
+    await guarded(desk, broken)(FreeTurn(RECORD))
+    worked: list[Turn] = []
+
+    async def mended(turn: Turn) -> None:
+        worked.append(turn)
+
+    await guarded(desk, mended)(FreeTurn(RECORD))
+
+    assert worked == []
+    assert desk.signals.is_put_aside(0, str(RECORD.source))
+
+
 async def test_each_record_has_a_count_of_its_own() -> None:
     desk = Desk()
     handle = guarded(desk, broken)
