@@ -26,8 +26,9 @@ bench: setup  ## measure against baselines, 25 minutes; ONLY=name[,name] for som
 contracts: setup  ## the engine's contract on a live broker: stock Faust beside ours, with a table of what was seen
 	@ORDERMANAGER_FAULTS=all $(BIN)/pytest --quiet tests/contracts
 
-faults: setup  ## every fault and contract, the long ones too; SEED=n repeats a run
-	@ORDERMANAGER_FAULTS=all $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults tests/contracts
+faults: setup  ## every fault and contract, the long ones too; SEED=n repeats a run, TABLE=file tells what became of each
+	@ORDERMANAGER_FAULTS=all $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults tests/contracts \
+		$(if $(TABLE),--fault-table $(TABLE))
 
 soak: setup  ## the set under load and random faults for S seconds (an hour unless said)
 	@ORDERMANAGER_SOAK_S=$(or $(S),3600) $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults/test_soak.py

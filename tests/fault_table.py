@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +93,8 @@ def _line(cases: list[Outcome]) -> str:
     first, rows = cases[0], rows_of(cases[0].test)
     number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]}–{rows[-1]}"  # noqa: RUF001 -- a range, as printed
     faults = "; ".join(FAULTS[row] for row in rows)
-    worst = next(word for word in _WORST_FIRST if any(case.outcome == word for case in cases))
-    word = worst if len(cases) == 1 else f"{sum(case.outcome == 'passed' for case in cases)} of {len(cases)} passed"
+    counted = Counter(case.outcome for case in cases)
+    word = ", ".join(f"{counted[kind]} {kind}" for kind in _WORST_FIRST if counted[kind])
     sentence = _NAME.sub(r"\3", first.test).replace("_", " ")
     test = f"`{first.file.removeprefix('tests/faults/')}` {sentence}"
     return f"| {number} | {faults} | {test} | {word} | {sum(case.seconds for case in cases):.1f} | {first.seed} |"

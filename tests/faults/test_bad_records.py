@@ -51,7 +51,13 @@ async def test_fault_32_poison_on_every_input_is_put_aside(calm: FaultSet, symbo
     assert len(verdict.books.account["orders"]) == 1
 
 
-@pytest.mark.parametrize("place", ["taken", "intended"], ids=["before-the-plan", "after-the-plan"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("taken", id="before-the-plan", marks=pytest.mark.slow),
+        pytest.param("intended", id="after-the-plan"),
+    ],
+)
 async def test_fault_33_a_signal_that_meets_a_bug_is_put_aside_and_its_symbol_halted(
     calm: FaultSet, symbol: str, place: str
 ) -> None:

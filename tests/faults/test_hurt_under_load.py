@@ -36,6 +36,21 @@ async def test_fault_07_workers_killed_at_random_moments(busy: FaultSet) -> None
     verdict.assert_agreed()
 
 
+async def test_fault_06_a_worker_killed_again_and_again_while_it_recovers(busy: FaultSet) -> None:
+    first, second = busy.local.workers
+
+    async def kill_in_recovery(draw: random.Random) -> None:
+        await asyncio.sleep(draw.uniform(1.0, 2.0))
+        await second.kill()
+        shutil.rmtree(tables_of(busy, 2))  # all of it is to be read again
+        for _ in range(4):
+            first.child.signal(signal.SIGKILL)
+            await asyncio.sleep(draw.uniform(1.2, 3.0))  # starting takes about one second, recovering the next
+        second.start()
+
+    (await hurt_under_load(busy, SEED + 9, kill_in_recovery)).assert_agreed()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_fault_07_workers_killed_fifty_times(busy: FaultSet) -> None:

@@ -49,14 +49,19 @@ async def test_fault_18_an_order_that_never_arrived_is_sent_again_under_its_id(c
     assert await filled_in_spite_of(calm, symbol, "timeout_before_accept") == 2
 
 
-@pytest.mark.parametrize(("kind", "creates"), [("reset_mid_reply", 1), ("reset_before", 2)])
+@pytest.mark.parametrize(
+    ("kind", "creates"), [("reset_mid_reply", 1), pytest.param("reset_before", 2, marks=pytest.mark.slow)]
+)
 async def test_fault_19_a_broken_connection_leaves_one_order(
     calm: FaultSet, symbol: str, kind: str, creates: int
 ) -> None:
     assert await filled_in_spite_of(calm, symbol, kind) == creates
 
 
-@pytest.mark.parametrize(("kind", "creates"), [("error_5xx_after", 1), ("error_5xx_before", 2), ("cut_json", 1)])
+@pytest.mark.parametrize(
+    ("kind", "creates"),
+    [("error_5xx_after", 1), ("cut_json", 1), pytest.param("error_5xx_before", 2, marks=pytest.mark.slow)],
+)
 async def test_fault_20_a_reply_that_says_nothing_leaves_one_order(
     calm: FaultSet, symbol: str, kind: str, creates: int
 ) -> None:
