@@ -245,7 +245,8 @@ class ExposureBoard:
         return SymbolLoad(symbol=symbol, worker=self._worker) if own is None else replace(own, worker=self._worker)
 
     def _is_ours(self, symbol: str) -> bool:
-        return self._log.partition_of(symbol.encode()) in self._orders.rows.partitions()
+        ours = self._orders.rows.partitions() & self._positions.rows.partitions()
+        return self._log.partition_of(symbol.encode()) in ours
 
     def _standing(self, record: SymbolLoad) -> SymbolLoad:
         """The record with the figures of our tables as they are."""

@@ -29,6 +29,7 @@ from streams.symbol_gates import SymbolGates
 from streams.venue_lists import ListReader, Lists
 from tables.orders import OrderTable
 from tables.positions import PositionTable
+from tables.rows import NotOurs
 
 _log = logging.getLogger(__name__)
 
@@ -133,6 +134,18 @@ class Recovery:
     # -- one partition's life ------------------------------------------------------------------------------------
 
     async def _keep(self, partition: int) -> None:
+        """Until the partition is taken away. What is under way then may read once more before it is cancelled."""
+        try:
+            await self._agree(partition)
+        except* NotOurs:
+            if self._is_ours(partition):
+                raise
+
+    def _is_ours(self, partition: int) -> bool:
+        current = self._tasks.get(partition) is asyncio.current_task()
+        return current and partition in self._orders.rows.partitions() & self._positions.rows.partitions()
+
+    async def _agree(self, partition: int) -> None:
         await self._reconciler.catch_up(partition)
         symbols = self._unfinished(partition)
         self._gates.caught_up(partition, symbols)

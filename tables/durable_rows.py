@@ -12,6 +12,7 @@ from rocksdict import Cache
 
 from tables.index_entries import IndexFunction
 from tables.receipt import Receipt
+from tables.rows import ByPartition
 from tables.shard import ChangelogRecord, Position, Shard, delete
 
 
@@ -60,7 +61,7 @@ class DurableRows:
         self._version = version
         self._cache = cache
         self._shards: dict[int, Shard] = {}
-        self._admitted: dict[int, Shard] = {}
+        self._admitted: ByPartition[Shard] = ByPartition()
         self._unsettled: set[int] = set()
         self._settling: dict[int, Callable[[], None]] = {}
         """What an acknowledgement calls, one for each partition and not for each row."""
@@ -75,13 +76,13 @@ class DurableRows:
         return frozenset(self._admitted)
 
     def get(self, partition: int, key: bytes) -> bytes | None:
-        """The row under `key`, or None. Raises `KeyError` for a partition that is not ours."""
+        """The row under `key`, or None. Raises `NotOurs` for a partition that is not ours."""
         return self._admitted[partition].get(key)
 
     def put(self, partition: int, key: bytes, value: bytes | None, receipt: Receipt) -> None:
         """Write a row (None deletes it): visible at once, durable when `receipt` settles.
 
-        Raises `KeyError` for a partition that is not ours, `ValueError` for a row that is too large: nothing is
+        Raises `NotOurs` for a partition that is not ours, `ValueError` for a row that is too large: nothing is
         written then.
         """
         shard = self._admitted[partition]

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 from tables.receipt import Receipt
+
+T = TypeVar("T")
+
+
+class NotOurs(KeyError):  # noqa: N818 -- what happened, in two words
+    """The partition is not ours, or not any more: whoever worked on it stops there, the next owner begins anew."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"partition {partition} is not ours")
+
+
+class ByPartition(dict[int, T]):
+    """What belongs to each partition that is ours; asking for another's raises `NotOurs`."""
+
+    def __missing__(self, partition: int) -> NoReturn:
+        raise NotOurs(partition)
 
 
 def index_cursor(index_key: bytes, row_key: bytes) -> bytes:
@@ -20,12 +36,12 @@ class Rows(Protocol):
         """The partitions that are ours and recovered."""
 
     def get(self, partition: int, key: bytes) -> bytes | None:
-        """The row under `key`, or None. Raises `KeyError` for a partition that is not ours."""
+        """The row under `key`, or None. Raises `NotOurs` for a partition that is not ours."""
 
     def put(self, partition: int, key: bytes, value: bytes | None, receipt: Receipt) -> None:
         """Write a row (None deletes it). Visible at once; `receipt` settles when the changelog has it.
 
-        Never waits. Raises `KeyError` for a partition that is not ours.
+        Never waits. Raises `NotOurs` for a partition that is not ours.
         """
 
     def scan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from tables.receipt import Receipt
-from tables.rows import index_cursor
+from tables.rows import NotOurs, index_cursor
 
 
 class MemoryRows:
@@ -49,7 +49,7 @@ class MemoryRows:
 
     def _of(self, partition: int) -> dict[bytes, bytes]:
         if partition not in self.held:
-            raise KeyError(partition)
+            raise NotOurs(partition)
         return self._rows.setdefault(partition, {})
 
 

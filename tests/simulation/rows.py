@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from simulation.broker import Broker, StagedLog
 from tables.receipt import Receipt
-from tables.rows import index_cursor
+from tables.rows import ByPartition, NotOurs, index_cursor
 
 IndexFunction = Callable[[bytes, bytes], Iterable[bytes]]
 
@@ -45,19 +45,19 @@ class SimulatedRows:
         self.changelog = f"{name}-changelog"
         self._index = index
         self._broker = broker
-        self._shards: dict[int, _Shard] = {}
+        self._shards: ByPartition[_Shard] = ByPartition()
         self._log: StagedLog | None = None
 
     def recover(self, log: StagedLog) -> None:
         """Own every partition: rows are what the changelogs say, acknowledged to a former process or not."""
         self._log = log
-        self._shards = {partition: self.folded(partition) for partition in range(self._broker.partitions)}
+        self._shards = ByPartition({each: self.folded(each) for each in range(self._broker.partitions)})
         for partition in self._shards:
             log.acknowledged[self.changelog, partition] = self._broker.end((self.changelog, partition))
 
     def withdraw(self) -> None:
         """No partition is ours."""
-        self._shards = {}
+        self._shards = ByPartition()
 
     def folded(self, partition: int) -> _Shard:
         """The fold of a partition's changelog."""
@@ -83,7 +83,7 @@ class SimulatedRows:
     def put(self, partition: int, key: bytes, value: bytes | None, receipt: Receipt) -> None:
         """Visible at once, durable when the receipt says so."""
         if self._log is None:
-            raise KeyError(partition)
+            raise NotOurs(partition)
         shard = self._shards[partition]
         self._log.append(self.changelog, partition, key, value, receipt)
         shard.put(key, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simulation.seeds import told
+from simulation.test_mutations import rough
 from simulation.weather import fine_day
 from simulation.world import Run, simulate
 
@@ -31,3 +32,7 @@ def test_on_a_fine_day_everything_is_traded_and_told(seed: int) -> None:
 
 def test_the_same_seed_is_the_same_run() -> None:
     assert [simulate(seed).trace for seed in (7, 8)] == [simulate(seed).trace for seed in (7, 8)]
+
+
+def test_a_partition_that_goes_between_two_steps_of_a_comparison_ends_it_quietly() -> None:
+    check(simulate(1152, rough(1152)))  # a symbol's comparison read its rows before it was cancelled
