@@ -59,6 +59,8 @@ def _steps(before: Order, after: Order) -> _Steps:
         return _steps_after_end(before, after)
     steps: _Steps = []
     _arrival_steps(before, after, steps)
+    if known_at_venue(before) and before.evidence.state is VenueState.UNKNOWN:
+        _condition_steps(before, after, steps)
     if before.evidence.state is VenueState.UNTRIGGERED and after.evidence.state.rank > VenueState.UNTRIGGERED.rank:
         steps.append((EventKind.TRIGGERED, OrderState.TRIGGERED))
     if before.evidence.state is VenueState.TRIGGERED and after.evidence.state is VenueState.LIVE:
@@ -93,6 +95,14 @@ def _arrival_steps(before: Order, after: Order, steps: _Steps) -> None:
     if arrived and after.state is not OrderState.REJECTED:
         waits = after.evidence.state is VenueState.UNTRIGGERED
         steps.append((EventKind.ACKNOWLEDGED, OrderState.UNTRIGGERED if waits else OrderState.ACKNOWLEDGED))
+
+
+def _condition_steps(before: Order, after: Order, steps: _Steps) -> None:
+    """The venue's reply came before its first report, which says that the order waits for its trigger, or had it."""
+    if after.state is OrderState.UNTRIGGERED and before.state is not OrderState.UNTRIGGERED:
+        steps.append((EventKind.ACKNOWLEDGED, OrderState.UNTRIGGERED))
+    elif after.state is OrderState.TRIGGERED and before.state is not OrderState.TRIGGERED:
+        steps.append((EventKind.TRIGGERED, OrderState.TRIGGERED))
 
 
 def _steps_after_end(before: Order, after: Order) -> _Steps:

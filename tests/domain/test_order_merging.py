@@ -123,6 +123,24 @@ def test_j02_transitions_are_numbered_without_a_gap_and_each_begins_where_the_la
     assert told.order.state is states[-1]
 
 
+@pytest.mark.parametrize(
+    ("state", "kind", "after"),
+    [
+        (VenueState.UNTRIGGERED, EventKind.ACKNOWLEDGED, OrderState.UNTRIGGERED),
+        (VenueState.TRIGGERED, EventKind.TRIGGERED, OrderState.TRIGGERED),
+    ],
+)
+def test_j02_a_report_that_an_accepted_order_is_conditional_is_a_step_of_its_own(state, kind, after):
+    told = tell(order(), [outcome(Result.ACCEPTED), report(state)])
+
+    assert (told.transitions[-1].kind, told.transitions[-1].before, told.transitions[-1].after) == (
+        kind,
+        OrderState.ACKNOWLEDGED,
+        after,
+    )
+    assert told.order.state is after
+
+
 @given(st.lists(st.one_of(_REPORTS, _FILLS, _OURS), max_size=10))
 def test_o01_an_order_that_its_venue_ended_never_lives_again(words):
     now, seen = order(), set()
