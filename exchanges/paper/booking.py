@@ -17,13 +17,16 @@ from exchanges.paper.vocabulary import Side
 
 
 class Booked(NamedTuple):
-    """A fill in figures: what it was worth, what it cost in fees, what it closed, and what that realised."""
+    """A fill in figures: what it was worth, what it cost in fees, what it closed, what that realised, and the
+    fees of opening and closing what it closed (see `Closing`)."""
 
     value: Decimal
     fee: Decimal
     fee_rate: Decimal
     closed_qty: Decimal
     pnl: Decimal
+    open_fee: Decimal
+    close_fee: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Booking:
         closing = position.apply(order.side, match.price, match.qty, fee)
         account.wallet.book(instrument.settle, closing.pnl, fee)
         self.house.charge(instrument.settle, fee)
-        return Booked(value, fee, rate, closing.closed_qty, closing.pnl)
+        return Booked(value, fee, rate, *closing)
 
     def _swap(self, account: Account, pair: Instrument, order: Order, match: Match, rate: Decimal) -> Booked:
         """Two coins change hands; the fee is taken from the one that is received."""
@@ -64,7 +67,7 @@ class Booking:
             wallet.trade(pair.base, -qty)
             wallet.trade(pair.quote, value, fee)
         self.house.charge(order.fee_coin, fee)
-        return Booked(value, fee, rate, ZERO, ZERO)
+        return Booked(value, fee, rate, ZERO, ZERO, ZERO, ZERO)
 
     def deal_with_market_maker(self, instrument: Instrument, side: Side, match: Match) -> None:
         """Book the market maker's end of a match with a user's order of `side`."""

@@ -221,6 +221,7 @@ class ControlInterface:
         state = market.state
         if wish.mid is not None:
             market.process.set_mid(wish.mid)
+            state.last_price = market.mark_price  # a price that came to be, as orders that wait for one expect
         if wish.drawn:
             market.draw_again()
         state.spread = wish.spread if wish.spread is not None else state.spread

@@ -23,10 +23,13 @@ from exchanges.paper.vocabulary import Category, Side
 
 
 class Closing(NamedTuple):
-    """What a fill did to a position: the quantity that closed, and the profit that this realised, without fees."""
+    """What a fill did to a position: the quantity that closed, the profit that this realised, without fees, what
+    opening that quantity had cost in fees, and its share of the fill's own fee."""
 
     closed_qty: Decimal
     pnl: Decimal
+    open_fee: Decimal
+    close_fee: Decimal
 
 
 class Position(msgspec.Struct, kw_only=True):
@@ -34,6 +37,8 @@ class Position(msgspec.Struct, kw_only=True):
 
     `cost` and all results are in the settle coin. `realised_pnl` and `fees` are sums over its whole life, apart from
     each other. `opened_pnl` and `opened_fees` are the same since the position was last opened from flat.
+    `entry_fees` are those of the fills that opened what is held now: they were paid then, and are kept here only to be
+    told when it closes.
     """
 
     uid: int
@@ -46,6 +51,7 @@ class Position(msgspec.Struct, kw_only=True):
     fees: Decimal = ZERO
     opened_pnl: Decimal = ZERO
     opened_fees: Decimal = ZERO
+    entry_fees: Decimal = ZERO
     created_at_ns: int = 0
     updated_at_ns: int = 0
     seq: int = 0
@@ -103,21 +109,23 @@ class Position(msgspec.Struct, kw_only=True):
         closed_value = value
         if closed != qty:
             closed_value = contract_value(self.category, closed, price) if closed else ZERO
-        share = self._share(closed)
+        share, open_fee = self._share(closed, self.cost), self._share(closed, self.entry_fees)
         pnl = (share - closed_value) * (-side.sign if self.is_inverse else side.sign) if closed else ZERO
         if not self.size:
             self.opened_pnl = self.opened_fees = ZERO
         self._resize(side, qty, closed, value - closed_value - share)
+        close_fee = fee if closed == qty else average(fee * closed, qty)
+        self.entry_fees += fee - close_fee - open_fee
         self.realised_pnl += pnl
         self.fees += fee
         self.opened_pnl += pnl
         self.opened_fees += fee
-        return Closing(closed, pnl)
+        return Closing(closed, pnl, open_fee, close_fee)
 
-    def _share(self, closed: Decimal) -> Decimal:
-        """The part of the cost that belongs to `closed`."""
+    def _share(self, closed: Decimal, whole: Decimal) -> Decimal:
+        """The part of `whole`, of the cost or the entry fees, that belongs to `closed`."""
         held = abs(self.size)
-        return self.cost if closed == held else average(self.cost * closed, held)
+        return whole if closed == held else average(whole * closed, held)
 
     def _resize(self, side: Side, qty: Decimal, closed: Decimal, added_cost: Decimal) -> None:
         self.size += qty * side.sign

@@ -101,6 +101,7 @@ class MatchingEngine:
         order.cum_value += booked.value
         order.cum_fee += booked.fee
         order.cum_pnl += booked.pnl
+        order.cum_closing_fees += booked.open_fee + booked.close_fee
         order.seq, order.updated_at_ns = seq, turn.at_ns
         if position is not None:
             position.seq, position.updated_at_ns = seq, turn.at_ns
@@ -131,6 +132,8 @@ class MatchingEngine:
                 is_maker=is_maker,
                 closed_size=booked.closed_qty,
                 pnl=booked.pnl,
+                open_fee=booked.open_fee,
+                close_fee=booked.close_fee,
                 mark_price=market.mark_price,
                 executed_at_ns=turn.at_ns,
                 seq=seq,

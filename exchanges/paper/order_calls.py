@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from exchanges.paper import questions
 from exchanges.paper.accounts import dollars
-from exchanges.paper.admission import amendment, category_of, instrument_of, new_order
+from exchanges.paper.admission import amendment, instrument_of, new_order
 from exchanges.paper.exact import ZERO, exactly, floored, plain
 from exchanges.paper.fields import Fields, choice, text
-from exchanges.paper.paging import symbols_of
+from exchanges.paper.paging import any_category, symbols_of
 from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import MAINTENANCE_RATE, wallet_row
 from exchanges.paper.turn import Row
@@ -38,10 +38,13 @@ def cancel(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 
 def cancel_all(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    """symbol goes before baseCoin before settleCoin; one of them must be there."""
-    category = category_of(fields)
-    symbols = symbols_of(fields, required=category is not Category.SPOT)
-    order_filter = text(fields, "orderFilter")
+    """symbol goes before baseCoin before settleCoin; for contracts one of them must be there.
+
+    Without an `orderFilter` it means all kinds of contract orders, but only the active ones of spot.
+    """
+    category = any_category(fields)
+    symbols = symbols_of(fields, required=category in {Category.LINEAR, Category.INVERSE})
+    order_filter = text(fields, "orderFilter") or ("Order" if category is Category.SPOT else "")
     cancelled = venue.cancel_all(uid, symbols, lambda order: questions.is_kind(order, order_filter), category)
     return {
         "list": [{"orderId": order.order_id, "orderLinkId": order.order_link_id} for order in cancelled],

@@ -37,7 +37,7 @@ class Order(msgspec.Struct, kw_only=True):
     `price` of a market order is its protective price (0 on spot, and while it waits for a trigger). `placed_seq` orders
     arrivals and never changes; `seq` is the number of the last event of this order. `reduces` is true for reduce-only
     orders and for the closing side of a hedged position: such an order never makes a position larger. `cum_pnl` is
-    realised profit without fees.
+    realised profit without fees, `cum_closing_fees` what closing, and earlier opening, that cost.
 
     `take_profit` and `stop_loss` are set up when this order fills: once for the whole position, `protected_seq` is not
     0 when that has happened, or, with `tpsl_mode` Partial, for what this order filled, when it is over. 0 means none.
@@ -71,6 +71,7 @@ class Order(msgspec.Struct, kw_only=True):
     cum_value: Decimal = ZERO
     cum_fee: Decimal = ZERO
     cum_pnl: Decimal = ZERO
+    cum_closing_fees: Decimal = ZERO
     create_type: CreateType = CreateType.BY_USER
     stop_order_type: StopOrderType = StopOrderType.NONE
     trigger_price: Decimal = ZERO
@@ -145,7 +146,8 @@ class Order(msgspec.Struct, kw_only=True):
 
 class Execution(msgspec.Struct, kw_only=True, frozen=True):
     """One fill of one order. `closed_size` is the part that closed a position, `pnl` what that realised, without
-    the fee; `leaves_qty` is what the order had left after it. Funding is an execution without an order: its fee is what
+    the fee; `open_fee` is what opening that part had cost, `close_fee` the share of `fee` that closed it.
+    `leaves_qty` is what the order had left after it. Funding is an execution without an order: its fee is what
     is paid (negative: received). `seq` is unique and grows with time."""
 
     exec_id: str
@@ -173,5 +175,7 @@ class Execution(msgspec.Struct, kw_only=True, frozen=True):
     create_type: CreateType = CreateType.BY_USER
     stop_order_type: StopOrderType = StopOrderType.NONE
     exec_type: ExecType = ExecType.TRADE
+    open_fee: Decimal = ZERO
+    close_fee: Decimal = ZERO
     category: Category = Category.LINEAR
     fee_coin: str = "USDT"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote
 
-from exchanges.paper.admission import category_of, instrument_of
+from exchanges.paper.admission import instrument_of
 from exchanges.paper.fields import Fields, text, whole
 from exchanges.paper.instruments import LISTED
 from exchanges.paper.refusals import bad_parameter
@@ -20,9 +20,12 @@ WEEK_MS: Final = 7 * 24 * 3600 * 1000
 
 def symbols_of(fields: Fields, *, required: bool) -> list[str] | None:
     """The symbols of a category that symbol > baseCoin > settleCoin select; None for all."""
+    category = any_category(fields, Category.LINEAR)
+    listed = LISTED.get(category, {}).values()
+    if not listed:
+        return []
     if text(fields, "symbol"):
         return [instrument_of(fields).symbol]
-    listed = LISTED[category_of(fields) if text(fields, "category") else Category.LINEAR].values()
     base, settle = text(fields, "baseCoin"), text(fields, "settleCoin")
     if base:
         return [instrument.symbol for instrument in listed if instrument.base == base]

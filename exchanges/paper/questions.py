@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from exchanges.paper.accounts import PROTECTING
-from exchanges.paper.admission import category_of
 from exchanges.paper.exact import exactly, plain
 from exchanges.paper.fields import Fields, text, whole
 from exchanges.paper.instruments import LISTED
 from exchanges.paper.market_questions import NS_PER_S
 from exchanges.paper.orders import Order
 from exchanges.paper.paging import (
+    any_category,
     cursor_text,
     offset,
     page_limit,
@@ -40,7 +40,7 @@ SPOT_PROTECTING: Final = frozenset({StopOrderType.SPOT_TPSL, StopOrderType.SPOT_
 @exactly
 def realtime(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """Open orders; asked by id, or with openOnly=1, also those that closed lately (not after a restart)."""
-    category, account = category_of(fields), venue.accounts[uid]
+    category, account = any_category(fields), venue.accounts[uid]
     order_id, link = text(fields, "orderId"), text(fields, "orderLinkId")
     if order_id or link:
         symbol = text(fields, "symbol")
@@ -67,7 +67,7 @@ def history(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 @exactly
 def executions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    category = category_of(fields)
+    category = any_category(fields)
     limit = page_limit(fields, default=50, maximum=100)
     found = venue.store.executions(_selection(venue, uid, fields, limit + 1, closed_only=False))
     cursor = cursor_text(found[limit - 1].seq) if len(found) > limit else ""
@@ -81,7 +81,7 @@ def _order_page(found: Sequence[Order], fields: Fields) -> Row:
     after = [order for order in found if below is None or order.placed_seq < below]
     cursor = cursor_text(after[limit - 1].placed_seq) if len(after) > limit else ""
     rows = [order_row(order) for order in after[:limit]]
-    return {"category": category_of(fields), "list": rows, "nextPageCursor": cursor}
+    return {"category": any_category(fields), "list": rows, "nextPageCursor": cursor}
 
 
 def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, closed_only: bool) -> Selection:
@@ -89,7 +89,7 @@ def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, close
     unfilled_from = venue.clock() - venue.options.unfilled_history_s * NS_PER_S
     return Selection(
         uid=uid,
-        category=category_of(fields),
+        category=any_category(fields),
         symbols=symbols_of(fields, required=False),
         order_id=text(fields, "orderId"),
         order_link_id="" if text(fields, "orderId") else text(fields, "orderLinkId"),
@@ -110,7 +110,7 @@ def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, close
 @exactly
 def positions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """By symbol: its rows, empty ones too. By settle coin: only what is held."""
-    category, account = category_of(fields), venue.accounts[uid]
+    category, account = any_category(fields), venue.accounts[uid]
     if category is Category.SPOT:
         raise bad_parameter("Illegal category")
     symbols = symbols_of(fields, required=category is Category.LINEAR)
@@ -128,9 +128,9 @@ def positions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 def symbol_settings(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """`position/symbol-info`: the leverage of each side of a symbol."""
-    category = category_of(fields)
+    category = any_category(fields)
     account = venue.accounts[uid]
-    symbols = symbols_of(fields, required=False) or list(LISTED[category])
+    symbols = symbols_of(fields, required=False) or list(LISTED.get(category, ()))
     sides = {HEDGE_BUY: "Buy", HEDGE_SELL: "Sell"}
     rows = [
         {

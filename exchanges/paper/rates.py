@@ -1,4 +1,4 @@
-"""Requests per second of an account, by group of endpoints, over a rolling second; told with every reply."""
+"""Requests per second of an account, by endpoint, over a rolling second; told with every reply."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ADDRESS_WINDOW_MS: Final = 5000
 
 
 class RateGroup(StrEnum):
-    """Endpoints that share a limit. Cancels have a bucket of their own, as on the venue."""
+    """Endpoints that have the same limit, each for itself, as on the venue."""
 
     CREATE = "create"
     AMEND = "amend"
@@ -53,7 +53,7 @@ class RateVerdict:
 
 
 class RateCounters:
-    """Rolling counters per account and group."""
+    """Rolling counters per account and endpoint."""
 
     def __init__(self, limits: RateLimits) -> None:
         orders, queries, settings = limits.orders_per_s, limits.queries_per_s, limits.settings_per_s
@@ -68,12 +68,12 @@ class RateCounters:
             RateGroup.QUERY: queries,
             RateGroup.SETTING: settings,
         }
-        self._seen: dict[tuple[int, RateGroup], deque[int]] = {}
+        self._seen: dict[tuple[int, str], deque[int]] = {}
 
-    def count(self, uid: int, group: RateGroup, now_ms: int, wanted: int = 1) -> RateVerdict:
+    def count(self, uid: int, endpoint: str, group: RateGroup, now_ms: int, wanted: int = 1) -> RateVerdict:
         """Count one request, or the `wanted` orders of a batch: as many as the limit has room for. A request for which
-        there is none is refused and not counted."""
-        seen = self._seen.setdefault((uid, group), deque())
+        there is none is refused and not counted. Each endpoint has a bucket of its own, with the limit of its group."""
+        seen = self._seen.setdefault((uid, endpoint), deque())
         while seen and seen[0] <= now_ms - WINDOW_MS:
             seen.popleft()
         enforced = self._enforced[group]

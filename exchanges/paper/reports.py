@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from exchanges.paper.admission import category_of
 from exchanges.paper.exact import ZERO, average, exactly, plain
 from exchanges.paper.fields import Fields, text
 from exchanges.paper.instruments import LISTED
@@ -34,13 +33,15 @@ class Closed:
     size: Decimal = ZERO
     exit_value: Decimal = ZERO
     pnl: Decimal = ZERO
-    fee: Decimal = ZERO
+    open_fee: Decimal = ZERO
+    close_fee: Decimal = ZERO
     fills: int = 0
 
     def add(self, fill: Execution) -> None:
         self.size += fill.closed_size
         self.exit_value += fill.value * fill.closed_size / fill.qty
-        self.fee += fill.fee * fill.closed_size / fill.qty
+        self.open_fee += fill.open_fee
+        self.close_fee += fill.close_fee
         self.pnl += fill.pnl
         self.fills += 1
         self.first_at_ns = min(self.first_at_ns, fill.executed_at_ns)
@@ -61,9 +62,9 @@ class Closed:
 
 @exactly
 def closed_pnl(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    """Orders that closed something, newest first. `closedPnl` is less the fee of closing; that of opening was charged
-    when the position was opened, and is not told apart here."""
-    category = category_of(fields)
+    """Orders that closed something, newest first. `closedPnl` is less the fees of closing and, for the part that
+    closed, of opening; these were charged when the position was opened."""
+    category = any_category(fields)
     limit = page_limit(fields, default=50, maximum=100)
     start_ms, end_ms = time_range(venue.clock() // NS_PER_MS, fields)
     selected = Selection(
@@ -103,9 +104,9 @@ def _closed_row(closed: Closed, leverage: Decimal) -> Row:
         "avgEntryPrice": plain(closed.average(closed.entry_value)),
         "cumExitValue": plain(closed.exit_value),
         "avgExitPrice": plain(closed.average(closed.exit_value)),
-        "closedPnl": plain(closed.pnl - closed.fee),
-        "openFee": "0",
-        "closeFee": plain(closed.fee),
+        "closedPnl": plain(closed.pnl - closed.open_fee - closed.close_fee),
+        "openFee": plain(closed.open_fee),
+        "closeFee": plain(closed.close_fee),
         "fillCount": str(closed.fills),
         "leverage": plain(leverage),
         "createdTime": ms_text(closed.first_at_ns),

@@ -136,7 +136,7 @@ class RestInterface:
         if not endpoint.is_public:
             uid = self._keys.authenticate(request.headers, payload, now_ms).uid
         fields = _query_fields(payload) if request.method == "GET" else _body_fields(payload)
-        verdict = self._rates.count(uid, endpoint.group, now_ms, orders_in(fields))
+        verdict = self._rates.count(uid, endpoint.name, endpoint.group, now_ms, orders_in(fields))
         if not verdict.allowed:
             raise RateLimited(verdict)
         within_limit(fields, verdict.granted)

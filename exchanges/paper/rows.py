@@ -31,6 +31,10 @@ _ORDER_REST: Final[Row] = {
     "stopLoss": "0.00", "tpTriggerBy": "UNKNOWN", "slTriggerBy": "UNKNOWN", "tpslMode": "", "tpLimitPrice": "",
     "slLimitPrice": "",
 }  # fmt: skip
+_SPOT_ORDER_REST: Final[Row] = {
+    "stopOrderType": "", "triggerPrice": "", "triggerBy": "", "takeProfit": "", "stopLoss": "", "tpTriggerBy": "",
+    "slTriggerBy": "", "tpslMode": "", "tpLimitPrice": "", "slLimitPrice": "",
+}  # fmt: skip
 _ORDER_STREAM: Final[Row] = {
     "feeCurrency": "", "stopOrderType": "", "triggerPrice": "", "triggerBy": "",
     "takeProfit": "", "stopLoss": "", "tpTriggerBy": "", "slTriggerBy": "", "tpslMode": "UNKNOWN",
@@ -58,7 +62,7 @@ def order_row(order: Order) -> Row:
     row = _order_figures(order)
     average = order.avg_price
     row["avgPrice"] = plain(average) if average is not None else "0"
-    return _as_its_category(order, _ORDER_REST | row)
+    return _as_its_category(order, (_SPOT_ORDER_REST if order.is_spot else _ORDER_REST) | row)
 
 
 def order_stream_row(order: Order) -> Row:
@@ -100,7 +104,7 @@ def _order_figures(order: Order) -> Row:
         "cumExecValue": plain(order.cum_value),
         "cumExecFee": fee,
         "cumFeeDetail": {order.fee_coin: fee} if order.cum_qty else {},
-        "closedPnl": plain(order.cum_pnl),
+        "closedPnl": plain(order.cum_pnl - order.cum_closing_fees),
         "lastPriceOnCreated": plain(order.last_price_on_created),
         "reduceOnly": order.reduce_only,
         "closeOnTrigger": order.close_on_trigger,
@@ -181,12 +185,20 @@ def execution_stream_row(execution: Execution) -> Row:
 
 def position_row(position: Position, account: Account, mark_price: MarkPrice) -> Row:
     """A position as REST shows it. `cumRealisedPnl` and `curRealisedPnl` are less fees, as on the venue."""
-    return _position_figures(position, account, mark_price) | {"avgPrice": plain(position.avg_price)}
+    row = _position_figures(position, account, mark_price)
+    return row | {
+        "takeProfit": row["takeProfit"] or "0.00",
+        "stopLoss": row["stopLoss"] or "0.00",
+        "avgPrice": plain(position.avg_price),
+    }
 
 
 def position_stream_row(position: Position, account: Account, mark_price: MarkPrice) -> Row:
     """A position as the private stream shows it: there the average is called `entryPrice`."""
-    return _position_figures(position, account, mark_price) | {
+    row = _position_figures(position, account, mark_price)
+    return row | {
+        "takeProfit": row["takeProfit"] or "0",
+        "stopLoss": row["stopLoss"] or "0",
         "category": position.category,
         "entryPrice": plain(position.avg_price),
     }
@@ -296,7 +308,8 @@ def _coin_row(account: Account, coin: str, price: Decimal, mark_price: MarkPrice
 
 
 def stream_messages(turn: Turn, accounts: Mapping[int, Account], mark_price: MarkPrice) -> list[StreamMessage]:
-    """What the private streams must tell of a turn: per order its fills and its row, then positions and wallets.
+    """What the private streams must tell of a turn: per order, in the order of their last events, its fills and its
+    row, then positions and wallets.
 
     The messages of one event share an id, `<uid>_<symbol>_<seq>`, on the order and the execution topic.
     """
@@ -309,7 +322,7 @@ def stream_messages(turn: Turn, accounts: Mapping[int, Account], mark_price: Mar
         messages.append(
             StreamMessage(milestone.uid, "order", milestone.symbol, event_id, at_ms, [row], milestone.category)
         )
-    for order in turn.orders.values():
+    for order in sorted(turn.orders.values(), key=lambda order: order.seq):
         event_id = f"{order.uid}_{order.symbol}_{order.seq}"
         if rows := [execution_stream_row(fill) for fill in fills.get(order.order_id, ())]:
             message = StreamMessage(order.uid, "execution", order.symbol, event_id, at_ms, rows, order.category)

@@ -167,7 +167,7 @@ class TradeStream:
         counters = self._counters.setdefault(endpoint.name, Counter())
         counters["arrived"] += 1
         uid = session.uid or 0
-        served.verdict = self._rates.count(uid, endpoint.group, self._now_ms(), orders_in(fields))
+        served.verdict = self._rates.count(uid, endpoint.name, endpoint.group, self._now_ms(), orders_in(fields))
         within_limit(fields, served.verdict.granted)
         symbol = fields.get("symbol")
         name = symbol if isinstance(symbol, str) else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from conftest import STILL
-from paper_client import Fields, Listener, PaperClient, order_rows
+from paper_client import Fields, Listener, PaperClient, order_rows, rows_of
 
 from exchanges.paper import PaperExchange
 
@@ -45,6 +45,16 @@ async def test_a_conditional_order_waits_and_then_is_an_order_like_any_other(
     ]
     assert len({row["orderId"] for row in order_rows(stream.messages)}) == 1
     assert (await client.position())["avgPrice"] == "66010"
+
+
+async def test_fills_of_orders_set_off_at_once_are_told_in_their_order(client: PaperClient, stream: Listener) -> None:
+    await conditional(client, "Buy", "0.2", "65500", RISES, triggerBy="LastPrice")
+    await conditional(client, "Sell", "0.1", "65500", RISES, triggerBy="LastPrice")
+    await client.placed("Buy", "1", takeProfit="65500", stopLoss="64000")
+    await move_to(client, "65600", "65610")
+    await stream.until(lambda messages: len({row["orderId"] for row in rows_of(messages, "execution")}) == 4)
+    told = [row["seq"] for row in rows_of(stream.messages, "execution")]
+    assert told == sorted(told)
 
 
 async def test_a_conditional_limit_order_rests_once_triggered(client: PaperClient) -> None:
