@@ -212,7 +212,7 @@ class FaultSet:
     async def until_crashed(self, limit_s: float = 15.0) -> None:
         """Wait until the wish of `crash_at` has come true."""
         file = self.settings.data_dir / WISH_FILE
-        await self.until(lambda: not file.exists(), f"death at {file.read_text() if file.exists() else ''}", limit_s)
+        await self.until(lambda: not file.exists(), "death at the wished place", limit_s)
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ partition goes on. Nothing of them reaches the exchange."""
 from __future__ import annotations
 
 import time
-from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -14,6 +13,8 @@ from fault_set import FaultSet
 from fault_verdict import Verdict
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+
+FORTY_DIGITS = "500." + "0" * 36 + "1"
 
 
 async def goes_on_after(calm: FaultSet, symbol: str, letters: int) -> Verdict:
@@ -109,18 +110,10 @@ async def test_fault_35_a_newer_schema_is_read_where_it_can_be_and_put_aside_whe
     assert verdict.orders_of(more)[0]["state"] == "filled"
 
 
-@pytest.mark.parametrize("amount", ["1e400", "NaN", "-Infinity", "1e-400", 1e308])
-async def test_fault_36_a_figure_that_is_none_is_refused(calm: FaultSet, symbol: str, amount: object) -> None:
+@pytest.mark.parametrize("amount", ["1e400", "NaN", "-Infinity", "1e-400", 1e308, FORTY_DIGITS])
+async def test_fault_36_a_figure_that_is_none_or_has_forty_digits_is_refused(
+    calm: FaultSet, symbol: str, amount: object
+) -> None:
     await calm.publish(calm.local.topics.signals, signal_of(symbol, amount=amount), symbol)
     verdict = await goes_on_after(calm, symbol, 1)
     assert len(verdict.books.account["orders"]) == 1
-
-
-async def test_fault_36_forty_digits_are_read_exactly(calm: FaultSet, symbol: str) -> None:
-    amount = "500." + "0" * 36 + "1"
-    signal = await calm.send(symbol, order_type="market", amount=amount)
-    verdict = await calm.verdict(symbols={symbol})
-    verdict.assert_agreed()
-    (order,) = verdict.orders_of(signal)
-    assert order["state"] == "filled"
-    assert Decimal(order["signal"]["amount"]) == Decimal(amount)
