@@ -9,18 +9,17 @@ import asyncio
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from contract_harness import SEED, Scene
+from contract_report import SIDES, Report
 
 from app.kafka.broker import LocalKafka, free_ports
 from app.kafka.cluster import LocalCluster
 from app.kafka.options import KafkaOptions
 
 SHORT_SESSIONS = {"group.min.session.timeout.ms": "1000"}
-SIDES = ("stock Faust", "ours")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,24 +48,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for side in SIDES:
             if side in seen[row]:
                 terminalreporter.write_line(f"    {side:<11}  {seen[row][side]}")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Notes what a contract test saw, for the table at the end."""
-
-    _record: Callable[[str, object], None]
-
-    def ours(self, row: str, figures: str) -> None:
-        """What ours did. The test asserts on it."""
-        self._record("contract", (row, SIDES[1], figures))
-
-    def stock(self, row: str, figures: str, *, failed: bool) -> None:
-        """What stock Faust did, as evidence. Where it happened to do well this time, the test is skipped, saying so:
-        it says nothing about us."""
-        self._record("contract", (row, SIDES[0], figures))
-        if not failed:
-            pytest.skip(f"stock Faust did well this time (seed {SEED}): {figures}")
 
 
 @pytest.fixture

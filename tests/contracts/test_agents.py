@@ -6,8 +6,8 @@ import asyncio
 import json
 
 from aiokafka import AIOKafkaProducer
-from conftest import Report
 from contract_harness import PARTITIONS, Scene
+from contract_report import Report
 from quarantine_worker import halted, quarantine_topics
 
 from app.topic_creation import create_topics

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import Report
 from contract_folds import assert_updates_are_folded_once
 from contract_harness import Scene
+from contract_report import Report
 from contract_stores import assert_stores_are_prefixes_of_the_changelog
 
 from app.kafka.broker import LocalKafka

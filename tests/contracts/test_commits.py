@@ -10,8 +10,8 @@ import signal
 from itertools import pairwise
 
 import pytest
-from conftest import Report
 from contract_harness import Scene
+from contract_report import Report
 from contract_trace import Place, Verdict
 
 UNFINISHED = "commit past an unfinished record, then kill -9"

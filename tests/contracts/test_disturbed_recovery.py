@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import Report
 from contract_folds import assert_updates_are_folded_once
 from contract_harness import PARTITIONS, Scene
+from contract_report import Report
 from contract_stores import assert_stores_are_prefixes_of_the_changelog, has_store
 
 MOMENTS = {"FOLLOWS": {"slow_recovery_s": 1.0}, "FOLLOWED": {"slow_recovery_s": 1.0}, "RECOVERED": {"asks_s": 1.0}}

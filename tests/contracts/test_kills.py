@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Report
 from contract_folds import assert_events_have_their_rows, assert_updates_are_folded_once
 from contract_harness import PARTITIONS, Scene
+from contract_report import Report
 from contract_stores import assert_stores_are_prefixes_of_the_changelog, local_rows
 from rocksdict import Options, Rdict
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import Report
 from contract_folds import assert_updates_are_folded_once
 from contract_harness import Scene
+from contract_report import Report
 
 JOIN_AND_LEAVE = "graceful join and leave, with a table"
 WITH_BACKLOG = "graceful join and leave, with a table and a backlog"

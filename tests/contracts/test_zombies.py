@@ -9,8 +9,8 @@ import asyncio
 import json
 
 import pytest
-from conftest import Report
 from contract_harness import SESSION_S, Scene, Worker
+from contract_report import Report
 
 EFFECTS = "zombie: effects after waking up"
 BUFFERED = "zombie: buffered rows that land after newer ones"

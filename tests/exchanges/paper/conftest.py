@@ -7,12 +7,9 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import websockets
-from paper_client import Listener, PaperClient
+from paper_client import STILL, Listener, PaperClient
 
-from exchanges.paper import ApiKey, PaperExchange, PaperOptions
-
-KEYS = (ApiKey("paper-key", "paper-secret", 100_001), ApiKey("other-key", "other-secret", 100_002))
-STILL = PaperOptions(port=0, keys=KEYS, market_interval_s=0, ack_delay_s=0.001, public_interval_s=0.01, id_salt="t")
+from exchanges.paper import PaperExchange, PaperOptions
 
 
 @pytest.fixture

@@ -13,9 +13,12 @@ from urllib.parse import urlencode
 import aiohttp
 import websockets
 
-from exchanges.paper import PaperExchange
+from exchanges.paper import ApiKey, PaperExchange, PaperOptions
 
 KEY, SECRET = "paper-key", "paper-secret"
+KEYS = (ApiKey("paper-key", "paper-secret", 100_001), ApiKey("other-key", "other-secret", 100_002))
+STILL = PaperOptions(port=0, keys=KEYS, market_interval_s=0, ack_delay_s=0.001, public_interval_s=0.01, id_salt="t")
+"""A market that stands still, for two accounts."""
 DEADLINE_S = 5.0
 Fields = dict[str, object]
 

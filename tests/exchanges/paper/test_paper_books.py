@@ -13,8 +13,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import STILL
-from paper_client import Fields, PaperClient
+from paper_client import STILL, Fields, PaperClient
 
 from exchanges.paper import PaperExchange, PaperOptions, RateLimits
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import STILL
-from paper_client import Fields, Listener, PaperClient, order_rows, rows_of
+from paper_client import STILL, Fields, Listener, PaperClient, order_rows, rows_of
 
 from exchanges.paper import PaperExchange
 

@@ -8,8 +8,7 @@ from decimal import Decimal
 
 import aiohttp
 import pytest
-from conftest import STILL
-from paper_client import Fields, Listener, PaperClient
+from paper_client import STILL, Fields, Listener, PaperClient
 
 from exchanges.paper import PaperExchange
 from exchanges.paper.instruments import INSTRUMENTS, Instrument

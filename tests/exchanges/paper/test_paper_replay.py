@@ -10,8 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from conftest import STILL
-from paper_client import DEADLINE_S, Fields, PaperClient
+from paper_client import DEADLINE_S, STILL, Fields, PaperClient
 
 from exchanges.paper import PaperExchange, PaperOptions
 from exchanges.paper.replay import ReplayError, read_recording
