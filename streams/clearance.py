@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from domain.orders import Order, OrderState
 from streams.applied import Applied
 from streams.ports import Clock, Turn
 from streams.symbol_gates import SymbolGates
@@ -38,6 +39,19 @@ class Clearance:
         signal's end (ns UTC): then the last checks before a call find it expired. What `reduces` and nothing else need
         not wait for a venue that does not answer."""
         await self._wait(turn, symbol, until_ns, lambda: self._is_open(turn.record.partition, symbol, reduces=reduces))
+
+    async def to_send_next(self, turn: Turn, part: Order, until_ns: int, *, reduces: bool) -> None:
+        """Wait, as `to_send` does, for each part of a split order: while the parts before it were sent, the symbol may
+        have been shut, and one of them may be in doubt. Parts that were never sent don't count."""
+        partition, symbol = turn.record.partition, part.instrument.symbol
+
+        def clear() -> bool:
+            others = [order for order in self._orders.open_orders(partition, symbol) if order.order_id != part.order_id]
+            return self._is_open(partition, symbol, reduces=reduces) and not any(
+                order.in_doubt and order.state is not OrderState.PLANNED for order in others
+            )
+
+        await self._wait(turn, symbol, until_ns, clear)
 
     async def to_plan(self, turn: Turn, symbol: str, until_ns: int, *, reduces: bool = False) -> None:
         """Wait also while an order of the symbol is in doubt: no new exposure on what we do not know. Then planning

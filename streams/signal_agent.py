@@ -159,6 +159,8 @@ class SignalAgent:
         if order is not None and order.in_doubt:
             expires_ns, own_ns = self._decider.expires_at_ns(work), work.signal.expires_at_ns
             expires_ns = part_expires_ns(intent, expires_ns, self._settings.plan.signal_max_age_ns, own_ns)
+            if intent.part:
+                await self._clearance.to_send_next(turn, order, expires_ns, reduces=work.reduces)
             await self._submitter.submit(turn, intent.order_id, expires_at_ns=expires_ns, maybe_sent=maybe_sent)
             order = self._orders.get(partition, intent.order_id)
         if order is not None:

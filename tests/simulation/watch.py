@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from domain.ids import is_ours
+from domain.orders import Order, OrderState, Side
 from exchanges.venue import NewOrder, OrderRef
 from streams.ports import Headers
 from tables.keys import join
@@ -30,10 +31,11 @@ class Watch:
         partition = worker.log.partition_of(symbol.encode())
         if b"o/" + order_id.encode() not in self._durable_keys("orders", partition):
             self._violate(f"{order_id} is sent although its intent is not durable")
+        own = worker.orders.get(partition, order_id)
         in_doubt = [
             other.order_id
             for other in worker.orders.open_orders(partition, symbol)
-            if other.in_doubt and other.order_id != order_id
+            if other.in_doubt and other.order_id != order_id and not _waits_beside(own, other)
         ]
         if in_doubt:
             self._violate(f"{order_id} is sent while {in_doubt} are in doubt")
@@ -47,7 +49,8 @@ class Watch:
         self._check_signal(partition, symbol, order_id)
 
     def _check_signal(self, partition: int, symbol: str, order_id: str) -> None:
-        """Signals of a symbol are sent in the order of the log, none past its age."""
+        """Signals of a symbol are sent in the order of the log, none past its age. A part that waited for its time may
+        come behind later signals of its own side, and its age counts from when it was due."""
         worker = self._worker
         order = worker.orders.get(partition, order_id)
         if order is None or order.signal is None:
@@ -55,14 +58,20 @@ class Watch:
             return
         if join(b"s", symbol, order.signal.signal_id) not in self._durable_keys("signals", partition):
             self._violate(f"{order_id} is sent although its plan is not durable")
-        age_s = (worker.clock.now_ns() - order.signal.at_ns) / 1_000_000_000
+        row = worker.signals.get(partition, symbol, order.signal.signal_id)
+        intents = () if row is None else row.standing_plan.intents
+        due_ns = next((intent.due_ns for intent in intents if intent.order_id == order_id), 0)
+        age_s = (worker.clock.now_ns() - max(order.signal.at_ns, due_ns)) / 1_000_000_000
+        if worker.clock.now_ns() < due_ns:
+            self._violate(f"{order_id} is sent before it is due")
         if age_s > worker.around.weather.signal_max_age_s:
             self._violate(f"{order_id} is sent when its signal is {age_s:.3f} s old")
-        row = worker.signals.get(partition, symbol, order.signal.signal_id)
-        offset = -1 if row is None else row.last_offset
-        if offset < worker.around.sent_up_to.get(symbol, -1):
+        offset, sent_up_to = -1 if row is None else row.last_offset, worker.around.sent_up_to
+        sides = (order.side.opposite,) if due_ns else tuple(Side)
+        if offset < max(sent_up_to.get((symbol, side), -1) for side in sides):
             self._violate(f"{order_id} of the signal at {offset} is sent after that of a later one")
-        worker.around.sent_up_to[symbol] = offset
+        if not due_ns:
+            sent_up_to[symbol, order.side] = offset
 
     def before_cancel(self, ref: OrderRef) -> None:
         """Others' orders are cancelled only when a command names them; ours only after the wish is on record."""
@@ -99,3 +108,10 @@ class Watch:
 
     def _violate(self, sentence: str) -> None:
         self._worker.around.effects.violate(sentence)
+
+
+def _waits_beside(order: Order | None, other: Order) -> bool:
+    """Whether the other is a part of the same split order that nobody has begun to send."""
+    signals = None if order is None else order.signal, other.signal
+    same = all(signals) and len({(each.source, each.attempt) for each in signals if each is not None}) == 1
+    return same and other.state is OrderState.PLANNED and not other.times.sent_ns

@@ -71,6 +71,10 @@ class Weather:
     round_s: float = 20.0
     stale_order_s: float = 0.0
     replace_stale: bool = False
+    split_over: int = 0
+    """Orders over this amount are split; 0 = none is."""
+    part_s: float = 0.0
+    """Between two parts; 0 = all at once."""
 
 
 def fine_day() -> Weather:
@@ -135,4 +139,6 @@ def drawn(seed: int) -> Weather:
         round_s=chance.choice((4.0, 10.0, 25.0, 300.0)),
         stale_order_s=chance.choice((0.0, 0.0, 8.0, 20.0)),
         replace_stale=chance.random() < 0.5,
+        split_over=chance.choice((0, 0, 0, 60, 120)),
+        part_s=chance.choice((0.0, 1.0, 6.0)),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from domain.orders import Side
 from domain.plans import PlanSettings
 from simulation.books import ACCOUNT, Books
 from simulation.broker import Broker, StagedLog, TopicPartition
@@ -28,6 +29,7 @@ from streams.comparing import Comparer, CompareSettings
 from streams.facts import FactsGatherer, Reservations
 from streams.lanes import Lanes
 from streams.order_agent import OrderAgent
+from streams.parts import WaitingParts
 from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.record import Record
@@ -64,8 +66,8 @@ class Surroundings:
     chance: random.Random
     orders_grow_stale: bool = True
     """While it is so; replacing what is stale would go on for ever."""
-    sent_up_to: dict[str, int] = field(default_factory=dict)
-    """Per symbol the offset of the last signal that was sent, whichever process did it."""
+    sent_up_to: dict[tuple[str, Side], int] = field(default_factory=dict)
+    """Per symbol and side the offset of the last signal that was sent, whichever process did it."""
 
 
 class Worker:
@@ -199,6 +201,7 @@ class Worker:
                 stale_action=StaleAction.REPLACE if around.weather.replace_stale else StaleAction.CANCEL,
             ),
         )
+        self.waiting_parts = WaitingParts(log=self.log, topics=topics, signals=self.signals, clock=self.clock)
         self.command_agent = CommandAgent(
             log=self.log,
             topics=topics,
@@ -233,6 +236,9 @@ class Worker:
             cancel_partially_filled=weather.cancel_partially_filled,
             signal_max_age_ns=int(weather.signal_max_age_s * 1_000_000_000),
             market_order_spread_threshold=Decimal("0.003"),
+            enable_order_splitting=bool(weather.split_over),
+            max_single_order_size=Decimal(weather.split_over) if weather.split_over else None,
+            split_interval_ns=int(weather.part_s * 1_000_000_000),
         )
 
     def _lanes(self, handler: Callable[[Any], Coroutine[Any, Any, None]]) -> Lanes:  # Any: Turn; a test's handler
@@ -258,6 +264,7 @@ class Worker:
         """Recover, ask the venue, let records flow."""
         self._own()
         self._spawn(self.timers.run(), self._tasks)
+        self._spawn(self.waiting_parts.run(0.5), self._tasks)
         self._spawn(self._commit_now_and_then(), self._tasks)
 
     def _own(self) -> None:
