@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from itertools import chain
 
 import pytest
@@ -126,13 +127,13 @@ async def test_x05_a_wait_that_the_venue_asks_for_wins(desk: Desk, symbol: str) 
     assert order["times"]["acknowledged_ns"] - order["times"]["created_ns"] >= 750_000_000
 
 
-async def test_x05_a_venue_that_refuses_connections_fails_the_order_which_may_then_be_tried_again(
+async def test_x05_an_order_that_was_surely_not_accepted_three_times_fails_and_may_be_tried_again(
     desk: Desk, symbol: str
 ) -> None:
     signal = wish(symbol, order_type="market")
-    await desk.set.paper.stop()
+    await desk.fault("rate_limited", endpoint="order/create", symbol=symbol, count=3, retry_after_ms=50)
+
     failed = await desk.trade(signal)
-    await desk.paper_is_back()
 
     [order] = failed["orders"]
     assert (failed["result"], order["state"], order["attempts"]) == ("failed", "failed", 3)
@@ -147,9 +148,24 @@ async def test_x05_a_venue_that_refuses_connections_fails_the_order_which_may_th
     await desk.order_in(again["order_ids"][0], "filled")
 
 
+async def test_x05_a_signal_that_comes_while_the_venue_is_away_waits_for_it(desk: Desk, symbol: str) -> None:
+    await desk.set.paper.stop()
+    await desk.alert("STREAM_DOWN")
+    signal = wish(symbol, order_type="market")
+    await desk.send(signal)
+    back_ns = time.time_ns()
+
+    await desk.paper_is_back()
+    row = await desk.end_of(signal["signal_id"])
+
+    assert row["result"] == "executed"
+    assert row["planned_ns"] > back_ns, "it was decided on a state that nobody could check"
+    assert len(await desk.at_venue(symbol)) == 1
+
+
 async def test_x13_signals_become_accepted_orders_within_two_seconds(desk: Desk) -> None:
     async def trade_on(symbol: str) -> list[Row]:
-        return [await desk.trade(wish(symbol, order_type="market", amount="100")) for _ in range(15)]
+        return [await desk.trade(wish(symbol, order_type="market")) for _ in range(15)]
 
     traded = await asyncio.gather(*(trade_on(symbol) for symbol in desk.symbols(6)))
     rows = list(chain.from_iterable(traded))
