@@ -12,6 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from app.local_set import LocalSet
 from app.settling import Books, Told, read_events, retold, settled_events
 
+_ORDER_ROW = b"o/"
+"""How the key of an order's own row begins in the changelog."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -52,7 +55,7 @@ async def verdict_on(
     dead = await dead_letters(local)
     wrong = [f"{dead} dead letters, not {letters}"] if sum(dead.values()) != letters else []
     fills = await read_events(bootstrap, topics.position_events)
-    early = early_calls(books, events, clock_behind_ms)
+    early = early_calls(books, events, await intent_rows_ms(local), clock_behind_ms)
     return Verdict(books, events, found + untold + wrong + early + untold_fills(books, fills))
 
 
@@ -71,20 +74,41 @@ async def dead_letters(local: LocalSet) -> dict[str, int]:
     return {f"{at.topic}-{at.partition}": end for at, end in ends.items() if end}
 
 
-def early_calls(books: Books, events: Mapping[str, Told], clock_behind_ms: int = 0) -> list[str]:
-    """Orders that the exchange has from before their intent was told, which is after it was durable (X01). Those that
-    somebody else placed have no intent."""
+async def intent_rows_ms(local: LocalSet) -> dict[str, int]:
+    """When each order's first row was written, by order id, as the changelog has it."""
+    consumer: Any = AIOKafkaConsumer(bootstrap_servers=local.settings.bootstrap)  # Any: aiokafka is untyped
+    await consumer.start()
+    try:
+        changelog = local.topics.changelog("orders")
+        partitions = [TopicPartition(changelog, number) for number in range(local.settings.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        found: dict[str, int] = {}
+        while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    if record.key.startswith(_ORDER_ROW) and record.value is not None:
+                        found.setdefault(record.key.removeprefix(_ORDER_ROW).decode(), record.timestamp)
+        return found
+    finally:
+        await consumer.stop()
+
+
+def early_calls(
+    books: Books, events: Mapping[str, Told], intended_ms: Mapping[str, int], clock_behind_ms: int = 0
+) -> list[str]:
+    """Orders that the exchange has from before their intent was written, or whose intent nobody was told of (X01). The
+    event may come later, from whoever takes over; the row may not. Orders of somebody else have neither."""
     others = {order["venue_order_id"] for order in books.orders if order["external"]}
-    intended_ms = {
-        told.event["order_id"]: told.published_ms for told in events.values() if told.event["type"] == "created"
-    }
+    told = {each.event["order_id"] for each in events.values() if each.event["type"] == "created"}
     found = []
     for row in books.account["orders"]:
         name = row["orderLinkId"]
         if row["orderId"] in others:
             continue
-        if name not in intended_ms:
-            found.append(f"order {name} at the exchange has no event of its intent")
+        if name not in told or name not in intended_ms:
+            found.append(f"order {name} at the exchange has no row, or no event, of its intent")
         elif intended_ms[name] > int(row["createdTime"]) + clock_behind_ms:
             found.append(f"order {name} reached the exchange before its intent was durable")
     return found
