@@ -55,12 +55,12 @@ class Plan:
     """How much of everything."""
 
     def __init__(self, *, quick: bool) -> None:
-        self.rounds = 1 if quick else 3
-        self.window_s = 1.5 if quick else 5.0
+        self.rounds = 1 if quick else 2
+        self.window_s = 1.5 if quick else 8.0
         self.plain_updates = 60_000 if quick else 320_000
         self.real_orders = 4_000 if quick else 20_000
         self.idle_s = 1.5 if quick else 8.0
-        self.idle_rounds = 1 if quick else 2
+        self.idle_rounds = 1
         with_quix = quix_python(install=not quick) is not None
         quix = [QUIX_STREAMS] if with_quix else []
         self.saturated = [OURS, RAW] if quick else [RAW, OURS, *quix, UNSAFE, AGENT, TWO]

@@ -57,6 +57,7 @@ async def test_x02_a_duplicate_that_is_another_order_is_a_conflict(desk: Desk, s
     signal = wish(symbol, order_type="limit")
     DISAGREEING.add(id_of(desk, signal))
     await desk.by_hand(symbol, "buy", "7", "99", client_order_id=id_of(desk, signal))
+    await desk.alert("OWN_ORDER_UNKNOWN", symbol=symbol)  # the stream has told of it before ours is meant
 
     row = await desk.trade(signal)
 
