@@ -18,7 +18,8 @@ FORTY_DIGITS = "500." + "0" * 36 + "1"
 
 
 async def goes_on_after(calm: FaultSet, symbol: str, letters: int) -> Verdict:
-    """So many more dead letters came, and the next signal of the symbol is filled."""
+    """So many more dead letters came, the next signal of the symbol is filled, and the exchange has orders of good ones
+    only: of this one, and of tests that had the symbol before."""
     calm.letters += letters
     await calm.until_letters(calm.letters)
     signal = await calm.send(symbol, order_type="market")
@@ -26,6 +27,8 @@ async def goes_on_after(calm: FaultSet, symbol: str, letters: int) -> Verdict:
     verdict.assert_agreed()
     (order,) = verdict.orders_of(signal)
     assert order["state"] == "filled"
+    good = {order["order_id"] for sent in calm.sent for order in verdict.orders_of(sent)}
+    assert {row["orderLinkId"] for row in verdict.books.account["orders"]} <= good
     return verdict
 
 
@@ -48,8 +51,7 @@ async def test_fault_32_poison_on_every_input_is_put_aside(calm: FaultSet, symbo
     for topic in (topics.signals, topics.order_updates, topics.order_commands):
         for value in poison:
             await calm.publish(topic, value, symbol)
-    verdict = await goes_on_after(calm, symbol, 9)
-    assert len(verdict.books.account["orders"]) == 1
+    await goes_on_after(calm, symbol, 9)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +96,7 @@ async def test_fault_34_a_giant_record_is_put_aside(calm: FaultSet, symbol: str)
     topics = calm.local.topics
     await calm.publish(topics.signals, signal_of(symbol, metadata={"pad": "x" * 900_000}), symbol)
     await calm.publish(topics.order_updates, b'{"kind": "fill", "pad": "' + b"x" * 900_000 + b'"}', symbol)
-    verdict = await goes_on_after(calm, symbol, 2)
-    assert len(verdict.books.account["orders"]) == 1
+    await goes_on_after(calm, symbol, 2)
 
 
 async def test_fault_35_a_newer_schema_is_read_where_it_can_be_and_put_aside_where_not(
@@ -115,5 +116,4 @@ async def test_fault_36_a_figure_that_is_none_or_has_forty_digits_is_refused(
     calm: FaultSet, symbol: str, amount: object
 ) -> None:
     await calm.publish(calm.local.topics.signals, signal_of(symbol, amount=amount), symbol)
-    verdict = await goes_on_after(calm, symbol, 1)
-    assert len(verdict.books.account["orders"]) == 1
+    await goes_on_after(calm, symbol, 1)
