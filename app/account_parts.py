@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
 _LOOKS_BETWEEN_WORTHS = 4
+_AT_A_TIME = 5
+"""Symbols whose figures are worked out in one step of the loop, a few milliseconds."""
 
 
 def noting(hooks: Hooks | None, board: ExposureBoard) -> Hooks:
@@ -85,9 +87,15 @@ class LossWatch:
                 continue
             looks += 1
             now_and_then, limited = looks % _LOOKS_BETWEEN_WORTHS == 0, self._limits.any_of_the_account()
-            if limited or now_and_then:  # where nothing is limited, nobody waits for the figures
-                self._board.refresh(everything=limited and now_and_then)
+            if limited and now_and_then:
+                self._board.note_all()
+            await self._refresh(limited=limited)
             await self.look()
+
+    async def _refresh(self, *, limited: bool) -> None:
+        """Where nothing is limited nobody waits for the figures: a few symbols at each look are enough."""
+        while self._board.refresh(_AT_A_TIME) and limited:
+            await self._clock.sleep(0)
 
     async def look(self) -> None:
         """Compare what the account won and lost with its limits, once."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -75,7 +76,8 @@ class ExposureBoard:
         self._asked_at: dict[tuple[str, str], int] = {}
         """Offset at which each pending wish was first seen."""
         self._changed = asyncio.Event()
-        self._dirty: set[str] = set()
+        self._dirty: dict[str, None] = {}
+        """Symbols that something happened to, those that have waited longest first."""
         self._midnight: dict[tuple[str, int], PositionState] = {}
         self.peak = AccountPeak(peak=ZERO)
         self.knows_peak = False
@@ -102,7 +104,7 @@ class ExposureBoard:
             for source in record.pending:
                 self._asked_at.setdefault((symbol, source), entry.offset)
             if record.worker != self._worker and symbol in self._own and self._is_ours(symbol):
-                self._dirty.add(symbol)  # a former owner wrote late: our own figures stand
+                self._dirty.setdefault(symbol)  # a former owner wrote late: our own figures stand
         for known in [each for each in self._asked_at if each[0] == symbol]:
             if record is None or known[1] not in record.pending:
                 del self._asked_at[known]
@@ -194,7 +196,7 @@ class ExposureBoard:
 
     def note(self, symbol: str) -> None:
         """Something of the symbol changed."""
-        self._dirty.add(symbol)
+        self._dirty.setdefault(symbol)
 
     def assigned(self, partition: int) -> None:
         """The partition is ours: so are the records of its symbols, and the holds of the former owner."""
@@ -203,30 +205,31 @@ class ExposureBoard:
         symbols |= {symbol for symbol in self._records if self._log.partition_of(symbol.encode()) == partition}
         for symbol in symbols:
             self._own.pop(symbol, None)
-        self._dirty |= symbols
+        self._dirty |= dict.fromkeys(sorted(symbols))
 
     def revoked(self, partition: int) -> None:
         """The partition is no longer ours."""
         for symbol in [each for each in self._own if self._log.partition_of(each.encode()) == partition]:
             del self._own[symbol]
 
-    def refresh(self, *, everything: bool) -> int:
-        """Publish the records that changed: of symbols that were noted, or of every position too, whose worth moves
-        with the market. Returns how many."""
-        symbols, self._dirty = self._dirty, set()
-        if everything:
-            for partition in self._positions.rows.partitions():
-                symbols |= {position.instrument.symbol for position in self._positions.all(partition)}
-        published = 0
-        for symbol in sorted(symbols):
+    def note_all(self) -> None:
+        """The worth of every position of ours moves with the market."""
+        for partition in self._positions.rows.partitions():
+            for position in self._positions.all(partition):
+                self._dirty.setdefault(position.instrument.symbol)
+
+    def refresh(self, at_most: int) -> int:
+        """Publish the records of symbols that something happened to, so many at most: each takes a look at its orders
+        and positions, and the loop has other work. Returns how many symbols are left."""
+        for symbol in list(islice(self._dirty, at_most)):
+            del self._dirty[symbol]
             if not self._is_ours(symbol):
                 continue
             own, now_ns = self._base(symbol), self._clock.now_ns()
             fresh = self._standing(replace(own, sent=recent(own.sent, now_ns)))
             if replace(fresh, at_ns=0) != replace(own, at_ns=0) or symbol not in self._own:
-                self._append(fresh)
-                published += 1
-        return published
+                self._tell(fresh)
+        return len(self._dirty)
 
     async def tell_peak(self, peak: AccountPeak) -> None:
         """Publish the account's own record, and wait until it is read."""
@@ -234,7 +237,9 @@ class ExposureBoard:
         await self._read_back(self._topic, at.offset)
 
     def _append(self, record: SymbolLoad) -> Receipt:
-        record = self._standing(record)
+        return self._tell(self._standing(record))
+
+    def _tell(self, record: SymbolLoad) -> Receipt:
         self._own[record.symbol] = record
         receipt = Receipt()
         self._log.append(self._topic, 0, record.symbol.encode(), _encode(record), receipt)
