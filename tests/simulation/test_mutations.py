@@ -281,10 +281,10 @@ def log_not_caught_up(worker: Worker) -> None:
 
 def one_wish_ends_another(worker: Worker) -> None:
     """Whoever gives up a cancel goes on without saying that the order's end is still wanted."""
-    worker.canceller._record = ignored  # type: ignore[method-assign, assignment]
+    worker.canceller._calls.record = ignored  # type: ignore[method-assign]
 
 
-async def ignored(*_arguments: object) -> None:
+async def ignored(*_arguments: object, **_named: object) -> None:
     """Nothing is put on record."""
 
 
