@@ -166,13 +166,10 @@ def open_orders(case: Case, draft: Draft) -> Step:
 
 def order_rate(case: Case, draft: Draft) -> Step:
     """R03: orders, and their notional, within any minute."""
-    limits, load = case.facts.limits, case.facts.load
-    if limits.max_orders_per_minute is None and limits.max_notional_per_minute is None:
-        return passed("order_rate", draft, "no limit is set")
-    if not draft.opening:
-        return passed("order_rate", draft, "the order only closes")
-    if load is None:
-        return _unknown("order_rate", draft)
+    limits = case.facts.limits
+    load = _load(case, draft, "order_rate", limits.max_orders_per_minute, limits.max_notional_per_minute)
+    if not isinstance(load, AccountLoad):
+        return load
     orders = load.orders_last_minute + max(1, len(draft.parts))
     notional = load.notional_last_minute + value_of(case, draft.quantity, draft.order_price)
     figures = {"orders": orders, "notional": notional}
@@ -190,13 +187,10 @@ def order_rate(case: Case, draft: Draft) -> Step:
 
 def volume(case: Case, draft: Draft) -> Step:
     """R03: what was traded since midnight, and since Monday, with this order."""
-    limits, load = case.facts.limits, case.facts.load
-    if limits.max_daily_volume is None and limits.max_weekly_volume is None:
-        return passed("volume", draft, "no limit is set")
-    if not draft.opening:
-        return passed("volume", draft, "the order only closes")
-    if load is None:
-        return _unknown("volume", draft)
+    limits = case.facts.limits
+    load = _load(case, draft, "volume", limits.max_daily_volume, limits.max_weekly_volume)
+    if not isinstance(load, AccountLoad):
+        return load
     own = value_of(case, draft.quantity, draft.order_price)
     for name, most, traded in (
         ("MAX_DAILY_VOLUME", limits.max_daily_volume, load.traded_today),
@@ -210,13 +204,10 @@ def volume(case: Case, draft: Draft) -> Step:
 
 def loss(case: Case, draft: Draft) -> Step:
     """R03: a day that has lost its limit, or a worth too far under its highest, opens nothing more."""
-    limits, load = case.facts.limits, case.facts.load
-    if limits.max_daily_loss is None and limits.max_drawdown is None:
-        return passed("loss", draft, "no limit is set")
-    if not draft.opening:
-        return passed("loss", draft, "the order only closes")
-    if load is None:
-        return _unknown("loss", draft)
+    limits = case.facts.limits
+    load = _load(case, draft, "loss", limits.max_daily_loss, limits.max_drawdown)
+    if not isinstance(load, AccountLoad):
+        return load
     if (reached := loss_reached(limits.max_daily_loss, limits.max_drawdown, load)) is not None:
         code, sentence = reached
         return rejected("loss", draft, code, sentence, loss_today=load.loss_today, drawdown=load.drawdown)
@@ -238,6 +229,15 @@ def loss_reached(
 
 
 # -- shared --------------------------------------------------------------------------------------------------------
+
+
+def _load(case: Case, draft: Draft, gate: str, *limits: Decimal | int | None) -> AccountLoad | Step:
+    """What the account carries, where one of the limits has to be held against it; else the gate's verdict."""
+    if all(limit is None for limit in limits):
+        return passed(gate, draft, "no limit is set")
+    if not draft.opening:
+        return passed(gate, draft, "the order only closes")
+    return _unknown(gate, draft) if case.facts.load is None else case.facts.load
 
 
 def _unknown(gate: str, draft: Draft) -> Step:
