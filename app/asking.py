@@ -146,6 +146,29 @@ POSITION_COLUMNS = (
     ("fees", "fees"),
     ("fills", "fills"),
 )
+LEDGER_COLUMNS = (
+    ("time", "executed_ns"),
+    ("kind", "kind"),
+    ("side", "side"),
+    ("quantity", "quantity"),
+    ("price", "price"),
+    ("fee", "fee"),
+    ("currency", "fee_currency"),
+    ("size after", "after.size"),
+    ("entry after", "after.average_entry"),
+    ("realised after", "after.realised"),
+)
+SNAPSHOT_COLUMNS = (
+    ("time", "moment_ns"),
+    ("side", "side"),
+    ("size", "state.size"),
+    ("average entry", "state.average_entry"),
+    ("realised", "state.realised"),
+    ("mark", "mark"),
+    ("unrealised", "unrealised"),
+    ("fees", "state.fees"),
+    ("funding", "state.funding"),
+)
 HISTORY_COLUMNS = (
     ("#", "sequence"),
     ("time", "at_ns"),

@@ -13,6 +13,7 @@ import typer
 from app.cli_alerts import alerts
 from app.cli_checks import checks
 from app.cli_decisions import limits, plan
+from app.cli_positions import positions
 from app.settings import load_settings
 from domain.errors import OrderManagerError
 
@@ -33,6 +34,7 @@ app.add_typer(topics, name="topics")
 app.add_typer(alerts, name="alerts")
 app.add_typer(limits, name="limits")
 app.command()(plan)
+app.command()(positions)
 
 app.add_typer(checks)  # without a name: they stand beside the others
 
@@ -265,19 +267,6 @@ def order(
         show(f"signal {found['signal']['signal_id']}, plan {made['phase']}", VERDICT_COLUMNS, made["verdicts"])
     show("history", HISTORY_COLUMNS, found["history"])
     show("fills", FILL_COLUMNS, found["fills"])
-
-
-@app.command()
-def positions(symbol: Annotated[str, typer.Option(help="Only this symbol.")] = "", as_json: Json = False) -> None:
-    """Positions, with unrealised profit at the newest mark price."""
-    from app.asking import POSITION_COLUMNS, Asker, show
-
-    filters = {"symbol": symbol.upper()} if symbol else {}
-    rows = list(Asker(load_settings()).items("/positions", filters, 100_000))
-    if as_json:
-        typer.echo(json.dumps(rows))
-    else:
-        show(f"{len(rows)} positions", POSITION_COLUMNS, rows)
 
 
 # -- commands ------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ class Board:
         """One record of `order-events` or `position-events`."""
         if "after_fill" in event:
             self._positions[event["instrument"]["symbol"]] = event
-            self._counts["fills"] += 1
+            self._counts["fills" if event["type"] == "changed" else event["type"]] += 1
         else:
             self._counts[event["type"]] += 1
             self._latest.append(event)

@@ -20,7 +20,7 @@ from domain.signals import Signal
 from domain.updates import Update
 from exchanges.venue import Balance
 from streams.boards import Control, Heartbeat
-from streams.schemas import Alert, OrderEvent, PositionEvent, SignalEvent
+from streams.schemas import Alert, LossEvent, OrderEvent, PositionEvent, PositionSnapshot, SignalEvent
 
 Schema = dict[str, Any]  # Any: JSON
 
@@ -45,7 +45,10 @@ DESCRIBED: Mapping[str, Described] = {
     "order-events": Described(
         "A step of an order, or the end of a signal.", "symbol", OrderEvent | SignalEvent, WRITES
     ),
-    "position-events": Described("A fill, and the position after it.", "symbol", PositionEvent, WRITES),
+    "position-events": Described(
+        "A fill and the position after it, or a loss that is warned of.", "symbol", PositionEvent | LossEvent, WRITES
+    ),
+    "position-snapshots": Described("A position at a regular moment.", "symbol", PositionSnapshot, WRITES),
     "alerts": Described("Something a person should know.", "alert id", Alert, BOTH),
     "controls": Described("What may be traded: of all, a venue, a symbol.", "scope", Control, BOTH),
     "balances": Described("One currency of the account.", "account/currency", Balance, BOTH),
@@ -55,15 +58,20 @@ DESCRIBED: Mapping[str, Described] = {
 }
 """By the topic's role. Dead letters carry the original bytes, whatever they are; changelogs are our own business."""
 
+_TWO_KINDS: Mapping[str, tuple[type, type]] = {
+    "order-events": (OrderEvent, SignalEvent),
+    "position-events": (PositionEvent, LossEvent),
+}
+"""Readers tell them apart by the header `schema`; positions' also by their `type`."""
+
 
 def schema_of(role: str) -> Schema:
     """The JSON Schema of a topic's records."""
     described = DESCRIBED[role]
     if described.kind is Signal:
         schema = Signal.model_json_schema()
-    elif role == "order-events":
-        # Two kinds that readers tell apart by the header `schema`.
-        kinds, components = msgspec.json.schema_components((OrderEvent, SignalEvent), schema_hook=_anything)
+    elif role in _TWO_KINDS:
+        kinds, components = msgspec.json.schema_components(_TWO_KINDS[role], schema_hook=_anything)
         schema = {"anyOf": list(kinds), "$defs": components}
     else:
         schema = msgspec.json.schema(described.kind, schema_hook=_anything)

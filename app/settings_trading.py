@@ -130,6 +130,12 @@ class CallSettings(BaseModel):
     position_validation_interval_s: Seconds = Field(
         3_600.0, description="Positions are compared with the sum of their fills and with the venue this often."
     )
+    position_snapshot_interval_s: Seconds = Field(
+        300.0, description="Positions are published to the topic position-snapshots this often."
+    )
+    unrealized_loss_warning_threshold: OptionalRatio = Field(
+        Decimal("0.1"), description="Part of its cost that a position may lose before it is warned of; empty = off."
+    )
     unseen_s: Annotated[float, Field(ge=1, le=86_400)] = Field(
         60.0, description="An accepted order that the venue shows nowhere for so long is closed_unknown."
     )
@@ -140,3 +146,8 @@ class CallSettings(BaseModel):
         StaleAction.CANCEL, description="cancel, or replace: cancel and want the rest again as a new signal."
     )
     timer_interval_s: Seconds = Field(2.0, description="How often the open orders are looked at.")
+
+    @field_validator("unrealized_loss_warning_threshold", mode="before")
+    @classmethod
+    def _empty_warns_of_nothing(cls, value: object) -> object:
+        return None if value == "" else value

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from app.metrics import Metrics
 from app.settings import Settings, api_key
+from app.snapshot_log import SnapshotLog
 from app.web import ApiKey, Check, Mark, Scope, WebContext, WebSettings, key_hash, readiness
 from app.worker import Worker
 from domain.commands import Command, encode_command
@@ -188,6 +189,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
         publish_command=answers.publish_command,
         publish_everywhere=answers.publish_everywhere,
         explainer=worker.explainer,
+        snapshots=SnapshotLog(settings.bootstrap, worker.topics.position_snapshots),
         controls=answers.controls,
         set_control=answers.set_control,
         alerts=answers.alerts,

@@ -22,6 +22,7 @@ from app.conditions import Conditions
 from app.crash_points import CrashPoint
 from app.engine import Engine, build_engine
 from app.engine_options import EngineOptions
+from app.position_parts import position_watch
 from app.settings import Settings
 from app.topics import topics_of
 from app.venue import bybit_options
@@ -109,6 +110,8 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     conditions = parts.conditions(shared, alert, guarded.breaker)
     _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
+    watch = position_watch(shared, alerts)
+    engine.app.service(Background(engine, "position-watch", watch.run))
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
     engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut() or shared.gates.blind_because)
     engine.on_alert(alert)
@@ -220,6 +223,7 @@ def _deliver(shared: Shared, order_agent: OrderAgent, signal_agent: SignalAgent,
         topics.order_commands,
         topics.order_events,
         topics.position_events,
+        topics.position_snapshots,
         topics.alerts,
         topics.controls,
         topics.order_exposure,

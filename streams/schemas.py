@@ -9,7 +9,8 @@ import msgspec
 
 from domain.events import EventKind, FillDetail, Latencies, Transition, latencies_of
 from domain.ids import event_id
-from domain.instruments import Instrument
+from domain.instruments import Instrument, Quote
+from domain.money import ZERO
 from domain.orders import Order, OrderState, OrderType, PositionSide, Side, SignalContext, TimeInForce
 from domain.positions import LedgerEntry, Position, PositionState
 
@@ -72,9 +73,14 @@ class SignalEvent(msgspec.Struct, frozen=True, kw_only=True):
     strategy_id: str = ""
 
 
+CHANGED, LOSS_WARNING, LOSS_WARNING_OVER = "changed", "loss_warning", "loss_warning_over"
+"""Types of position events."""
+
+
 class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One fill and the position after it. `state` is the position as it stands; `after_fill` as it stood after this
-    fill in the venue's order of execution (they differ only for a fill that arrived late)."""
+    """What happened to a position. Of `type` changed: one fill and the position after it. `state` is the position as it
+    stands; `after_fill` as it stood after this fill in the venue's order of execution (they differ only for a fill
+    that arrived late)."""
 
     event_id: str
     type: str
@@ -98,6 +104,36 @@ class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str = ""
 
 
+class LossEvent(PositionEvent, frozen=True, kw_only=True):
+    """Of `type` loss_warning or loss_warning_over: the unrealised loss went over the limit, or came back (requirement
+    P04). Readers of fills may read it as one of nothing: quantity and fee are 0, the ids empty, `price` is the mark,
+    `fill_side` the side that would close the position. `threshold` is the part of its cost that a position may lose."""
+
+    unrealised: Decimal
+    threshold: Decimal
+
+
+class PositionSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A position at one of the regular moments (requirement P02). `event_id` is the same whoever takes it, so a picture
+    that two workers took of one moment is known. `taken_ns` is when it was looked at, `moment_ns` the multiple of
+    the interval that it stands for; both ns UTC. `applied_offset` is the last record of `order-updates` it contains."""
+
+    event_id: str
+    moment_ns: int
+    taken_ns: int
+    instrument: Instrument
+    account: str
+    side: PositionSide
+    state: PositionState
+    mark: Decimal | None
+    mark_at_ns: int | None
+    unrealised: Decimal | None
+    last_fill_ns: int | None
+    taken_over_ns: int
+    version: int
+    applied_offset: int
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Something a person should know. `alert_id` is the same for every repetition of the same cause."""
 
@@ -114,7 +150,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 _encoder = msgspec.json.Encoder()
 
 
-def encode(event: OrderEvent | SignalEvent | PositionEvent | Alert) -> bytes:
+def encode(event: OrderEvent | SignalEvent | PositionEvent | PositionSnapshot | Alert) -> bytes:
     """The record's value."""
     return _encoder.encode(event)
 
@@ -188,7 +224,7 @@ def position_event(position: Position, entry: LedgerEntry, source: str, trace_id
     where = position.instrument
     return PositionEvent(
         event_id=f"{where.venue}-{where.category}-{where.symbol}-{position.account}-{fill.execution_id}",
-        type="changed",
+        type=CHANGED,
         at_ns=fill.received_ns,
         instrument=where,
         account=position.account,
@@ -208,3 +244,62 @@ def position_event(position: Position, entry: LedgerEntry, source: str, trace_id
         source=source,
         trace_id=trace_id,
     )
+
+
+def loss_event(
+    position: Position, kind: str, quote: Quote, unrealised: Decimal, threshold: Decimal, at_ns: int
+) -> LossEvent:
+    """The event of a loss that went over the limit, or came back. Its id follows from the position's version and the
+    quote that showed it."""
+    closing = Side.SELL if position.state.size >= 0 else Side.BUY
+    identity = f"{position_id(position)}-{position.version}-{quote.at_ns}"
+    return LossEvent(
+        event_id=f"{identity}-{kind}",
+        type=kind,
+        at_ns=at_ns,
+        instrument=position.instrument,
+        account=position.account,
+        side=position.side,
+        order_id="",
+        execution_id="",
+        fill_kind="",
+        fill_side=closing,
+        quantity=ZERO,
+        price=quote.mark,
+        fee=ZERO,
+        fee_currency="",
+        maker=None,
+        executed_ns=quote.at_ns,
+        after_fill=position.state,
+        state=position.state,
+        source="marks",
+        unrealised=unrealised,
+        threshold=threshold,
+    )
+
+
+def position_snapshot(position: Position, moment_ns: int, taken_ns: int, quote: Quote | None) -> PositionSnapshot:
+    """The position as it is, standing for the moment."""
+    state = position.state
+    return PositionSnapshot(
+        event_id=f"{position_id(position)}-{moment_ns}",
+        moment_ns=moment_ns,
+        taken_ns=taken_ns,
+        instrument=position.instrument,
+        account=position.account,
+        side=position.side,
+        state=state,
+        mark=None if quote is None else quote.mark,
+        mark_at_ns=None if quote is None else quote.at_ns,
+        unrealised=None if quote is None else state.unrealised(quote.mark),
+        last_fill_ns=None if position.last is None else position.last.executed_ns,
+        taken_over_ns=position.taken_over_ns,
+        version=position.version,
+        applied_offset=position.applied_offset,
+    )
+
+
+def position_id(position: Position) -> str:
+    """Venue, category, symbol, account and side."""
+    where = position.instrument
+    return f"{where.venue}-{where.category}-{where.symbol}-{position.account}-{position.side}"

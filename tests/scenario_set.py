@@ -54,7 +54,7 @@ PROMPT: dict[str, Any] = {  # Any: each setting has its own type
 """Short waits instead of the careful ones: the exchange is on this machine, and honest about its clock."""
 
 _OUTPUTS = (
-    *("order_events", "position_events", "alerts", "signals", "order_updates"),
+    *("order_events", "position_events", "position_snapshots", "alerts", "signals", "order_updates"),
     *("signals_dead", "order_updates_dead", "order_commands_dead", "balances", "marks", "heartbeats"),
 )
 _IN_DOUBT = {"planned", "submitting", "uncertain", "pending_cancel", "pending_replace"}

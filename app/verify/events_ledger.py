@@ -40,12 +40,13 @@ class _Told:
         self._waiting: dict[int, dict[bytes, bytes]] = {}
 
     def take(self, record: Record) -> None:
-        """One record of `order-events` or `position-events`. A signal's own events belong to no row."""
+        """One record of `order-events` or `position-events`. A signal's own events, and warnings of losses,
+        belong to no row."""
         try:
             event = orjson.loads(record.value or b"")
         except orjson.JSONDecodeError:
             event = {}
-        if "order_id" not in event:
+        if "order_id" not in event or event["type"] in {schemas.LOSS_WARNING, schemas.LOSS_WARNING_OVER}:
             return
         key, value = str(event["event_id"]).encode(), record.value or b""
         place = orjson.dumps({"offset": record.offset, "topic": record.topic}) + b"\n"

@@ -16,11 +16,11 @@ from aiohttp import web
 
 from app.web.errors import ApiError, bad_parameter
 from app.web.guard import MAX_BODY_BYTES, body_too_large
-from app.web.questions import Ledger, Orders, Positions, Signals
+from app.web.questions import Ledger, Orders, Positions, Signals, Snapshots
 from domain.times import read_time_ns
 
 E = TypeVar("E", bound=StrEnum)
-L = TypeVar("L", Orders, Signals, Positions, Ledger)
+L = TypeVar("L", Orders, Signals, Positions, Ledger, Snapshots)
 T = TypeVar("T")
 
 MAX_LIMIT = 500

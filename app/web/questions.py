@@ -91,6 +91,15 @@ class Ledger(_Listing, frozen=True, kw_only=True, tag="ledger"):
         return self.symbol
 
 
+class Snapshots(_Listing, frozen=True, kw_only=True, tag="snapshots"):
+    """A page of the snapshots of a symbol's positions. They stand on a topic that any worker can read: nobody else is
+    asked. Moments in ns UTC, the later one not included."""
+
+    symbol: str
+    from_ns: int | None = None
+    to_ns: int | None = None
+
+
 class OneOrder(_Question, frozen=True, kw_only=True, tag="order"):
     """An order by our id or the venue's; with all that explains it, if `detail`."""
 

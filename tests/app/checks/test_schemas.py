@@ -17,7 +17,7 @@ from streams.boards import decode_control
 from streams.topics import DEAD_LETTERS, ROLES
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
-NOT_WRITTEN_YET = {"order-exposure", "position-snapshots"}
+NOT_WRITTEN_YET = {"order-exposure"}
 
 
 def released(role: str) -> dict[str, Any]:
