@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ def positions(
     if (history or snapshots) and not symbol:
         raise InvalidInput("NO_SYMBOL", ["--symbol: a history is asked for by symbol"])
     asker, symbol = Asker(load_settings()), symbol.upper()
+    columns: Sequence[tuple[str, str]]
     if snapshots:
         filters = {"of": "snapshots"} | ({"from": since} if since else {})
         title, columns = f"snapshots of {symbol}", SNAPSHOT_COLUMNS
