@@ -23,14 +23,23 @@ class Alerts(Protocol):
 
 class Conditions:
     """Looks at every condition, by its code: `grace_s` is how long it must have held, and `look` says in a sentence
-    what is wrong, or nothing."""
+    what is wrong, or nothing. `left_open`: whether a process that went by our name has left an alert open."""
 
-    def __init__(self, alerts: Alerts, clock: Clock, conditions: Mapping[str, tuple[float, Callable[[], str]]]) -> None:
+    def __init__(
+        self,
+        alerts: Alerts,
+        clock: Clock,
+        conditions: Mapping[str, tuple[float, Callable[[], str]]],
+        left_open: Callable[[str], bool] = lambda _code: False,
+    ) -> None:
         self._alerts = alerts
         self._clock = clock
         self._conditions = conditions
         self._since_ns: dict[str, int] = {}
         self._told: set[str] = set()
+        self._left_open = left_open
+        self._inherited = set(conditions)
+        """Codes of which a former process may have told, and died before it could say that they are over."""
 
     async def run(self) -> None:
         """Look for as long as the process runs."""
@@ -45,11 +54,13 @@ class Conditions:
             sentence = look()
             if not sentence:
                 self._since_ns.pop(code, None)
-                if code in self._told:
+                if code in self._told or (code in self._inherited and self._left_open(code)):
                     self._told.discard(code)
+                    self._inherited.discard(code)
                     self._alerts.over(code, "it no longer holds")
                 continue
             since_ns = self._since_ns.setdefault(code, now_ns)
             if code not in self._told and now_ns - since_ns >= grace_s * 1_000_000_000:
                 self._told.add(code)
+                self._inherited.discard(code)
                 self._alerts(code, sentence)

@@ -107,7 +107,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
 
     _deliver(shared, order_agent, signal_agent, command_agent)
     _follow_partitions(shared, order_agent, recovery, broadcasts)
-    conditions = parts.conditions(shared, alert, guarded.breaker)
+    conditions = parts.conditions(shared, alert, guarded.breaker, alerts)
     _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
     watch = position_watch(shared, alerts)

@@ -14,6 +14,7 @@ from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading
 from streams.account import Account
+from streams.alert_board import AlertBoard, AlertState
 from streams.alerting import Alerts as ComparisonAlerts
 from streams.amending import Amender
 from streams.applied import Applied
@@ -339,7 +340,7 @@ def timers(shared: Shared) -> Timers:
     )
 
 
-def conditions(shared: Shared, alerts: Alerts, breaker: Breaker) -> Conditions:
+def conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: AlertBoard) -> Conditions:
     """What an operator should know of while it holds (requirement A01)."""
     settings, market = shared.settings, shared.market
 
@@ -372,6 +373,10 @@ def conditions(shared: Shared, alerts: Alerts, breaker: Breaker) -> Conditions:
         more = f", {len(deep) - 1} more symbols" if len(deep) > 1 else ""
         return f"{depth} signals of {symbol} wait, the oldest for {waited_s:.1f} s{more}"
 
+    def left_open(code: str) -> bool:
+        alert = board.get(code)
+        return alert is not None and alert.state is not AlertState.RESOLVED and alert.source == settings.worker_id
+
     return Conditions(
         alerts,
         shared.clock,
@@ -381,4 +386,5 @@ def conditions(shared: Shared, alerts: Alerts, breaker: Breaker) -> Conditions:
             "BALANCE_UNKNOWN": (BALANCE_GRACE_S, balance_unknown),
             "QUEUE_TOO_DEEP": (0.0, queue_too_deep),
         },
+        left_open,
     )

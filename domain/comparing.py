@@ -10,7 +10,7 @@ import msgspec
 
 from domain.merging import derive_state, merge_evidence
 from domain.money import plain, plain_or_empty
-from domain.orders import Order
+from domain.orders import Order, OrderType, TimeInForce
 from domain.updates import FillReport, OrderReport
 
 replace = msgspec.structs.replace
@@ -36,13 +36,31 @@ def difference(order: Order, report: OrderReport) -> str:
     return "; ".join(f"{what} {ours}, the venue's {theirs}" for what, ours, theirs in pairs if ours != theirs)
 
 
+_UNTOUCHED_NS = 100_000_000
+"""A row whose last change is so close to its beginning was never amended: venues date an acceptance some 15 ms late."""
+
+
 def is_another_order(order: Order, update: OrderReport | FillReport) -> bool:
     """Whether an update under our client order id speaks of another order than ours: the venue has given two ids to
-    one client id, or told us that its order is not the one we meant (requirement X02). Quantity and price prove
-    nothing, as somebody may have amended them before we heard of the order; its side can't be."""
+    one client id, or told us that its order is not the one we meant, or the first that is heard of it has another side
+    or a quantity that nobody can have given ours (requirement X02)."""
     if order.external:
         return False
     if update.venue_order_id and update.venue_order_id == order.stranger_id:
         return True
     two_ids = bool(update.venue_order_id and order.venue_order_id) and update.venue_order_id != order.venue_order_id
-    return two_ids or update.side is not order.side
+    if two_ids or update.side is not order.side:
+        return True
+    return isinstance(update, OrderReport) and order.in_doubt and _was_never(order, update)
+
+
+def _was_never(order: Order, report: OrderReport) -> bool:
+    """Whether our order cannot have become what the venue shows. Another quantity proves that where it is the first
+    one: it can't be amended, or was not. The venue itself cuts what only reduces, and counts spot's market orders in
+    either coin."""
+    if report.quantity == order.quantity or order.reduce_only or report.reduce_only:
+        return False
+    if order.instrument.category == "spot" and order.order_type is OrderType.MARKET:
+        return False
+    passing = report.order_type is OrderType.MARKET or report.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
+    return passing or (report.created_ns > 0 and report.updated_ns - report.created_ns <= _UNTOUCHED_NS)

@@ -71,6 +71,11 @@ class Amender:
 
     async def _attempt(self, partition: int, amend: Amend, command_id: str) -> tuple[Source, Result]:
         order = self._calls.order(partition, amend.order_id)
+        if order.state.terminal or has_terms(order, amend):
+            # What an earlier turn has asked for, or the order's end, came while a token was waited for.
+            sentence = f"nothing is left to amend: the order is {order.state}"
+            at = await self._calls.publish(order, command_id, Result.ACCEPTED, "AMENDMENT", sentence)
+            return at, Result.ACCEPTED
         quantity = amend.quantity if amend.quantity != order.current_quantity else None
         price = amend.price if amend.price != order.current_price else None
 

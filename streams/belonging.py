@@ -95,12 +95,22 @@ class Belonging:
     def _known(self, partition: int, update: Update) -> Order | None:
         if update.client_order_id:
             order = self._orders.get(partition, update.client_order_id)
+            if order is not None and (stranger := self._adopted(partition, order, update)) is not None:
+                return stranger
             strange = isinstance(update, OrderReport | FillReport) and order and is_another_order(order, update)
             if order is not None and not strange:
                 return order
         if update.venue_order_id:
             return self._orders.by_venue_id(partition, update.instrument, update.account, update.venue_order_id)
         return None
+
+    def _adopted(self, partition: int, order: Order, update: Update) -> Order | None:
+        """The stranger's order under the id of ours, once it was adopted: nothing it becomes later makes it ours."""
+        if order.external or not update.venue_order_id or update.venue_order_id == order.venue_order_id:
+            return None
+        found = self._orders.by_venue_id(partition, update.instrument, update.account, update.venue_order_id)
+        stands_for_it = found is not None and found.external and found.client_order_id == order.order_id
+        return found if stands_for_it and isinstance(update, OrderReport | FillReport) else None
 
     def _homeless(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing] | None:
         """What becomes of an update whose order we don't know; None means: adopt it."""

@@ -149,6 +149,8 @@ class Comparer:
             return Item(order.order_id, Verdict.MISSING, "in doubt: it is asked for until the venue's silence counts")
         if await self._reconciler.give_up_unseen(partition, order):
             return Item(order.order_id, Verdict.CHANGED, "closed_unknown: the venue shows it nowhere any more")
+        if self._reconciler.may_lag(partition, order):
+            return Item(order.order_id, Verdict.MISSING, "the venue has it, and does not show it yet")
         sentence = f"order {order.order_id} is {order.state} here, and the venue shows it nowhere; it is kept"
         self._alerts.tell("ORDER_NOT_SHOWN", order.order_id, sentence, order.instrument.symbol)
         return Item(order.order_id, Verdict.MISSING, "the venue shows it nowhere; it is kept")

@@ -134,11 +134,15 @@ class PositionCheck:
             return self._agreed(subject, side)
         if stored.updated_ns > shown_at_ns - int(self._settings.settle_s * _NS):
             return PositionItem(side, True, "it has just changed: not judged")
-        await self._bring_executions(partition, instrument)
-        stored = self._stored(partition, instrument, side)
-        shown = await self._trading.positions(instrument.category, instrument.symbol)
-        if stored.state.size == _size(shown, side):
-            return self._agreed(subject, side, "after its executions were asked for")
+        for pause_s in (0.0, self._settings.settle_s):  # a fill may come between the two questions of one look
+            await self._clock.sleep(pause_s)
+            await self._bring_executions(partition, instrument)
+            stored = self._stored(partition, instrument, side)
+            shown = await self._trading.positions(instrument.category, instrument.symbol)
+            if stored.state.size == _size(shown, side):
+                return self._agreed(subject, side, "after its executions were asked for")
+        if self._stored(partition, instrument, side).version != stored.version:
+            return PositionItem(side, True, "it has just changed: not judged")
         return await self._differs(partition, stored, shown, subject)
 
     def _agreed(self, subject: str, side: PositionSide, words: str = "") -> PositionItem:

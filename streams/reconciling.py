@@ -22,10 +22,12 @@ from enum import StrEnum
 
 import msgspec
 
+from domain.comparing import is_another_order
 from domain.errors import RateLimited, VenueError
 from domain.merging import known_at_venue
+from domain.money import plain
 from domain.orders import Order
-from domain.updates import Absence, FillReport, OrderReport, Origin, Result
+from domain.updates import ID_CONFLICT, Absence, Call, CallOutcome, FillReport, OrderReport, Origin, Result
 from exchanges.venue import OrderRef, Trading
 from streams.applied import Applied
 from streams.ports import Clock
@@ -94,6 +96,8 @@ class Reconciler:
         ref = OrderRef(order.instrument, order.client_order_id or order.order_id, order.venue_order_id)
         report = await self._trading.order(ref)
         at: Source | None = None
+        if report is not None and order.in_doubt and is_another_order(order, report):
+            return await self._conflict(order, report)
         if report is not None:
             at = await self._publisher.publish(self.as_reconciled(report, order))
             ref = replace(ref, venue_order_id=report.venue_order_id)
@@ -105,6 +109,28 @@ class Reconciler:
             return Finding.ABSENT
         self._unseen_since_ns.pop(order.order_id, None)
         await self._applied.reached(at)
+        return Finding.FOUND
+
+    async def _conflict(self, order: Order, report: OrderReport) -> Finding:
+        """The venue refuses ours for good: somebody else's order has its id. That one is adopted (requirement X02)."""
+        sentence = (
+            f"the venue has another order under this id: {report.side} {plain(report.quantity)}, "
+            f"ours {order.side} {plain(order.quantity)}"
+        )
+        await self._publisher.publish(self.as_reconciled(report, order))
+        refusal = CallOutcome(
+            instrument=order.instrument,
+            account=order.account,
+            origin=Origin.RECONCILE,
+            received_ns=self._clock.now_ns(),
+            client_order_id=order.order_id,
+            venue_order_id=report.venue_order_id,
+            call=Call.CREATE,
+            result=Result.REFUSED,
+            code=ID_CONFLICT,
+            sentence=sentence,
+        )
+        await self._applied.reached(await self._publisher.publish(refusal))
         return Finding.FOUND
 
     async def settle(self, partition: int, order_id: str, deadline_ns: int) -> Finding:
@@ -139,6 +165,10 @@ class Reconciler:
         sent_by_ns = max(times.sent_ns, times.created_ns, times.updated_ns, self._gates.since_ns(partition))
         wait_s = traits.receive_window_s + self._settings.clock_error_s + traits.history_lag_s
         return sent_by_ns + int(wait_s * _NS)
+
+    def may_lag(self, partition: int, order: Order) -> bool:
+        """Whether the last that was heard of the order is so fresh that the venue's lists need not show it yet."""
+        return self._clock.now_ns() < self.conclusive_from_ns(partition, order)
 
     def out_of_reach(self, order: Order) -> bool:
         """Whether the venue may have had the order and would not show it any more: condition 4. Then its absence does

@@ -55,3 +55,13 @@ def test_what_passes_within_its_grace_is_not_told() -> None:
         conditions.look()
 
     assert told.lines == []
+
+
+def test_what_a_process_told_before_it_was_killed_is_over_when_its_successor_finds_it_well() -> None:
+    told, clock, wrong, open_alerts = Told(), Clock(), [""], {"STREAM_DOWN"}
+    conditions = Conditions(told, clock, {"STREAM_DOWN": (5.0, lambda: wrong[0])}, open_alerts.__contains__)
+
+    for _ in range(3):
+        conditions.look()
+
+    assert told.lines == ["STREAM_DOWN is over"]

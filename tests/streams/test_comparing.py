@@ -14,7 +14,7 @@ from trading_desk import BTC, TOPICS, Desk, FreeTurn, fill_of, report
 from domain.commands import EVERY_SYMBOL, Action, Command, encode_command
 from domain.errors import Duplicate, NotAccepted, Uncertain
 from domain.orders import Evidence, LocalState, Order, OrderState, Sums, Times, VenueState
-from domain.updates import Absence, decode_update
+from domain.updates import Absence, OrderReport, decode_update
 from streams.record import Record
 from streams.recovery import Comparison
 from tables.receipt import Receipt
@@ -122,6 +122,16 @@ async def test_an_order_that_the_venue_had_and_shows_nowhere_is_kept_with_an_ale
     assert words(found) == {"om1": "missing: the venue shows it nowhere; it is kept"}
     assert order_of(desk).state is OrderState.ACKNOWLEDGED
     assert alerts(desk) == ["ORDER_NOT_SHOWN"], "told once, not at every look"
+
+
+async def test_an_order_that_was_accepted_a_moment_ago_may_be_missing_without_an_alert() -> None:
+    desk = Desk()
+    at_venue(desk, shown=False, age_s=0.5)
+
+    found = await desk.recovery.compare(0)
+
+    assert words(found) == {"om1": "missing: the venue has it, and does not show it yet"}
+    assert alerts(desk) == []
 
 
 async def test_o01_an_order_out_of_the_venues_memory_is_closed_unknown_after_two_passes() -> None:
@@ -330,6 +340,63 @@ async def test_x02_what_is_told_of_the_order_that_an_id_conflicts_with_does_not_
     assert desk.positions.get(0, BTC, "main", order.position_side).state.size == 1, (
         "the account has traded all the same"
     )
+
+
+def strange(order: Order, desk: Desk, quantity: str = "7", **terms: Any) -> OrderReport:
+    """The first word on an order that somebody else placed under the id of ours."""
+    now_ns = desk.clock.now_ns()
+    fields = {"venue_order_id": "v-other", "created_ns": now_ns, "updated_ns": now_ns + 15_000_000} | terms
+    return report(order, quantity=Decimal(quantity), **fields)
+
+
+async def test_x02_a_strangers_order_that_is_told_of_before_ours_is_sent_is_not_taken_for_ours() -> None:
+    desk = Desk()
+    order = desk.intend()
+    theirs = strange(order, desk)
+    desk.venue.answers = [Duplicate("DUPLICATE_ID", "the id is known")]
+    desk.venue.known = {"om1": theirs}
+
+    await desk.told(theirs)
+    told_between = order_of(desk)
+    rejected = await desk.submit()
+    await desk.told(msgspec.structs.replace(theirs, updated_ns=theirs.updated_ns + SECOND, state=VenueState.CANCELLED))
+
+    assert (told_between.state, told_between.venue_order_id) == (OrderState.PLANNED, "")
+    assert (rejected.state, rejected.stranger_id) == (OrderState.REJECTED, "v-other")
+    assert order_of(desk).state is OrderState.REJECTED
+    adopted = desk.orders.by_venue_id(0, BTC, "main", "v-other")
+    assert adopted is not None
+    assert (adopted.external, adopted.state) == (True, OrderState.CANCELLED)
+    assert "SECOND_ORDER_UNDER_ONE_ID" in alerts(desk)
+
+
+async def test_x02_a_strangers_order_that_is_found_after_a_crash_is_a_conflict() -> None:
+    desk = Desk()
+    order = desk.intend()
+    desk.venue.known = {"om1": strange(order, desk)}
+
+    rejected = await desk.submit(maybe_sent=True)
+
+    assert (rejected.state, rejected.stranger_id) == (OrderState.REJECTED, "v-other")
+    assert desk.venue.created == []
+    adopted = desk.orders.by_venue_id(0, BTC, "main", "v-other")
+    assert adopted is not None
+    assert adopted.external
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [{"updated_ns": 2_000_000_000_000_000_000}, {"quantity": "1"}, {"reduce_only": True}],
+    ids=["amended-since", "same-quantity", "cut-by-the-venue"],
+)
+async def test_x02_what_may_have_become_of_our_order_is_ours(terms: dict[str, Any]) -> None:
+    desk = Desk()
+    order = desk.intend()
+
+    await desk.told(strange(order, desk, **terms))
+
+    assert order_of(desk).venue_order_id == "v-other"
+    assert alerts(desk) == []
 
 
 def test_every_absence_written_before_is_still_read() -> None:

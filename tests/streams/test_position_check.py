@@ -140,7 +140,7 @@ async def test_p03_nothing_is_corrected_while_an_order_of_the_symbol_is_open() -
 async def test_p03_nothing_is_corrected_when_the_venues_reads_disagree() -> None:
     desk = Desk()
     await bought(desk)
-    sizes = iter(["3", "3", "2"])
+    sizes = iter(["3", "3", "3", "2"])
 
     def turn() -> None:
         desk.venue.held = [shown(next(sizes))]
@@ -150,6 +150,30 @@ async def test_p03_nothing_is_corrected_when_the_venues_reads_disagree() -> None
     (item,) = await check(desk)
 
     assert (item.corrected, held(desk).state.size) == (False, 1)
+
+
+async def test_p03_a_fill_between_the_two_questions_of_a_look_is_no_mismatch() -> None:
+    desk = Desk()
+    fill = await bought(desk)
+    reads = 0
+
+    def turn() -> None:
+        nonlocal reads
+        reads += 1
+        desk.venue.held = [shown("2")]
+        if reads == 2:  # executions were asked for a moment before
+            desk.venue.executed = [
+                msgspec.structs.replace(fill, execution_id="e2", client_order_id="", venue_order_id="v2")
+            ]
+
+    desk.venue.on_positions = turn
+    desk.venue.executed = [fill]
+
+    (item,) = await check(desk)
+
+    assert item.agrees
+    assert held(desk).state.size == 2
+    assert alerts(desk) == []
 
 
 async def test_p03_the_same_mismatch_is_told_once() -> None:

@@ -1,0 +1,42 @@
+"""Amending: what is asked of the venue, and what needs no asking."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from quiet_venue import NOW
+from test_comparing import at_venue, order_of
+from trading_desk import TOPICS, Desk, FreeTurn, report
+
+from domain.orders import Pending
+from domain.plans import Amend
+from streams.amending import Amender
+from streams.record import Record
+from streams.updates import UpdatePublisher
+
+
+async def test_d10_terms_that_come_while_a_token_is_waited_for_are_not_asked_for_again() -> None:
+    desk = Desk()
+    order = at_venue(desk)
+    venue: Any = desk.venue  # it cannot amend: a call would fail
+    log: Any = desk.log
+    amender = Amender(
+        trading=venue,
+        publisher=UpdatePublisher(log, TOPICS),
+        reconciler=desk.reconciler,
+        orders=desk.orders,
+        applied=desk.applied,
+        clock=desk.clock,
+    )
+
+    async def an_earlier_amendment_is_told() -> None:
+        await desk.told(report(order, quantity=Decimal(2), updated_ns=NOW))
+
+    desk.venue.on_admit = an_earlier_amendment_is_told
+    turn = FreeTurn(Record(TOPICS.signals, 0, 0, b"BTCUSDT", b"", (), NOW))
+    wish = Amend(order_id="om1", quantity=Decimal(2), price=Decimal(100), added=Decimal(1), amount=Decimal(100))
+    await amender.amend(turn, wish, command_id="c1", reason="takes up a signal")
+
+    after = order_of(desk)
+    assert (after.current_quantity, after.pending) == (2, Pending.NOTHING)
