@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.transport.fail_stop import REFUSED_EXIT_CODE
+
 _log = logging.getLogger(__name__)
 _WITH_PARENT = Path(__file__).parent / "kafka" / "with_parent.py"
 STOP_LIMIT_S = 30.0
@@ -86,7 +88,8 @@ class Child:
 
 
 class Keeper:
-    """Starts a child again when it ends by itself: a worker that stops on an error comes back and goes on."""
+    """Starts a child again when it ends by itself: a worker that stops on an error comes back and goes on. One that
+    refuses to start would refuse again."""
 
     def __init__(self, child: Child, pause_s: float = RESTART_PAUSE_S) -> None:
         self.child = child
@@ -116,6 +119,9 @@ class Keeper:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
+            if self.child.exit_code == REFUSED_EXIT_CODE:
+                _log.error("%s refuses to start: %s", self.child.name, self.child.last_lines(1))
+                return
             if self.child.pid is None:
                 _log.warning("%s ended with code %s and is started again", self.child.name, self.child.exit_code)
                 await asyncio.sleep(self._pause_s)

@@ -12,7 +12,7 @@ import typer
 
 from app.cli_alerts import alerts
 from app.cli_checks import checks
-from app.cli_decisions import limits, plan
+from app.cli_decisions import dry_run, limits, plan
 from app.cli_positions import positions
 from app.settings import load_settings
 from domain.errors import OrderManagerError
@@ -35,6 +35,7 @@ app.add_typer(alerts, name="alerts")
 app.add_typer(limits, name="limits")
 app.command()(plan)
 app.command()(positions)
+app.command("dry-run")(dry_run)
 
 app.add_typer(checks)  # without a name: they stand beside the others
 

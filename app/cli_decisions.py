@@ -1,4 +1,5 @@
-"""`ordermanager plan` and `limits`: what would be decided about a signal, and the limits that decisions keep to."""
+"""`ordermanager plan`, `dry-run` and `limits`: what would be decided about a signal, what a dry run would have sent,
+and the limits that decisions keep to."""
 
 from __future__ import annotations
 
@@ -16,6 +17,11 @@ _GATES = (("gate", "gate"), ("outcome", "outcome"), ("code", "code"), ("sentence
 _ORDERS = (
     *(("part", "part"), ("side", "side"), ("type", "order_type"), ("quantity", "quantity"), ("price", "price")),
     *(("time in force", "time_in_force"), ("reduce only", "reduce_only"), ("rule", "rule")),
+)
+
+_REHEARSED = (
+    *(("symbol", "symbol"), ("side", "side"), ("type", "order_type")),
+    *(("orders", "orders"), ("quantity", "quantity"), ("notional", "notional")),
 )
 
 
@@ -45,6 +51,19 @@ def plan(
         typer.echo(f"{made['decision']}" + (f": {made['code']}: {made['reason']}" if made["code"] else ""))
     if made["decision"] not in {"execute", "simulate"}:
         raise typer.Exit(1)
+
+
+def dry_run(symbol: Annotated[str, typer.Option(help="Only this symbol.")] = "", as_json: _Json = False) -> None:
+    """What the dry run would have sent, by symbol, side and type."""
+    from app.asking import Asker, show
+
+    told = Asker(load_settings()).get("/dry-run", {"symbol": symbol.upper()} if symbol else {})
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    show(f"{told['orders']} orders over {told['notional']}", _REHEARSED, told["items"])
+    if told["partial"] or told["scan_limited"]:
+        typer.echo("there are more: not everything was looked at", err=True)
 
 
 @limits.command("show")

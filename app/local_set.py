@@ -25,6 +25,7 @@ from app.settings import PREFIX, Settings, api_key
 from app.settings_parts import VenueName
 from app.topic_creation import create_topics
 from app.topics import topics_of
+from app.transport.fail_stop import REFUSED_EXIT_CODE
 from domain.errors import OrderManagerError
 
 READY_LIMIT_S = 90.0
@@ -190,6 +191,8 @@ class LocalSet:
     async def _until(self, name: str, child: Child, condition: Callable[[], Awaitable[bool]]) -> None:
         end_s = time.monotonic() + READY_LIMIT_S
         while not await condition():
+            if child.exit_code == REFUSED_EXIT_CODE:
+                raise NotReady("REFUSED", f"{name} refuses to start: {child.last_lines(1)}")
             if time.monotonic() > end_s:
                 lines = child.last_lines()
                 raise NotReady("NOT_READY", f"{name} is not ready after {READY_LIMIT_S:g} s; {child.log_file}: {lines}")

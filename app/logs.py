@@ -63,15 +63,18 @@ def configure_logs(
     renderer: str = "json",
     service: str = "",
     worker: str = "",
+    prefix: str = "",
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
 ) -> dict[str, Any]:
     """Send every log line of this process, uncaught errors and warnings included, to `stream` (default: standard
     error) in our schema.
 
-    `renderer`: `json`, or `console` for people. `secrets` never appear in any line. Calling again replaces what was
-    configured before. Returns what Faust takes as `logging_config`: its worker clears all handlers when it starts, and
-    so gets ours back. Raises `ValueError` for an unknown level or renderer.
+    `renderer`: `json`, or `console` for people. `prefix` stands before every event's words.
+    `secrets` never appear in any line. Calling again replaces what was configured before. Returns what Faust takes as
+    `logging_config`: its worker clears all handlers when it starts, and so gets ours back.
+
+    Raises `ValueError` for an unknown level or renderer.
     """
     if level.upper() not in LEVELS:
         raise ValueError(f"LOG_LEVEL: {level!r} is not one of {', '.join(LEVELS)}")
@@ -80,7 +83,8 @@ def configure_logs(
     target = stream if stream is not None else sys.stderr
     handler = _Handler(target)
     handler.setLevel(level.upper())  # a library's own level must not let through what the whole process leaves out
-    handler.setFormatter(_formatter(renderer, Mask(secrets), {"service": service, "worker": worker}, _is_tty(target)))
+    fixed = {"service": service, "worker": worker}
+    handler.setFormatter(_formatter(renderer, Mask(secrets), fixed, prefix, _is_tty(target)))
     handler.addFilter(Throttle())
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
@@ -246,11 +250,13 @@ def _unrenderable(record: logging.LogRecord, error: Exception) -> str:
     )
 
 
-def _formatter(renderer: str, mask: Mask, fixed: Mapping[str, str], colors: bool) -> _Formatter:
+def _formatter(renderer: str, mask: Mask, fixed: Mapping[str, str], prefix: str, colors: bool) -> _Formatter:
     def add_fixed(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         for name, value in fixed.items():
             if value:
                 event.setdefault(name, value)
+        if prefix:
+            event["event"] = f"{prefix} {event.get('event', '')}"
         return event
 
     last: list[Processor]

@@ -15,5 +15,6 @@ def configure_process_logs(settings: Settings, service: str) -> dict[str, Any]:
         renderer=settings.log_format,
         service=service,
         worker=settings.worker_id if service == "worker" else "",
+        prefix="[DRY-RUN]" if settings.dry_run and service == "worker" else "",
         secrets=settings.secret_values(),
     )

@@ -149,6 +149,7 @@ class Settings(
         """What decisions depend on."""
         return PlanSettings(
             instance=self.instance,
+            dry_run=self.dry_run,
             warmup_mode=self.warmup_mode,
             market_order_confidence_threshold=self.market_order_confidence_threshold,
             market_order_spread_threshold=self.market_order_spread_threshold,

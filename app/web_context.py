@@ -175,6 +175,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
         settings=WebSettings(
             partitions=settings.partitions,
             own_url=settings.own_url,
+            dry_run=settings.dry_run,
             internal_key=internal_key,
             venues=frozenset({settings.venue.value}),
         ),

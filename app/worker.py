@@ -25,12 +25,14 @@ from app.engine_options import EngineOptions
 from app.position_parts import position_watch
 from app.settings import Settings
 from app.topics import topics_of
+from app.transport.fail_stop import refuse_to_start
 from app.venue import bybit_options
 from app.worker_parts import Shared
 from app.worker_services import Background, Connections, EngineAlerts, Heartbeats, PositionModeCheck
 from exchanges.breaker import Breaker
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
+from exchanges.dry_run import DryTrading
 from exchanges.venue import CallHooks, Trading
 from streams.account import Account
 from streams.alert_board import AlertBoard
@@ -46,6 +48,7 @@ from streams.order_agent import OrderAgent
 from streams.parts import WaitingParts
 from streams.quarantine import Quarantine
 from streams.recovery import Recovery
+from streams.run_mode import Mode, ModeKeeper
 from streams.signal_agent import SignalAgent
 from streams.stream_watch import StreamWatch
 from streams.submitting import Submitter
@@ -56,6 +59,9 @@ from streams.updates import UpdatePublisher
 from tables.orders import OrderTable, order_index
 from tables.positions import PositionTable, position_index
 from tables.signals import SignalTable, signal_index
+
+OTHERS_HEARD_S = 3.0
+"""A worker says every second that it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +97,24 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     alerts = AlertBoard(topics.alerts)
     broadcasts.listen(alerts.take)
     shared = _shared(settings, topics, engine, broadcasts, guarded, hooks)
+    modes = _mode_keeper(shared, broadcasts, alert)
 
     reconciler = parts.reconciler(shared)
-    canceller = parts.canceller(shared, reconciler)
+    canceller = parts.canceller(shared, reconciler, shared.trading)
+    on_request = parts.canceller(shared, reconciler, shared.venue)
     submitter = parts.submitter(shared, reconciler)
     facts = parts.facts_gatherer(shared)
     order_agent = parts.order_agent(shared)
     signal_agent = parts.signal_agent(shared, facts, submitter, canceller, reconciler)
     recovery = parts.recovery(shared, reconciler, submitter)
     timers = parts.timers(shared)
-    command_agent = parts.command_agent(shared, canceller, reconciler, submitter, recovery, timers, facts)
+    command_agent = parts.command_agent(shared, on_request, reconciler, submitter, recovery, timers, facts)
     explainer = Explainer(
         signals=shared.signals, facts=facts, clock=shared.clock, settings=parts.signal_settings(settings)
     )
 
     _deliver(shared, order_agent, signal_agent, command_agent)
-    _follow_partitions(shared, order_agent, recovery, broadcasts)
+    _follow_partitions(shared, order_agent, recovery, broadcasts, modes)
     conditions = parts.conditions(shared, alert, guarded.breaker, alerts)
     _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
@@ -140,15 +148,16 @@ def _shared(
     topics: Topics,
     engine: Engine,
     broadcasts: Broadcasts,
-    trading: Trading,
+    venue: Trading,
     hooks: Hooks | None,
 ) -> Shared:
     clock = SystemClock()
     publisher = UpdatePublisher(engine.log, topics)
-    market = parts.market_view(settings, topics, broadcasts, trading, clock)
+    market = parts.market_view(settings, topics, broadcasts, venue, clock)
     if settings.crash_at:
         crash = CrashPoint(settings.crash_at, settings.data_dir)
-        hooks, trading, publisher = crash.hooks(hooks or Hooks()), crash.trading(trading), crash.publisher(publisher)
+        hooks, venue, publisher = crash.hooks(hooks or Hooks()), crash.trading(venue), crash.publisher(publisher)
+    trading = DryTrading(venue) if settings.dry_run else venue
     orders = OrderTable(engine.table("orders", index=order_index))
     positions = PositionTable(engine.table("positions", index=position_index))
     limits = LimitsBoard(settings.limits(), lambda: broadcasts.table(topics.controls))
@@ -165,6 +174,7 @@ def _shared(
         signals=SignalTable(engine.table("signals", index=signal_index)),
         positions=positions,
         trading=trading,
+        venue=venue,
         publisher=publisher,
         market=market,
         applied=Applied(),
@@ -234,7 +244,32 @@ def _deliver(shared: Shared, order_agent: OrderAgent, signal_agent: SignalAgent,
     )
 
 
-def _follow_partitions(shared: Shared, order_agent: OrderAgent, recovery: Recovery, broadcasts: Broadcasts) -> None:
+def _mode_keeper(shared: Shared, broadcasts: Broadcasts, alert: Callable[[str, str], None]) -> ModeKeeper:
+    """Lets partitions go from a dry run to live only where nothing is open (requirement X10)."""
+    settings, topic = shared.settings, shared.topics.controls
+    return ModeKeeper(
+        mode=Mode.DRY_RUN if settings.dry_run else Mode.LIVE,
+        with_open=settings.live_with_open,
+        worker=settings.worker_id,
+        category=settings.category,
+        topic=topic,
+        log=shared.engine.log,
+        read_back=broadcasts.read_back,
+        controls=lambda: broadcasts.table(topic),
+        heartbeats=lambda: shared.market.heartbeats(OTHERS_HEARD_S),
+        orders=shared.orders,
+        positions=shared.positions,
+        signals=shared.signals,
+        trading=shared.trading,
+        clock=shared.clock,
+        refuse=refuse_to_start,
+        alert=alert,
+    )
+
+
+def _follow_partitions(
+    shared: Shared, order_agent: OrderAgent, recovery: Recovery, broadcasts: Broadcasts, modes: ModeKeeper
+) -> None:
     """What has to happen when partitions come and go."""
     engine = shared.engine
     started = False
@@ -244,6 +279,7 @@ def _follow_partitions(shared: Shared, order_agent: OrderAgent, recovery: Recove
         if not started:
             await broadcasts.start()
             started = True
+        await modes.assigned(partitions)
         for partition in partitions:
             recovery.assigned(partition)
             shared.exposure.assigned(partition)

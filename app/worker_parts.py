@@ -61,6 +61,9 @@ class Shared:
     signals: SignalTable
     positions: PositionTable
     trading: Trading
+    """What nothing leaves through in a dry run (requirement X10)."""
+    venue: Trading
+    """The venue itself: for what an operator asks to be cancelled, and nothing else."""
     publisher: UpdatePublisher
     market: MarketView
     applied: Applied
@@ -160,10 +163,10 @@ def reconciler(shared: Shared) -> Reconciler:
     )
 
 
-def canceller(shared: Shared, reconciler: Reconciler) -> Canceller:
+def canceller(shared: Shared, reconciler: Reconciler, trading: Trading) -> Canceller:
     """Cancels and waits for the venue's evidence."""
     return Canceller(
-        trading=shared.trading,
+        trading=trading,
         publisher=shared.publisher,
         reconciler=reconciler,
         orders=shared.orders,
@@ -207,6 +210,7 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
         account=shared.settings.account,
         limits=shared.account,
         cooldown_ns=max(plan.cooldown_ns, plan.strategy_cooldown_ns),
+        dry_run=plan.dry_run,
     )
 
 
@@ -292,7 +296,7 @@ def command_agent(
         submitter=submitter,
         compare=recovery.compare,
         clock=shared.clock,
-        settings=CommandSettings(),
+        settings=CommandSettings(dry_run=shared.settings.dry_run),
         on_timer_done=timers.finished,
         on_parts_stopped=stopped,
     )
@@ -336,6 +340,7 @@ def timers(shared: Shared) -> Timers:
             doubt_s=settings.doubt_s,
             stale_s=settings.cancel_stale_order_timeout_s,
             stale_action=settings.stale_action,
+            dry_run=settings.dry_run,
         ),
     )
 

@@ -111,6 +111,7 @@ class Heartbeats:
             ready=ready,
             reasons=tuple(reasons),
             at_ns=self._clock.now_ns(),
+            dry_run=self._settings.dry_run,
         )
         key = f"worker/{self._settings.worker_id}".encode()
         await self._engine.log.publish(self._topics.heartbeats, key, boards.encode(heartbeat), partition=0)
@@ -128,7 +129,8 @@ class PositionModeCheck:
 
     async def run(self) -> None:
         hedge = self._settings.position_mode is PositionMode.HEDGE
-        while self._settings.category == "linear":
+        # A dry run changes nothing at the venue, the account's mode included.
+        while self._settings.category == "linear" and not self._settings.dry_run:
             try:
                 await self._adapter.set_position_mode(hedge=hedge)
             except Refused as error:

@@ -7,6 +7,7 @@ OrderManagerError
 ├── OrderFinished                 the order has ended: nothing left to cancel or amend
 └── VenueError                    what a venue, or the way to it, answered
     ├── Refused                   permanent: not accepted, and asking again would not help
+    │   ├── Withheld              never asked: in a dry run nothing leaves
     │   ├── RefusedByAccount      keys, permissions, account mode: every order would be refused
     │   └── Duplicate             the client order id is known: look it up, it may be ours
     ├── NotAccepted               surely not accepted this time (no connection, clock): may be sent again
@@ -57,6 +58,10 @@ class VenueError(OrderManagerError):
 
 class Refused(VenueError):  # noqa: N818 -- as above
     """Permanent: the venue did not accept it and would not, asked again."""
+
+
+class Withheld(Refused):
+    """Nobody was asked: in a dry run no order leaves (requirement X10)."""
 
 
 class RefusedByAccount(Refused):

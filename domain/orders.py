@@ -254,6 +254,8 @@ class SignalContext(msgspec.Struct, frozen=True, kw_only=True):
     confidence: Decimal | None = None
     model_version: str = ""
     is_warmup: bool = False
+    dry_run: bool = False
+    """Its plan was made in a dry run: the order is never sent (requirement X10)."""
     rule: str = ""
     market: dict[str, str] = msgspec.field(default_factory=dict)
     metadata: dict[str, object] = msgspec.field(default_factory=dict)
@@ -326,6 +328,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def leaves(self) -> Decimal:
         """What may still be executed."""
         return ZERO if self.state.terminal else max(ZERO, self.current_quantity - self.cumulative.quantity)
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether it was decided in a dry run: no venue has it, or ever will (requirement X10)."""
+        return self.signal is not None and self.signal.dry_run
 
     @property
     def in_doubt(self) -> bool:

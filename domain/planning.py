@@ -186,6 +186,7 @@ def plan_signal(
         reference_price=draft.price or None,
         facts=facts,
         planned_at_ns=facts.now_ns,
+        dry_run=settings.dry_run,
     )
 
 

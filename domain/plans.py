@@ -195,12 +195,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reference_price: Decimal | None = None
     facts: Facts
     planned_at_ns: int
+    dry_run: bool = False
+    """Decided in a dry run: whoever executes it, nothing of it is sent (requirement X10)."""
 
 
 class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings that planning depends on. Amounts in quote currency, ratios as fractions, ages in nanoseconds."""
 
     instance: str = "om"
+    dry_run: bool = False
     warmup_mode: WarmupMode = WarmupMode.SIMULATE
     market_order_confidence_threshold: Decimal = Decimal("0.9")
     market_order_spread_threshold: Decimal = Decimal("0.001")

@@ -38,6 +38,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool = False
     reasons: tuple[str, ...] = ()
     at_ns: int = 0
+    dry_run: bool = False
+    """Of a worker: it decides and sends nothing (requirement X10)."""
     session: str = ""
     connections: int = 0
     """Of a gateway: which run of the process this is, and how many connections its stream has had. One that is ready

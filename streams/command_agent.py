@@ -37,9 +37,11 @@ _NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class CommandSettings:
-    """`sync_timeout_s` bounds how long one order is asked for before the command reports what it has."""
+    """`sync_timeout_s` bounds how long one order is asked for before the command reports what it has. `dry_run`:
+    only what somebody asks to be cancelled is (requirement X10)."""
 
     sync_timeout_s: float = 30.0
+    dry_run: bool = False
 
 
 class Compare(Protocol):
@@ -92,7 +94,7 @@ class CommandAgent:
         known = self._signals.command(partition, command.command_id)  # 2
         if known is not None and known.done:
             return
-        row = await self._do(turn, command)  # 3
+        row = self._withheld(turn, command) or await self._do(turn, command)  # 3
         if by_timer(command.command_id):
             self._on_timer_done(command.command_id)
             return
@@ -143,6 +145,13 @@ class CommandAgent:
             elif not order.external or command.order_id:  # others' orders only when they are named (requirement O07)
                 details[order.order_id] = await self._cancel(turn, order, command)
         return self._summary(turn, command, details)
+
+    def _withheld(self, turn: Turn, command: Command) -> CommandRow | None:
+        """In a dry run: the refusal of what would have an order sent, or one cancelled that nobody asked for."""
+        cancels = command.action is Action.CANCEL and by_timer(command.command_id)
+        if not self._settings.dry_run or not (cancels or command.action is Action.REPLACE):
+            return None
+        return self._result(turn, command, False, "DRY_RUN", f"a dry run does not {command.action} orders", {})
 
     async def _stop_parts(self, turn: Turn, command: Command) -> None:
         """Parts of split orders that wait for their time are not sent any more (requirement D08)."""

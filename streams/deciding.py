@@ -3,6 +3,7 @@ not use (requirements D13, R02, R04)."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from domain.drafts import position_side_of
@@ -43,8 +44,11 @@ class Decider:
         self._clock = clock
         self._settings = settings
 
-    async def plan(self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2]) -> Plan:
-        """The signal's plan on the state as it is now; what its orders may take is reserved."""
+    async def plan(
+        self, turn: Turn, work: Work, attempt: int, phase: Literal[1, 2], without: Collection[str] = ()
+    ) -> Plan:
+        """The signal's plan on the state as it is now; what its orders may take is reserved. `without`: orders that a
+        dry run counts as gone."""
         side = position_side_of(work.signal, self._settings.position_mode)
         partition, born_ns = turn.record.partition, work.origin.timestamp_ns
         strategy_id = work.signal.strategy_id
@@ -62,7 +66,10 @@ class Decider:
         def make(load: AccountLoad | None) -> Plan:
             # Nothing waits from here to the reservation: signals of other symbols plan on the same money.
             facts = self._facts.read(
-                partition, work.instrument, attempt, side, born_ns, market, load=load, strategy_id=strategy_id
+                *(partition, work.instrument, attempt, side, born_ns, market),
+                load=load,
+                strategy_id=strategy_id,
+                without=without,
             )
             plan = plan_signal(
                 work.signal,

@@ -86,6 +86,7 @@ class FactsGatherer:
         account: str,
         limits: Account | None = None,
         cooldown_ns: int = 0,
+        dry_run: bool = False,
     ) -> None:
         self._orders = orders
         self._positions = positions
@@ -95,6 +96,7 @@ class FactsGatherer:
         self._account = account
         self._limits = limits
         self._cooldown_ns = cooldown_ns
+        self._dry_run = dry_run
 
     def reserve(self, plan: Plan, but: Collection[str] = ()) -> None:
         """Hold what the plan's orders may take. Called in the same step as planning: two signals planned one after
@@ -152,9 +154,10 @@ class FactsGatherer:
         *,
         load: AccountLoad | None = None,
         strategy_id: str = "",
+        without: Collection[str] = (),
     ) -> Facts:
         """The facts as they stand now. Nothing may wait between this, the plan and its reservation: another lane
-        would count on the same money."""
+        would count on the same money. `without`: orders that a dry run counts as gone."""
         rules, quote = market
         trading, reason = self._market.trading(instrument)
         position = self._positions.get(partition, instrument, self._account, side)
@@ -172,7 +175,7 @@ class FactsGatherer:
             open_orders=tuple(
                 _open_order(order)
                 for order in self._orders.open_orders(partition, instrument.symbol)
-                if order.instrument == instrument and not order.state.terminal
+                if order.instrument == instrument and not order.state.terminal and order.order_id not in without
             ),
             available=None if balance is None else balance[0],
             reserved=ZERO if balance is None else self._reservations.total(self._account, currency, balance[1]),
@@ -192,7 +195,8 @@ class FactsGatherer:
         for order in self._orders.newest(partition, symbol):
             if order.times.created_ns <= since_ns:
                 return None
-            if order.signal is not None and strategy_id in {None, order.signal.strategy_id}:
+            rehearsed = order.dry_run and not self._dry_run  # holds nothing back for real
+            if order.signal is not None and not rehearsed and strategy_id in {None, order.signal.strategy_id}:
                 return order.times.created_ns
         return None
 

@@ -37,6 +37,7 @@ def intended_order(signal: Signal, row: SignalRow, plan: Plan, intent: Intent, i
             confidence=signal.confidence,
             model_version=signal.model_version,
             is_warmup=signal.is_warmup,
+            dry_run=plan.dry_run,
             rule=intent.rule,
             market=_market(signal),
             metadata=dict(signal.metadata),

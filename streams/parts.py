@@ -100,7 +100,7 @@ def ended_early(row: SignalRow, reason: str, now_ns: int) -> SignalRow:
     return replace(
         row,
         state=SignalState.DONE,
-        result=SignalResult.EXECUTED,
+        result=SignalResult.DRY_RUN if row.standing_plan.dry_run else SignalResult.EXECUTED,
         code="PARTS_NOT_SENT",
         reason=reason,
         next_due_ns=0,

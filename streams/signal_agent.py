@@ -18,6 +18,7 @@ record again discards them first (decision 0009).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -25,7 +26,6 @@ import msgspec
 from domain.errors import InvalidInput
 from domain.events import EventKind
 from domain.merging import created
-from domain.orders import OrderState
 from domain.plans import Decision, Intent, Plan, PlanSettings
 from streams.account import Account
 from streams.amending import Amender, has_terms
@@ -41,16 +41,24 @@ from streams.parts import WaitingParts, due_parts, part_expires_ns
 from streams.ports import Clock, Log, Revoked, Turn
 from streams.signal_events import SignalEvents
 from streams.signal_intake import SignalIntake, Work
-from streams.signal_results import RESULT_OF, RETRY, UNTRIED, order_ids_of, verdict_on
+from streams.signal_results import (
+    RESULT_OF,
+    RETRY,
+    UNTRIED,
+    first_row,
+    order_ids_of,
+    result_of_orders,
+    verdict_on,
+    with_repeat,
+)
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
 from streams.unsettled import left_without_plan
 from tables.orders import OrderTable
 from tables.receipt import Receipt
-from tables.signals import Repeat, SignalResult, SignalRow, SignalState, SignalTable
+from tables.signals import SignalResult, SignalRow, SignalState, SignalTable
 
-_KEPT_REPEATS = 20
 _ASK_AGAIN_S = 0.5
 
 replace = msgspec.structs.replace
@@ -203,10 +211,11 @@ class SignalAgent:
                 return None  # an earlier attempt, redelivered after a later one: its turn was over
             # What came of the earlier attempt may be among the updates of a former owner.
             await self._clearance.to_send(turn, signal.symbol, self._decider.expires_at_ns(work), reduces=work.reduces)
-            verdict = verdict_on(work, row, self._orders, partition)
+            dry_run = self._settings.plan.dry_run
+            verdict = verdict_on(work, row, self._orders, partition, dry_run=dry_run)
             if verdict == RETRY:
                 return await self._plan_first(turn, work, row, planned)
-            repeats = _with(row.repeats, work.source, verdict)
+            repeats = with_repeat(row.repeats, work.source, verdict)
             row = replace(row, repeats=repeats, last_offset=turn.record.offset)
             await self._write(turn, row)
         if verdict == RETRY:
@@ -219,25 +228,7 @@ class SignalAgent:
         attempt = 1 if earlier is None else earlier.attempt + 1
         await self._clear_to_plan(turn, work, attempt)
         plan = await self._decider.plan(turn, work, attempt, phase=1)
-        row = SignalRow(
-            signal_id=work.signal.signal_id,
-            symbol=work.signal.symbol,
-            source=work.source,
-            fingerprint=work.fingerprint,
-            attempt=attempt,
-            last_offset=turn.record.offset,
-            state=SignalState.PLANNED,
-            plan=plan,
-            order_ids=order_ids_of(plan),
-            earlier_order_ids=() if earlier is None else (*earlier.earlier_order_ids, *earlier.order_ids),
-            repeats=() if earlier is None else _with(earlier.repeats, earlier.source, RETRY),
-            value=(turn.record.value or b"").decode(errors="replace"),
-            trace_id=work.trace_id,
-            strategy_id=work.signal.strategy_id,
-            is_warmup=work.signal.is_warmup,
-            signal_ns=work.born_ns,
-            planned_ns=plan.planned_at_ns,
-        )
+        row = first_row(work, plan, earlier, turn.record)
         return await self._settle_plan(turn, row, plan, planned)
 
     async def _clear_to_plan(self, turn: Turn, work: Work, attempt: int) -> None:
@@ -278,6 +269,9 @@ class SignalAgent:
         if not row.plan.cancels or row.after_cancels is not None:
             return row
         await turn.wait(planned.durable())
+        if row.plan.dry_run:  # what would be gone by now is left out of the state
+            gone = frozenset(cancel.order_id for cancel in row.plan.cancels)
+            return await self._plan_again(turn, work, row, planned, without=gone)
         for cancel in row.plan.cancels:
             order = await self._canceller.cancel(
                 turn, cancel.order_id, command_id=f"{work.source}-cancel", reason=cancel.reason
@@ -287,10 +281,12 @@ class SignalAgent:
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
         return await self._plan_again(turn, work, row, planned)
 
-    async def _plan_again(self, turn: Turn, work: Work, row: SignalRow, planned: Receipt) -> SignalRow:
+    async def _plan_again(
+        self, turn: Turn, work: Work, row: SignalRow, planned: Receipt, without: Collection[str] = ()
+    ) -> SignalRow:
         """The second phase: what the first one did away with, or counted on, is gone."""
         await self._clear_to_plan(turn, work, row.attempt)
-        plan = await self._decider.plan(turn, work, row.attempt, phase=2)
+        plan = await self._decider.plan(turn, work, row.attempt, phase=2, without=without)
         row = replace(row, after_cancels=plan, order_ids=order_ids_of(plan))
         return await self._settle_plan(turn, row, plan, planned)
 
@@ -299,6 +295,11 @@ class SignalAgent:
         if self._amender is None:
             raise LookupError("a plan amends, and nobody here can")
         await turn.wait(planned.durable())
+        if row.plan.dry_run:
+            self._facts.take_back(row.plan)
+            await self._decider.give_back(turn, row, 0)
+            named = ", ".join(amend.order_id for amend in row.plan.amends)
+            return await self._end(turn, row, SignalResult.DRY_RUN, "DRY_RUN", f"order {named} would be amended")
         for amend in row.plan.amends:
             reason = f"takes up signal {row.signal_id}"
             order = await self._amender.amend(turn, amend, command_id=f"{work.source}-amend", reason=reason)
@@ -356,15 +357,9 @@ class SignalAgent:
         orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
         states = [order.state for order in orders if order is not None]
         reason = next((order.reason for order in orders if order is not None and order.state in UNTRIED), "")
-        if OrderState.UNCERTAIN in states:
-            result = SignalResult.UNCERTAIN
-        elif all(state in UNTRIED for state in states):
-            result = SignalResult.REJECTED if OrderState.REJECTED in states else SignalResult.FAILED
-        else:
-            result = SignalResult.EXECUTED
         if not told.complete:
             await turn.wait(told.durable())
-        await self._end(turn, row, result, "", reason)
+        await self._end(turn, row, result_of_orders(states), "", reason)
 
     async def _end(self, turn: Turn, row: SignalRow, result: SignalResult, code: str, reason: str) -> SignalRow:
         done_ns = self._clock.now_ns()
@@ -392,7 +387,3 @@ class SignalAgent:
         for record in records:
             self._log.append(record.topic, record.partition, record.key, record.value, receipt, record.headers)
         return receipt
-
-
-def _with(repeats: tuple[Repeat, ...], source: str, verdict: str) -> tuple[Repeat, ...]:
-    return (*repeats, Repeat(source, verdict))[-_KEPT_REPEATS:]

@@ -22,6 +22,7 @@ _EVENT_OF = {
     SignalResult.FAILED: EventKind.FAILED,
     SignalResult.EXPIRED: EventKind.EXPIRED,
     SignalResult.IGNORED: EventKind.DRY_RUN,
+    SignalResult.DRY_RUN: EventKind.DRY_RUN,
 }
 
 

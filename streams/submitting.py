@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from functools import partial
 
-from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError
+from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError, Withheld
 from domain.money import plain
 from domain.orders import Order, OrderState, OrderType, Pending
 from domain.plans import TradingState
@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
 _ASK_AGAIN_S = 0.25
+_EXPECTED = frozenset({Result.ACCEPTED, Result.EXPIRED, Result.DRY_RUN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ class Submitter:
         partition = turn.record.partition
         deadline_ns = self._clock.now_ns() + int(self._settings.execution_timeout_s * _NS)
         attempt = untold = 0
+        order = self._orders.get(partition, order_id)
+        maybe_sent = maybe_sent and not (order is not None and order.dry_run)  # nobody ever sends those
         while True:
             if maybe_sent and not await self._absent(turn, order_id, deadline_ns):
                 return
@@ -168,11 +171,15 @@ class Submitter:
             return None
         if (objection := self._objection(order, expires_at_ns)) is not None:
             return await self._publish(order, Result.EXPIRED, *objection, attempts=this.untold - 1)
+        if order.dry_run:
+            return await self._publish(order, Result.DRY_RUN, "", "dry run: the order is not sent", this.untold - 1)
         sent_ns = self._clock.now_ns()
         try:
             venue_order_id = await self._trading.create(_request(order))
         except Duplicate as error:
             return await self._identify(order, error, this.untold, sent_ns)
+        except Withheld as error:  # meant for real, and now this is a dry run
+            return await self._publish(order, Result.EXPIRED, error.code, error.sentence, this.untold - 1)
         except Refused as error:
             return await self._publish(order, Result.REFUSED, error.code, error.sentence, this.untold, sent_ns)
         except NotAccepted as error:
@@ -230,7 +237,7 @@ class Submitter:
     ) -> Source:
         replied_ns = self._clock.now_ns()
         _log.log(
-            logging.INFO if result in {Result.ACCEPTED, Result.EXPIRED} else logging.WARNING,
+            logging.INFO if result in _EXPECTED else logging.WARNING,
             "create %s: %s",
             result,
             sentence or "the venue has the order",

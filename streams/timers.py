@@ -36,12 +36,13 @@ class StaleAction(StrEnum):
 class TimerSettings:
     """`interval_s` between looks; `doubt_s`: how long an order may stay in doubt, unconfirmed, or without the fills
     that the venue reported, before it is asked for (and again after as long); `stale_s`: how long an order of ours may
-    rest, 0 for ever."""
+    rest, 0 for ever. `dry_run`: orders are asked for, and nothing else is wished of them (requirement X10)."""
 
     interval_s: float = 2.0
     doubt_s: float = 5.0
     stale_s: float = 3_600.0
     stale_action: StaleAction = StaleAction.CANCEL
+    dry_run: bool = False
 
 
 class Timers:
@@ -102,8 +103,8 @@ class Timers:
         if overdue(order):
             if now_ns - max(order.times.updated_ns, order.times.created_ns) < period_ns:
                 return None
-            gone = order.state in _AGAIN
-            action = _AGAIN.get(order.state, Action.SYNC)
+            gone = order.state in _AGAIN and not self._settings.dry_run
+            action = _AGAIN[order.state] if gone else Action.SYNC
             return self._command(order, action, order.reason if gone else f"quiet as {order.state}", now_ns, period_ns)
         if not self._is_stale(order, now_ns):
             return None
@@ -113,7 +114,8 @@ class Timers:
     def _is_stale(self, order: Order, now_ns: int) -> bool:
         """Orders of others rest as long as they like; one that waits for its trigger does what it is for."""
         rests = order.state in {OrderState.ACKNOWLEDGED, OrderState.PARTIALLY_FILLED}
-        if not self._settings.stale_s or order.external or not rests or order.order_type is not OrderType.LIMIT:
+        never = not self._settings.stale_s or self._settings.dry_run
+        if never or order.external or not rests or order.order_type is not OrderType.LIMIT:
             return False
         return now_ns - max(order.times.acknowledged_ns, order.times.created_ns) >= self._settings.stale_s * _NS
 

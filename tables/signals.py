@@ -34,6 +34,7 @@ class SignalResult(StrEnum):
     EXPIRED = "expired"
     IGNORED = "ignored"
     UNCERTAIN = "uncertain"
+    DRY_RUN = "dry_run"
 
 
 class Repeat(msgspec.Struct, frozen=True):
@@ -71,6 +72,8 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     signal_ns: int = 0
     planned_ns: int = 0
     done_ns: int = 0
+    rehearsed: Plan | None = None
+    """What the last dry run would have executed, once the same id came for real (requirement X10)."""
     next_due_ns: int = 0
     """When the next part of a split order may go out, ns UTC; 0 = none waits."""
 
@@ -182,5 +185,6 @@ def signal_index(key: bytes, value: bytes) -> list[bytes]:
     entries = [join(b"g", row.signal_id) + b"/" + moment, b"r/" + moment + join(b"", row.signal_id)]
     if row.next_due_ns:
         entries.append(b"w/%020d/" % row.next_due_ns + join(b"", row.symbol, row.signal_id))
-    entries += [join(b"n", amend.order_id) + b"/" + moment for amend in row.standing_plan.amends]
+    if not row.standing_plan.dry_run:  # an order that was not amended took nothing up
+        entries += [join(b"n", amend.order_id) + b"/" + moment for amend in row.standing_plan.amends]
     return entries

@@ -16,15 +16,13 @@ from app.replay.rows import decode
 from domain.orders import OrderState
 from domain.plans import Decision
 from streams.signal_intake import Work
-from streams.signal_results import RESULT_OF, order_ids_of
+from streams.signal_results import RESULT_OF, UNTRIED, order_ids_of, result_of_orders
 from tables.durable_rows import DurableRows
 from tables.orders import OrderTable
 from tables.receipt import Receipt
 from tables.signals import CommandRow, SignalResult, SignalRow, SignalState, SignalTable
 
 replace = msgspec.structs.replace
-
-_UNTRIED = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED})
 
 
 class SignalRows:
@@ -74,7 +72,7 @@ class SignalRows:
         histories = [self._states(partition, order_id) for order_id in row.order_ids]
         if _possible(row.result, histories):
             return row
-        return replace(row, result=_result([states[-1] for states in histories if states]))
+        return replace(row, result=result_of_orders([states[-1] for states in histories if states]))
 
     def _states(self, partition: int, order_id: str) -> list[OrderState]:
         return [transition.after for transition in self._orders.history(partition, order_id)]
@@ -107,19 +105,13 @@ def _possible(result: SignalResult, histories: Iterable[list[OrderState]]) -> bo
         case SignalResult.UNCERTAIN:
             return any(OrderState.UNCERTAIN in states for states in known)
         case SignalResult.EXECUTED:
-            return any(states - _UNTRIED - {OrderState.UNCERTAIN} for states in known)
+            return any(states - UNTRIED - {OrderState.UNCERTAIN} for states in known)
+        case SignalResult.DRY_RUN:
+            return any(OrderState.DRY_RUN in states for states in known)
         case SignalResult.REJECTED:
-            return all(states & _UNTRIED for states in known) and any(OrderState.REJECTED in states for states in known)
+            return all(states & UNTRIED for states in known) and any(OrderState.REJECTED in states for states in known)
         case SignalResult.FAILED:
-            return all(states & _UNTRIED for states in known)
+            return all(states & UNTRIED for states in known)
         case _:
             return False
 
-
-def _result(states: list[OrderState]) -> SignalResult:
-    """How a turn ends when its orders stand so."""
-    if OrderState.UNCERTAIN in states:
-        return SignalResult.UNCERTAIN
-    if all(state in _UNTRIED for state in states):
-        return SignalResult.REJECTED if OrderState.REJECTED in states else SignalResult.FAILED
-    return SignalResult.EXECUTED

@@ -10,6 +10,9 @@ from typing import NoReturn
 EXIT_CODE = 70
 """`EX_SOFTWARE`: the supervisor starts the process again; what was not committed comes again."""
 
+REFUSED_EXIT_CODE = 78
+"""`EX_CONFIG`: a person has to decide first. Starting the process again as it is would end the same way."""
+
 FailStop = Callable[[str], NoReturn]
 """How a part of the engine ends the process. Tests pass one that raises."""
 
@@ -20,7 +23,16 @@ def fail_stop(reason: str) -> NoReturn:
     Nothing is flushed, committed or closed: after an error that nobody foresaw, every further write could be the one
     that makes a wrong state durable. All that matters is in the log already or will be delivered again.
     """
+    _end(reason, EXIT_CODE)
+
+
+def refuse_to_start(reason: str) -> NoReturn:
+    """The same, before any work was done, with `REFUSED_EXIT_CODE`."""
+    _end(reason, REFUSED_EXIT_CODE)
+
+
+def _end(reason: str, code: int) -> NoReturn:
     one_line = " ".join(reason.split())
     sys.stderr.write(f"FATAL {one_line}\n")
     sys.stderr.flush()
-    os._exit(EXIT_CODE)
+    os._exit(code)

@@ -16,6 +16,7 @@ from app.web.commands import CommandsView, CommandView
 from app.web.connections import Connections
 from app.web.context import CONTEXT, ApiKey, Check, Mark, Scope, WebContext, WebSettings
 from app.web.controls import ControlsView
+from app.web.dry_run import DryRunView
 from app.web.guard import guard
 from app.web.internal import AskView
 from app.web.limits import ExposureView, LimitsView
@@ -55,6 +56,7 @@ VIEWS: tuple[type[ApiView], ...] = (
     ControlsView,
     LimitsView,
     ExposureView,
+    DryRunView,
     AlertsView,
     AlertView,
     LiveView,

@@ -64,6 +64,7 @@ class WebSettings:
 
     partitions: int
     own_url: str = ""
+    dry_run: bool = False
     internal_key: str = field(default="", repr=False)
     peer_timeout_s: float = 2.0
     publish_timeout_s: float = 5.0

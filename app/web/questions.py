@@ -22,13 +22,17 @@ from app.web.rendering import (
     transition_json,
 )
 from app.web.replies import to_json
-from domain.orders import Order
+from domain.orders import Order, OrderState
+from domain.rehearsal import Group, Rehearsed, add_rehearsed
 from tables import queries
 from tables.positions import PositionTable
 from tables.signals import SignalRow, SignalTable
 
 SLICE_ROWS, SLICE_SCANNED = 50, 150
 """Of a page, rendered and looked at in one go: about 2 ms, in which nothing else of the worker runs."""
+
+MAX_REHEARSED = 20_000
+"""Orders summed up for one answer: about a second."""
 
 DETAIL_ROWS = 500
 """Steps and fills that come with one order; `/orders/{id}/history` pages through the rest."""
@@ -132,8 +136,20 @@ class OneCommand(_Question, frozen=True, kw_only=True, tag="command"):
         return self.symbol
 
 
+class DryRun(_Question, frozen=True, kw_only=True, tag="dry-run"):
+    """What was rehearsed, summed up, in a range of time of creation (ns UTC)."""
+
+    symbol: str = ""
+    from_ns: int = 0
+    to_ns: int | None = None
+
+    @property
+    def symbol_asked(self) -> str:
+        return self.symbol
+
+
 Listing = Orders | Signals | Positions | Ledger
-Question = Listing | OneOrder | History | OneSignal | OneCommand
+Question = Listing | OneOrder | History | OneSignal | OneCommand | DryRun
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +167,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     resume: str | None = None
     scanned: int = 0
     cut_short: bool = False
+    rehearsed: tuple[Rehearsed, ...] = ()
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +187,8 @@ async def answer(context: WebContext, ask: Ask) -> Answer:
     match ask.question:
         case Orders() | Signals() | Positions() | Ledger() as listing:
             return await _list(context, partitions, listing)
+        case DryRun() as question:
+            return await _rehearsed(context, partitions, question)
         case OneOrder(any_id=any_id, detail=detail):
             found = queries.orders_by_id(context.orders, partitions, any_id)
             bodies = [_detail(context, *each) if detail else order_json(each[1]) for each in found]
@@ -262,6 +281,26 @@ def _page(partitions: tuple[int, ...], page: queries.Page[T], render: Callable[[
 
 def _item(place: str, body: Json) -> Item:
     return Item(place=place, body=msgspec.Raw(to_json(body)))
+
+
+async def _rehearsed(context: WebContext, partitions: tuple[int, ...], question: DryRun) -> Answer:
+    """Every order that ended as `dry_run`, a slice at a time, up to `MAX_REHEARSED` of them."""
+    wanted = queries.OrderFilter(
+        symbol=question.symbol, state=OrderState.DRY_RUN, from_ns=question.from_ns, to_ns=question.to_ns
+    )
+    sums: dict[Group, Rehearsed] = {}
+    scanned, after = 0, None
+    while True:
+        page = queries.orders_page(context.orders, partitions, wanted, limit=SLICE_SCANNED, after=after)
+        add_rehearsed(sums, (found.row for found in page.found))
+        scanned, after = scanned + page.scanned, page.resume
+        if after is None or scanned >= MAX_REHEARSED:
+            return Answer(
+                partitions=partitions, scanned=scanned, cut_short=after is not None, rehearsed=tuple(sums.values())
+            )
+        await asyncio.sleep(0)
+        if _ours(context, partitions) != partitions:
+            return await _rehearsed(context, _ours(context, partitions), question)
 
 
 # -- one thing and what belongs to it: all of a symbol's rows lie in one partition -----------------------------------

@@ -32,6 +32,7 @@ def order_json(order: Order) -> Json:
         "post_only": order.post_only,
         "position_side": order.position_side,
         "external": order.external,
+        "dry_run": order.dry_run,
         "status": order.status,
         "state": order.state,
         "reason": order.reason,
