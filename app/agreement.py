@@ -89,7 +89,7 @@ def _compare_order(name: str, order: Row, row: Row, found: Agreement) -> None:
 
 
 def _compare_fills(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement) -> None:
-    trades = [row for row in theirs if row["execType"] == "Trade"]
+    trades = [row for row in theirs if row["execType"] != "Funding"]  # what closes is an order's too, the venue's own
     found.fills = len(trades)
     for what, our_name, their_name in (
         ("quantities", "executed_quantity", "execQty"),
@@ -114,7 +114,8 @@ def _compare_positions(ours: Sequence[Row], theirs: Sequence[Row], found: Agreem
             ("size", position["size"], row["size"]),
             ("average entry", position["average_entry"], row["avg_price"]),
             ("realised profit", position["realised"], row["realised_pnl"]),
-            ("fees", _sum(position["fees"].values()), row["fees"]),
+            # The venue counts funding as a fee.
+            ("fees", _sum(position["fees"].values()) - Decimal(position["funding"]), row["fees"]),
         )
         for what, our_figure, their_figure in figures:
             _compare_figure(f"{name}: {what}", our_figure, their_figure, found)

@@ -46,6 +46,9 @@ class FillDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     execution_id: str = ""
     maker: bool | None = None
     executed_ns: int = 0
+    kind: str = ""
+    """What caused it, where that was no trade of the order's owner (requirement P06)."""
+    other_fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -123,8 +123,8 @@ def _sums_key(sums: Sums) -> tuple[Decimal, Decimal, list[tuple[str, Decimal]]]:
 def add_fill(sums: Sums, fill: FillReport) -> Sums:
     """One more execution. The caller adds each execution id once."""
     fees = dict(sums.fees)
-    if fill.fee:
-        fees[fill.fee_currency] = canonical(fees.get(fill.fee_currency, ZERO) + fill.fee)
+    for currency, fee in fill.fees.items():
+        fees[currency] = canonical(fees.get(currency, ZERO) + fee)
     return Sums(canonical(sums.quantity + fill.quantity), canonical(sums.value + fill.price * fill.quantity), fees)
 
 

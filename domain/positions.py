@@ -85,6 +85,15 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     of it is the fold of executions."""
 
 
+def closed_by(entry: LedgerEntry) -> Decimal:
+    """How much of the position the fill closed, as its event tells it: the smaller of its quantity and what stood
+    against it."""
+    fill = entry.fill
+    change = fill.side.sign * fill.quantity
+    before = (entry.told_after or entry.after).size - change
+    return min(abs(before), fill.quantity) if before * change < 0 else ZERO
+
+
 def fill_key(fill: FillReport) -> FillKey:
     """Where `fill` belongs among the executions of its position."""
     return FillKey(fill.executed_ns, fill.venue_sequence, fill.execution_id)
@@ -98,8 +107,8 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
     if fill.fill_kind is FillKind.FUNDING:
         # Funding is a payment on the position, in the settlement currency; it trades nothing.
         return msgspec.structs.replace(state, funding=canonical(state.funding - fill.fee), fills=state.fills + 1)
-    if fill.fee:
-        fees[fill.fee_currency] = canonical(fees.get(fill.fee_currency, ZERO) + fill.fee)
+    for currency, fee in fill.fees.items():
+        fees[currency] = canonical(fees.get(currency, ZERO) + fee)
     size, cost, average_entry, realised = _traded(state, fill.side.sign * fill.quantity, fill.price)
     value = fill.price * fill.quantity
     buys = fill.side.sign > 0

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from domain.events import EventKind, FillDetail, Transition, latencies_of
 from domain.money import ZERO, divide, plain, plain_or_empty
 from domain.orders import LocalState, Order, OrderState, Pending, VenueState, check_transition
-from domain.updates import Absence, CallOutcome, CancelRequested, FillReport, Update
+from domain.updates import Absence, CallOutcome, CancelRequested, FillKind, FillReport, Update
 
 
 def created(order: Order, *, source: str, origin: str) -> Transition:
@@ -210,5 +212,7 @@ def _fill_detail(before: Order, after: Order, update: Update) -> FillDetail | No
             execution_id=update.execution_id,
             maker=update.maker,
             executed_ns=update.executed_ns,
+            kind="" if update.fill_kind is FillKind.TRADE else update.fill_kind,
+            other_fees={} if update.other_fees is msgspec.UNSET else update.other_fees,
         )
     return FillDetail(quantity=quantity, price=divide(after.cumulative.value - before.cumulative.value, quantity))

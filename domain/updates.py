@@ -36,6 +36,8 @@ class FillKind(StrEnum):
     LIQUIDATION = "liquidation"
     ADL = "adl"
     SETTLEMENT = "settlement"
+    MOVED = "moved"
+    """The position went to, or came from, another account."""
     TAKEN_OVER = "taken_over"
     """No execution: the venue's word on how the position stands, taken as it is (requirements P03, P05). `side` and
     `quantity` are the position's, `price` its average entry."""
@@ -94,7 +96,8 @@ class OrderReport(_Update, frozen=True, kw_only=True, tag="order"):
 
 
 class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
-    """One execution. `fee` is positive when paid. `venue_sequence` orders executions of equal time."""
+    """One execution. `fee` is positive when paid. `venue_sequence` orders executions of equal time. `other_fees` are
+    what was taken in other currencies than `fee_currency`, by currency, where there was such."""
 
     execution_id: str
     side: Side
@@ -107,6 +110,13 @@ class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
     fill_kind: FillKind = FillKind.TRADE
     maker: bool | None = None
     position_side: PositionSide = PositionSide.NET
+    other_fees: dict[str, Decimal] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def fees(self) -> dict[str, Decimal]:
+        """Everything that was taken, by currency; without those of nothing."""
+        other = {} if self.other_fees is msgspec.UNSET else self.other_fees
+        return {currency: fee for currency, fee in ((self.fee_currency, self.fee), *other.items()) if fee}
 
     @property
     def orderless(self) -> bool:
@@ -192,7 +202,11 @@ def _usable(figure: Decimal) -> bool:
 
 def _figures(update: Update) -> list[tuple[str, Decimal]]:
     if isinstance(update, FillReport):
-        return [("price", update.price), ("quantity", update.quantity), ("fee", update.fee)]
+        other = {} if update.other_fees is msgspec.UNSET else update.other_fees
+        return [
+            *(("price", update.price), ("quantity", update.quantity), ("fee", update.fee)),
+            *((f"other_fees.{currency}", fee) for currency, fee in other.items()),
+        ]
     if isinstance(update, OrderReport):
         figures = [
             ("quantity", update.quantity),

@@ -24,7 +24,7 @@ from domain.errors import InvalidInput, InvalidStateTransition
 from domain.merging import apply_update
 from domain.money import plain
 from domain.orders import Order
-from domain.positions import LedgerEntry
+from domain.positions import LedgerEntry, closed_by
 from domain.updates import FillKind, FillReport, Update, decode_update
 from streams.applied import Applied
 from streams.belonging import Belonging
@@ -185,14 +185,26 @@ class OrderAgent:
         if fill.fill_kind is FillKind.TAKEN_OVER:
             code, sentence = _taken_over(entry)
             outgoing.append(self._events.alert(record, code, sentence, fill.instrument.symbol))
-        elif fill.fill_kind not in {FillKind.TRADE, FillKind.FUNDING}:
-            sentence = (
-                f"the venue closed {plain(fill.quantity)} {fill.instrument.symbol} by {fill.fill_kind} at "
-                f"{plain(fill.price)}: "
-                f"no order of ours caused it"
-            )
-            outgoing.append(self._events.alert(record, "POSITION_CLOSED_BY_VENUE", sentence, fill.instrument.symbol))
+        elif (alarming := _by_the_venue(entry)) is not None:
+            outgoing.append(self._events.alert(record, *alarming, fill.instrument.symbol, trace_id))
         return outgoing
+
+
+def _by_the_venue(entry: LedgerEntry) -> tuple[str, str] | None:
+    """(code, sentence) of the alert that tells of an execution which no order of anybody's wish caused, if it changed
+    what is held (requirement P06)."""
+    fill, left = entry.fill, (entry.told_after or entry.after).size
+    if fill.fill_kind in {FillKind.TRADE, FillKind.FUNDING} or not fill.quantity:
+        return None
+    closed = closed_by(entry)
+    # Only a move can open; what else the venue does closes, though we may not have known what.
+    verb = "opened" if fill.fill_kind is FillKind.MOVED and not closed else "closed"
+    quantity = closed or fill.quantity
+    sentence = (
+        f"the venue {verb} {plain(quantity)} {fill.instrument.symbol} by {fill.fill_kind} at {plain(fill.price)}, "
+        f"{plain(left)} is left: no order of ours caused it"
+    )
+    return f"POSITION_{verb.upper()}_BY_VENUE", sentence
 
 
 def _taken_over(entry: LedgerEntry) -> tuple[str, str]:

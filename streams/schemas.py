@@ -102,6 +102,8 @@ class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
     state: PositionState
     source: str
     trace_id: str = ""
+    other_fees: dict[str, Decimal] | msgspec.UnsetType = msgspec.UNSET
+    """What was taken in other currencies than `fee_currency`, where there was such."""
 
 
 class LossEvent(PositionEvent, frozen=True, kw_only=True):
@@ -243,6 +245,7 @@ def position_event(position: Position, entry: LedgerEntry, source: str, trace_id
         state=entry.told_state or entry.after,
         source=source,
         trace_id=trace_id,
+        other_fees=fill.other_fees,
     )
 
 

@@ -324,7 +324,7 @@ def _detail(context: WebContext, partition: int, order: Order) -> Json:
         "signal": None if signal is None else signal_json(signal) | {"plans": plans_json(signal)},
         "signals": shares_json(order, taken_up),
         "positions": [position_json(each, mark) for each in positions if each.account == order.account],
-        "story": story(order, signal, history),
+        "story": story(order, signal, history, fills),
     }
 
 

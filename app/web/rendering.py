@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from app.web.context import Mark
 from domain.events import Transition
+from domain.money import plain
 from domain.orders import Order, Sums
 from domain.plans import Plan
 from domain.positions import LedgerEntry, Position
-from domain.updates import FillReport
+from domain.updates import FillKind, FillReport
 from streams.schemas import latencies
 from tables.signals import SignalRow
 
@@ -98,6 +99,7 @@ def fill_json(fill: FillReport) -> Json:
         "value": fill.quantity * fill.price,
         "fee": fill.fee,
         "fee_currency": fill.fee_currency,
+        "fees": fill.fees,
         "maker": fill.maker,
         "executed_ns": fill.executed_ns,
         "received_ns": fill.received_ns,
@@ -212,7 +214,9 @@ def _plans(row: SignalRow) -> tuple[Plan, ...]:
     return (row.plan,) if row.after_cancels is None else (row.plan, row.after_cancels)
 
 
-def story(order: Order, signal: SignalRow | None, history: Sequence[Transition]) -> list[Json]:
+def story(
+    order: Order, signal: SignalRow | None, history: Sequence[Transition], fills: Sequence[FillReport]
+) -> list[Json]:
     """What happened to an order, in sentences and in order: signal, gates, plan, every step (requirement Q03)."""
     steps: list[Json] = []
     if signal is not None:
@@ -225,8 +229,17 @@ def story(order: Order, signal: SignalRow | None, history: Sequence[Transition])
     elif order.external:
         sentence = "not ours: found at the venue and adopted"
         steps.append({"at_ns": order.times.created_ns, "step": "adopted", "sentence": sentence})
+    steps += [_intervention(fill) for fill in fills if fill.fill_kind is not FillKind.TRADE]
     steps += [_transition_step(transition) for transition in history]
     return steps
+
+
+def _intervention(fill: FillReport) -> Json:
+    """An execution that the venue brought about by itself (requirement P06)."""
+    sentence = (
+        f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)} by {fill.fill_kind}: no order of ours caused it"
+    )
+    return {"at_ns": fill.executed_ns, "step": fill.fill_kind, "sentence": sentence, "by": "venue"}
 
 
 def _plan_steps(made: Plan) -> list[Json]:

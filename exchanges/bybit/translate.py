@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
+
 from domain.errors import InvalidInput
 from domain.instruments import Instrument
-from domain.money import ZERO, plain
+from domain.money import ZERO, canonical, plain
 from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
 from domain.updates import FillKind, FillReport, OrderReport, Origin
 from exchanges.bybit import vocabulary as words
@@ -177,12 +179,14 @@ def _cumulative(row: Row, instrument: Instrument, side: Side) -> Sums:
 def fill_report(row: Row, context: Context) -> FillReport:
     """An execution's row. Raises `InvalidInput` when a field that matters cannot be read.
 
-    Taxes that the venue lists apart (`extraFees`) are part of the fee when they are taken in the same coin.
+    Taxes that the venue lists apart (`extraFees`) are part of the fee when they are taken in the same coin; those in
+    other coins stay apart.
     """
     instrument = context.instrument(row)
     side = _side(row)
     kind = words.FILL_KIND_OF.get(row.text("execType"), FillKind.TRADE)
     coin = _fee_coin(row, instrument, side)
+    extra = _extra_fees(row)
     execution_id = row.need("execId")
     order_id = row.text("orderId")
     if not order_id and not row.text("orderLinkId"):
@@ -199,19 +203,25 @@ def fill_report(row: Row, context: Context) -> FillReport:
         side=side,
         price=row.need_amount("execPrice"),
         quantity=row.need_amount("execQty"),
-        fee=row.amount("execFee") + _extra_fees(row, coin),
+        fee=canonical(row.amount("execFee") + extra.pop(coin, ZERO)),
         fee_currency=coin,
         executed_ns=row.time_ns("execTime"),
         venue_sequence=row.whole("seq"),
         fill_kind=kind,
         maker=row.flag("isMaker") if kind is FillKind.TRADE else None,
         position_side=_position_side(row, side, hedge=context.hedge),
+        other_fees=extra or msgspec.UNSET,
     )
 
 
-def _extra_fees(row: Row, coin: str) -> Decimal:
-    """Sum of the extra fees taken in `coin`."""
-    return sum((extra.amount("fee") for extra in row.rows("extraFees") if extra.text("feeCoin") == coin), start=ZERO)
+def _extra_fees(row: Row) -> dict[str, Decimal]:
+    """The extra fees by coin."""
+    found: dict[str, Decimal] = {}
+    for extra in row.rows("extraFees"):
+        if fee := extra.amount("fee"):
+            coin = extra.need("feeCoin")
+            found[coin] = canonical(found.get(coin, ZERO) + fee)
+    return found
 
 
 def _position_side(row: Row, side: Side, *, hedge: bool) -> PositionSide:

@@ -42,8 +42,14 @@ FILL_KIND_OF: Final = {
     "AdlTrade": FillKind.ADL,
     "Settle": FillKind.SETTLEMENT,
     "Delivery": FillKind.SETTLEMENT,
+    "CorporateAction": FillKind.SETTLEMENT,
+    "ForwardSplitSettle": FillKind.SETTLEMENT,
+    "ReverseSplitSettle": FillKind.SETTLEMENT,
+    "Dividend": FillKind.FUNDING,
+    "MovePosition": FillKind.MOVED,
 }
-"""`execType`; every other kind changes the position as a trade does."""
+"""`execType`; every other kind changes the position as a trade does. A dividend is a payment on what is held, as
+funding is."""
 
 _REASON_OF: Final = {
     "EC_PostOnlyWillTakeLiquidity": "POST_ONLY_WOULD_TAKE",

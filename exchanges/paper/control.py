@@ -38,7 +38,7 @@ from exchanges.paper.rest import RestInterface
 from exchanges.paper.rows import execution_stream_row, order_row
 from exchanges.paper.store import Selection
 from exchanges.paper.turn import Row
-from exchanges.paper.vocabulary import Category, Side
+from exchanges.paper.vocabulary import Category, CreateType, Side
 
 STEPS_AT_ONCE: Final = 50  # so that many steps do not keep everybody else waiting
 PARTS: Final = ("orders", "executions", "positions", "wallet")
@@ -293,7 +293,10 @@ class ControlInterface:
     async def _liquidate(self, request: web.Request) -> Row:
         wish = LiquidationWish.model_validate_json(await request.read())
         self._must_know(wish.symbol, [wish.uid])
-        self._books.perform(partial(self._books.venue.liquidate, wish.uid, wish.symbol, wish.position_idx))
+        why = _CAUSES[wish.why]
+        self._books.perform(
+            partial(self._books.venue.liquidate, wish.uid, wish.symbol, wish.position_idx, why, wish.qty)
+        )
         await self._books.committed()
         return {"liquidated": wish.uid}
 
@@ -306,6 +309,13 @@ class ControlInterface:
         if wish.books:
             self._books.reset(wish.seed)
         return {"reset": True}
+
+
+_CAUSES = {
+    "liquidation": CreateType.BY_LIQUIDATION,
+    "adl": CreateType.BY_DELEVERAGING,
+    "settlement": CreateType.BY_SETTLEMENT,
+}
 
 
 def _check_quotes(wish: MarketWish) -> None:

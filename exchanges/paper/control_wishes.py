@@ -85,10 +85,12 @@ class FundingWish(BaseModel):
 
 
 class LiquidationWish(BaseModel):
-    """The position that the exchange takes over at the mark price."""
+    """The position that the exchange takes over at the mark price: all of it, or `qty`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     uid: int
     symbol: str
     position_idx: int = Field(0, ge=0, le=2)
+    why: Literal["liquidation", "adl", "settlement"] = "liquidation"
+    qty: Decimal | None = Field(None, gt=0)

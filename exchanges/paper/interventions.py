@@ -1,4 +1,4 @@
-"""What the exchange does to positions of its own accord: funding, and liquidation.
+"""What the exchange does to positions of its own accord: funding, liquidation, deleveraging, settlement.
 
 Neither happens by itself here. The control interface orders them, so that tests can see how a client takes executions
 that none of its orders caused.
@@ -27,6 +27,13 @@ from exchanges.paper.vocabulary import (
 )
 
 NS_PER_S = 1_000_000_000
+
+CANCELLED_FOR = {
+    CreateType.BY_LIQUIDATION: CancelType.BEFORE_LIQUIDATION,
+    CreateType.BY_DELEVERAGING: CancelType.BEFORE_DELEVERAGING,
+    CreateType.BY_SETTLEMENT: CancelType.BY_SETTLEMENT,
+}
+"""What is said of the orders that go before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +89,21 @@ class Interventions:
             )
         )
 
-    def liquidate(self, turn: Turn, market: SymbolMarket, account: Account, position: Position) -> None:
-        """Cancel what rests for the position, then take it over at the mark price, by an order of the exchange."""
+    def take_over(
+        self,
+        turn: Turn,
+        market: SymbolMarket,
+        account: Account,
+        position: Position,
+        why: CreateType,
+        qty: Decimal | None = None,
+    ) -> None:
+        """Cancel what rests for the position, then close it (or `qty` of it) at the mark price, by an order of the
+        exchange."""
         mine = (position.symbol, position.position_idx)
         for open_order in tuple(account.open_orders.values()):
             if (open_order.symbol, open_order.position_idx) == mine:
-                self.engine.cancel(turn, open_order, RejectReason.NO_ERROR, CancelType.BEFORE_LIQUIDATION)
+                self.engine.cancel(turn, open_order, RejectReason.NO_ERROR, CANCELLED_FOR[why])
         if not position.size:
             return
         seq = self.engine.numbering.next_seq()
@@ -102,7 +118,7 @@ class Interventions:
             order_type=OrderType.MARKET,
             time_in_force=TimeInForce.IOC,
             price=market.mark_price,
-            qty=abs(position.size),
+            qty=abs(position.size) if qty is None else min(qty, abs(position.size)),
             position_idx=position.position_idx,
             reduce_only=True,
             close_on_trigger=True,
@@ -112,7 +128,7 @@ class Interventions:
             created_at_ns=turn.at_ns,
             updated_at_ns=turn.at_ns,
             last_price_on_created=market.last_price,
-            create_type=CreateType.BY_LIQUIDATION,
+            create_type=why,
         )
         match = Match(market.mark_price, order.qty, None)
         self.engine.fill(turn, market, order, match, is_maker=False)

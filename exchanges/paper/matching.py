@@ -25,7 +25,12 @@ from exchanges.paper.vocabulary import (
     TimeInForce,
 )
 
-BUSTS = {CreateType.BY_LIQUIDATION: ExecType.BUST_TRADE}
+TAKEN = {
+    CreateType.BY_LIQUIDATION: ExecType.BUST_TRADE,
+    CreateType.BY_DELEVERAGING: ExecType.ADL_TRADE,
+    CreateType.BY_SETTLEMENT: ExecType.SETTLE,
+}
+"""What the exchange closes by an order of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +144,7 @@ class MatchingEngine:
                 seq=seq,
                 create_type=order.create_type,
                 stop_order_type=order.stop_order_type,
-                exec_type=BUSTS.get(order.create_type, ExecType.TRADE),
+                exec_type=TAKEN.get(order.create_type, ExecType.TRADE),
             )
         )
         if is_over:

@@ -179,7 +179,7 @@ def _entries(venue: PaperVenue, uid: int, from_ns: int) -> Iterator[tuple[Execut
 
 def _entry(fill: Execution, leg: Leg, balance: Decimal, size: Decimal) -> Row:
     is_funding = fill.exec_type is ExecType.FUNDING
-    kinds = {ExecType.FUNDING: "SETTLEMENT", ExecType.BUST_TRADE: "LIQUIDATION"}
+    kinds = {ExecType.FUNDING: "SETTLEMENT", ExecType.BUST_TRADE: "LIQUIDATION", ExecType.ADL_TRADE: "ADL"}
     return {
         "id": f"{fill.uid}_{fill.symbol}_{fill.seq}",
         "symbol": fill.symbol,

@@ -32,7 +32,7 @@ from exchanges.paper.rows import stream_messages
 from exchanges.paper.store import Store
 from exchanges.paper.trading_stop import TradingStop, TradingStops
 from exchanges.paper.turn import StreamMessage, Turn
-from exchanges.paper.vocabulary import CancelType, Category, RejectReason
+from exchanges.paper.vocabulary import CancelType, Category, CreateType, RejectReason
 from exchanges.paper.wishes import Amendment, NewOrder
 
 
@@ -244,11 +244,18 @@ class PaperVenue:
         self.conclude(turn)
 
     @exactly
-    def liquidate(self, uid: int, symbol: str, position_idx: int) -> None:
-        """Take a position over at the mark price, its open orders cancelled."""
+    def liquidate(
+        self,
+        uid: int,
+        symbol: str,
+        position_idx: int,
+        why: CreateType = CreateType.BY_LIQUIDATION,
+        qty: Decimal | None = None,
+    ) -> None:
+        """Take a position over at the mark price, whole or in part, its open orders cancelled."""
         turn, account = self.turn(), self.accounts[uid]
         position = account.position(symbol, position_idx)
-        self._interventions.liquidate(turn, self.markets[symbol], account, position)
+        self._interventions.take_over(turn, self.markets[symbol], account, position, why, qty)
         self.conclude(turn)
 
     def known_order(self, uid: int, order_id: str, order_link_id: str) -> Order | None:

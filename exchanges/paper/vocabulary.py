@@ -58,6 +58,8 @@ class CancelType(StrEnum):
     BY_REDUCE_ONLY = "CancelByReduceOnly"
     BY_TPSL_CLEAR = "CancelByTpSlTsClear"
     BEFORE_LIQUIDATION = "CancelAllBeforeLiq"
+    BEFORE_DELEVERAGING = "CancelAllBeforeAdl"
+    BY_SETTLEMENT = "CancelBySettle"
     BY_SMP = "CancelBySmp"
     LOSS_BY_PROFIT = "CancelByOCOSlCanceledByTpTriggered"
     PROFIT_BY_LOSS = "CancelByOCOTpCanceledBySlTriggered"
@@ -122,6 +124,8 @@ class CreateType(StrEnum):
     BY_TRAILING_STOP = "CreateByTrailingStop"
     BY_TRAILING_PROFIT = "CreateByTrailingProfit"
     BY_LIQUIDATION = "CreateByLiq"
+    BY_DELEVERAGING = "CreateByAdl_PassThrough"
+    BY_SETTLEMENT = "CreateBySettle"
 
 
 class ExecType(StrEnum):
@@ -130,6 +134,8 @@ class ExecType(StrEnum):
     TRADE = "Trade"
     FUNDING = "Funding"
     BUST_TRADE = "BustTrade"
+    ADL_TRADE = "AdlTrade"
+    SETTLE = "Settle"
 
 
 class Category(StrEnum):

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from domain_cases import NOW, dec, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.money import PLACES
 from domain.orders import Side
-from domain.positions import PositionState, after_fill, fill_key
+from domain.positions import LedgerEntry, PositionState, after_fill, closed_by, fill_key
 from domain.updates import FillKind, FillReport
 
 _ROUNDING = Fraction(1, 2 * 10**PLACES)
@@ -155,6 +156,27 @@ def test_p01_fees_are_kept_by_currency_beside_the_profit():
 
     assert state.fees == {"USDT": dec("0.3"), "BTC": dec("-0.01")}
     assert state.realised == 0
+
+
+def test_p06_fees_in_several_currencies_of_one_execution_are_kept_apart():
+    taxed = fill(fee=dec("0.1"), other_fees={"INR": dec("9"), "MNT": dec("0.5")})
+
+    state = fold([taxed, fill(fee=dec("0"), fee_currency="MNT", other_fees={"MNT": dec("0.25")})])
+
+    assert state.fees == {"USDT": dec("0.1"), "INR": dec("9"), "MNT": dec("0.75")}
+
+
+@pytest.mark.parametrize(
+    ("held", "side", "quantity", "closed"),
+    [("2", Side.SELL, "2", "2"), ("2", Side.SELL, "5", "2"), ("2", Side.BUY, "1", "0"), ("5", Side.SELL, "0", "0")],
+)
+def test_p06_what_an_execution_closed_is_known_from_what_stood_before_it(held, side, quantity, closed):
+    before = fold([fill(quantity=held)])
+    taken = fill(side=side, quantity=quantity, fill_kind=FillKind.ADL)
+
+    entry = LedgerEntry(fill=taken, order_id="", offset=1, after=after_fill(before, taken))
+
+    assert closed_by(entry) == dec(closed)
 
 
 def test_p06_funding_moves_money_and_no_quantity():

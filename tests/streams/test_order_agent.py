@@ -51,6 +51,29 @@ async def test_p06_a_settlement_told_twice_counts_once() -> None:
     assert len(desk.log.records[TOPICS.position_events]) == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "side", "quantity", "codes"),
+    [
+        (FillKind.MOVED, Side.BUY, "0.2", ["POSITION_OPENED_BY_VENUE"]),
+        (FillKind.MOVED, Side.SELL, "0.2", ["POSITION_CLOSED_BY_VENUE"]),
+        (FillKind.ADL, Side.SELL, "0.2", ["POSITION_CLOSED_BY_VENUE"]),
+        (FillKind.SETTLEMENT, Side.SELL, "0", []),
+        (FillKind.FUNDING, Side.SELL, "0.5", []),
+    ],
+)
+async def test_p06_only_what_changes_what_is_held_is_an_alert(
+    kind: FillKind, side: Side, quantity: str, codes: list[str]
+) -> None:
+    desk = Desk()
+    await desk.told(msgspec.structs.replace(settlement("opened"), side=Side.BUY, fill_kind=FillKind.TRADE))
+
+    taken = msgspec.structs.replace(settlement(), fill_kind=kind, side=side, quantity=Decimal(quantity))
+    await desk.told(taken)
+
+    told = [msgspec.json.decode(record.value or b"") for record in desk.log.records[TOPICS.alerts]]
+    assert [alert["code"] for alert in told] == codes
+
+
 async def test_o07_orders_of_others_that_have_only_their_owners_ids_are_told_apart() -> None:
     desk = Desk()
     fills = [

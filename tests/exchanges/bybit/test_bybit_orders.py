@@ -330,13 +330,16 @@ def test_a_makers_rebate_is_a_negative_fee() -> None:
     [
         ("Trade", FillKind.TRADE),
         ("BlockTrade", FillKind.TRADE),
-        ("MovePosition", FillKind.TRADE),
+        ("MovePosition", FillKind.MOVED),
         ("FutureSpread", FillKind.TRADE),
         ("Funding", FillKind.FUNDING),
         ("BustTrade", FillKind.LIQUIDATION),
         ("AdlTrade", FillKind.ADL),
         ("Settle", FillKind.SETTLEMENT),
         ("Delivery", FillKind.SETTLEMENT),
+        ("ForwardSplitSettle", FillKind.SETTLEMENT),
+        ("Dividend", FillKind.FUNDING),
+        ("UNKNOWN", FillKind.TRADE),
     ],
 )
 def test_what_caused_an_execution_is_told(kind: str, expected: FillKind) -> None:
@@ -349,10 +352,11 @@ def test_an_execution_that_no_order_caused_can_still_be_published() -> None:
     assert decode_update(encode_update(fill)) == fill
 
 
-def test_taxes_in_the_coin_of_the_fee_are_part_of_it() -> None:
+def test_taxes_in_the_coin_of_the_fee_are_part_of_it_and_others_stay_apart() -> None:
     extra = [{"feeCoin": "USDT", "fee": "0.10"}, {"feeCoin": "USDT", "fee": "0.02"}, {"feeCoin": "INR", "fee": "9"}]
     fill = fill_report(execution_row(execFee="1", feeCurrency="USDT", extraFees=extra), context())
-    assert fill.fee == D("1.12")
+    assert (fill.fee, fill.other_fees) == (D("1.12"), {"INR": D("9")})
+    assert decode_update(encode_update(fill)).fees == {"USDT": D("1.12"), "INR": D("9")}
 
 
 def test_taxes_listed_as_text_are_read_too() -> None:

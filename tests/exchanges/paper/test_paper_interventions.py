@@ -53,6 +53,28 @@ async def test_a_liquidation_cancels_and_closes_by_an_order_of_the_exchange(
     assert (order["orderStatus"], order["orderLinkId"]) == ("Filled", "")
 
 
+@pytest.mark.parametrize(
+    ("why", "kind", "cause", "gone"),
+    [
+        ("adl", "AdlTrade", "CreateByAdl_PassThrough", "CancelAllBeforeAdl"),
+        ("settlement", "Settle", "CreateBySettle", "CancelBySettle"),
+    ],
+)
+async def test_a_part_can_be_closed_by_deleveraging_or_settlement(
+    client: PaperClient, stream: Listener, why: str, kind: str, cause: str, gone: str
+) -> None:
+    await client.placed("Buy", "1")
+    resting = await client.placed("Buy", "0.1", "64000")
+
+    await client.control("liquidation", symbol="BTCUSDT", uid=100_001, why=why, qty="0.4")
+
+    (row,) = await client.rows("execution/list", execType=kind)
+    assert (row["execQty"], row["closedSize"], row["side"], row["orderLinkId"]) == ("0.4", "0.4", "Sell", "")
+    assert (await client.position())["size"] == "0.6"
+    assert (await client.shown(resting["orderId"]))["cancelType"] == gone
+    await stream.until(lambda got: [order for order in order_rows(got) if order["createType"] == cause])
+
+
 @pytest.mark.parametrize("call", ["funding", "liquidation"])
 async def test_an_unknown_symbol_is_refused(client: PaperClient, call: str) -> None:
     wish = {"symbol": "NOPE", "rate": "0.1"} if call == "funding" else {"symbol": "NOPE", "uid": 100_001}
