@@ -69,7 +69,8 @@ def _compare_orders(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement
         else:
             _compare_order(name, order, row, found)
     for order in ours:
-        if order["order_id"] not in seen and not order["external"] and order["state"] not in _NEVER_THERE:
+        ours_alone = not order["external"] and not order["role"]  # what the venue makes bears no id of ours
+        if order["order_id"] not in seen and ours_alone and order["state"] not in _NEVER_THERE:
             found.differences.append(f"order {order['order_id']}: {order['state']}, but the venue does not know it")
 
 

@@ -172,6 +172,7 @@ class Settings(
             market_guard=self.market_guard,
             min_profit=self.min_profit,
             position_mode=self.position_mode,
+            protection_trigger=self.protection_trigger,
             scale_in_mode=self.scale_in_mode,
             risk_action=self.risk_action,
             enable_order_splitting=self.enable_order_splitting,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, field_validator
 from app.settings_types import Count, OptionalAmount, OptionalCount, OptionalRatio, Ratio, Seconds
 from domain.limits import LIMIT_NAMES, RiskAction
 from domain.plans import MarketGuard, PositionMode, ScaleInMode, WarmupMode
+from domain.protection import TriggerBy
 from streams.timers import StaleAction
 
 
@@ -44,6 +45,9 @@ class DecisionSettings(BaseModel):
     )
     position_mode: PositionMode = Field(
         PositionMode.ONE_WAY, description="one_way, or hedge: two positions per symbol, and every order names its side."
+    )
+    protection_trigger: TriggerBy = Field(
+        TriggerBy.LAST, description="Which price triggers take-profits and stop-losses: last, mark or index."
     )
     scale_in_mode: ScaleInMode = Field(
         ScaleInMode.REPLACE,

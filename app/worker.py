@@ -110,7 +110,10 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     timers = parts.timers(shared)
     command_agent = parts.command_agent(shared, on_request, reconciler, submitter, recovery, timers, facts)
     explainer = Explainer(
-        signals=shared.signals, facts=facts, clock=shared.clock, settings=parts.signal_settings(settings)
+        signals=shared.signals,
+        facts=facts,
+        clock=shared.clock,
+        settings=parts.signal_settings(settings, shared.trading.traits),
     )
 
     _deliver(shared, order_agent, signal_agent, command_agent)

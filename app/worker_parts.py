@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import msgspec
+
 from app.conditions import Alerts, Conditions
 from app.engine import Engine
 from app.settings import Settings
@@ -12,7 +14,7 @@ from exchanges.breaker import Breaker, BreakerSettings
 from exchanges.bybit.options import SETTLE_COINS
 from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
-from exchanges.venue import Trading
+from exchanges.venue import Trading, VenueTraits
 from streams.account import Account
 from streams.alert_board import AlertBoard, AlertState
 from streams.alerting import Alerts as ComparisonAlerts
@@ -214,10 +216,10 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
     )
 
 
-def signal_settings(settings: Settings) -> SignalSettings:
+def signal_settings(settings: Settings, venue: VenueTraits) -> SignalSettings:
     """How signals are read and planned."""
     return SignalSettings(
-        plan=settings.plan_settings(),
+        plan=msgspec.structs.replace(settings.plan_settings(), venue_protects=venue.protects),
         venue=settings.venue.value,
         category=settings.category,
         account=settings.account,
@@ -263,7 +265,7 @@ def signal_agent(
         applied=shared.applied,
         gates=shared.gates,
         clock=shared.clock,
-        settings=signal_settings(shared.settings),
+        settings=signal_settings(shared.settings, shared.trading.traits),
         hooks=shared.hooks,
         amender=amender,
         account=shared.account,

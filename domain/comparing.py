@@ -11,6 +11,7 @@ import msgspec
 from domain.merging import derive_state, merge_evidence
 from domain.money import plain, plain_or_empty
 from domain.orders import Order, OrderType, TimeInForce
+from domain.protection import Role
 from domain.updates import FillReport, OrderReport
 
 replace = msgspec.structs.replace
@@ -19,7 +20,8 @@ replace = msgspec.structs.replace
 def says_more(order: Order, report: OrderReport) -> bool:
     """Whether the join would learn anything from the venue's row, be it only that the venue has the order."""
     named_now = not order.venue_order_id and bool(report.venue_order_id)
-    return named_now or order.in_doubt or merge_evidence(order.evidence, report) != order.evidence
+    role_now = report.role is not order.role and report.role is not Role.NONE
+    return named_now or role_now or order.in_doubt or merge_evidence(order.evidence, report) != order.evidence
 
 
 def difference(order: Order, report: OrderReport) -> str:
@@ -31,6 +33,7 @@ def difference(order: Order, report: OrderReport) -> str:
         ("executed", plain(order.cumulative.quantity), plain(merged.cumulative.quantity)),
         ("quantity", plain(order.current_quantity), plain(merged.current_quantity)),
         ("price", plain_or_empty(order.current_price), plain_or_empty(merged.current_price)),
+        ("trigger", plain_or_empty(order.evidence.trigger_price), plain_or_empty(merged.evidence.trigger_price)),
         ("single fills", plain(order.fills.quantity), plain(max(order.fills.quantity, merged.cumulative.quantity))),
     )
     return "; ".join(f"{what} {ours}, the venue's {theirs}" for what, ours, theirs in pairs if ours != theirs)
@@ -44,7 +47,7 @@ def is_another_order(order: Order, update: OrderReport | FillReport) -> bool:
     """Whether an update under our client order id speaks of another order than ours: the venue has given two ids to
     one client id, or told us that its order is not the one we meant, or the first that is heard of it has another side
     or a quantity that nobody can have given ours (requirement X02)."""
-    if order.external:
+    if not order.ours:
         return False
     if update.venue_order_id and update.venue_order_id == order.stranger_id:
         return True

@@ -11,6 +11,7 @@ from domain.instruments import Instrument, InstrumentRules
 from domain.money import ZERO, plain
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, PositionMode, Verdict
+from domain.protection import Protection
 from domain.signals import Signal, signal_time_ns
 
 SPOT: Final = "spot"
@@ -120,6 +121,8 @@ class Draft:
     """Quantities of the orders that it is split into; empty = one order."""
     amended: OpenOrder | None = None
     """The resting order that takes the quantity up, in place of one more order."""
+    protection: Protection | None = None
+    """The take-profit and stop-loss that go with it."""
     guard_price: Decimal | None = None
     """The worst price at which a market order may trade."""
 

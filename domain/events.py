@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from domain.orders import OrderState, Sums, Times
+from domain.protection import Protects
 
 
 class EventKind(StrEnum):
@@ -94,3 +95,4 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, str] = msgspec.field(default_factory=dict)
     venue_order_id: str = ""
     latencies: Latencies = Latencies()
+    protects: Protects | None = None

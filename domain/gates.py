@@ -92,16 +92,6 @@ def position_mode(case: Case, draft: Draft) -> Step:
     return passed("position_mode", draft, f"{mode}: the {case.position_side} position", side=case.position_side)
 
 
-def attached_orders(case: Case, draft: Draft) -> Step:
-    """P07: what cannot go with the order is refused, never dropped."""
-    attached = {"take_profit": case.signal.take_profit, "stop_loss": case.signal.stop_loss}
-    figures = {name: price for name, price in attached.items() if price is not None}
-    if figures:
-        names = " and ".join(figures)
-        return rejected("attached_orders", draft, "NOT_SUPPORTED", f"{names} with an order: not supported", **figures)
-    return passed("attached_orders", draft, "nothing is attached")
-
-
 def trading_state(case: Case, draft: Draft) -> Step:
     """R05: halted stops everything, reduce-only what cannot shrink a position (`sizing.scale_out` caps the rest)."""
     state, why = case.facts.trading, case.facts.trading_reason

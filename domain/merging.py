@@ -5,7 +5,8 @@ repetition of the same updates ends in the same evidence (requirement O04):
 
     state        the most advanced (`VenueState.rank`), with the reason and raw status that came with it
     cumulative   the highest quantity, with the value and the fees that belong to it
-    terms        price and quantity of the newest venue time
+    terms        price, quantity and trigger price of the newest venue time
+    role         what the venue made the order for, with its parent: once told, told for good
 
 The order's state is a function of evidence, fills and what we know ourselves. The steps between two rows, with their
 names, are `domain.transitions`.
@@ -21,6 +22,7 @@ import msgspec
 from domain.events import Transition
 from domain.money import ZERO, canonical, plain_or_empty
 from domain.orders import Evidence, LocalState, Order, OrderState, Pending, Sums, Times, VenueState
+from domain.protection import Role
 from domain.transitions import created, known_at_venue, transitions_between
 from domain.updates import (
     ID_CONFLICT,
@@ -68,6 +70,8 @@ def apply_update(order: Order, update: Update, *, source: str, offset: int) -> A
 
 
 def _merge(order: Order, update: Update) -> Order:
+    if isinstance(update, OrderReport | FillReport) and update.role is not Role.NONE:
+        order = _merge_role(order, update)
     if isinstance(update, CallOutcome) and update.code == ID_CONFLICT:
         order = replace(order, stranger_id=update.venue_order_id)
     elif update.venue_order_id and not order.venue_order_id:
@@ -86,6 +90,12 @@ def _merge(order: Order, update: Update) -> Order:
             return _merge_absence(order, update)
 
 
+def _merge_role(order: Order, update: OrderReport | FillReport) -> Order:
+    """The venue made the order to protect a position: it is nobody else's, whatever came first."""
+    parent = update.parent_client_order_id if isinstance(update, OrderReport) else ""
+    return replace(order, role=update.role, parent_order_id=max(parent, order.parent_order_id), external=False)
+
+
 def _merge_report(order: Order, report: OrderReport) -> Order:
     """What we took for gone, and of which the venue says something new, is there (requirement O01)."""
     evidence = merge_evidence(order.evidence, report)
@@ -100,10 +110,10 @@ def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
         (report.state.rank, report.reason, report.raw_status),
     )
     state = evidence.state if told[0] == evidence.state.rank else report.state
-    terms_at_ns, price, quantity = max(
-        (evidence.terms_at_ns, evidence.price, evidence.quantity),
-        (report.updated_ns, report.price, report.quantity),
-        key=lambda terms: (terms[0], plain_or_empty(terms[1]), plain_or_empty(terms[2])),
+    terms_at_ns, price, quantity, trigger_price = max(
+        (evidence.terms_at_ns, evidence.price, evidence.quantity, evidence.trigger_price),
+        (report.updated_ns, report.price, report.quantity, report.trigger_price),
+        key=lambda terms: (terms[0], *(plain_or_empty(term) for term in terms[1:])),
     )
     return Evidence(
         state=state,
@@ -113,6 +123,7 @@ def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
         terms_at_ns=terms_at_ns,
         price=price,
         quantity=quantity,
+        trigger_price=trigger_price,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from domain.errors import InvalidStateTransition
 from domain.instruments import Instrument
 from domain.money import ZERO, divide
+from domain.protection import Protection, Role
 
 
 class Side(StrEnum):
@@ -238,6 +239,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     terms_at_ns: int = 0
     price: Decimal | None = None
     quantity: Decimal | None = None
+    trigger_price: Decimal | None = None
+    """Where an order that waits for a price is triggered."""
 
 
 class SignalContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,6 +296,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """The venue's id of an order that is not this one, although it has our client order id (requirement X02)."""
     signal: SignalContext | None = None
     trace_id: str = ""
+    protection: Protection | None = None
+    """The take-profit and stop-loss that go with it (requirement P07)."""
+    role: Role = Role.NONE
+    """What the venue made it for, to protect a position."""
+    parent_order_id: str = ""
+    """The order that brought the protection, where the venue names it: the client order id, which is ours for ours."""
 
     local: LocalState = LocalState.PLANNED
     pending: Pending = Pending.NOTHING
@@ -323,6 +332,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def current_price(self) -> Decimal | None:
         """Limit price as it stands at the venue, after amendments."""
         return self.price if self.evidence.price is None else self.evidence.price
+
+    @property
+    def ours(self) -> bool:
+        """Whether it was sent from here: neither somebody else's nor made by the venue to protect a position."""
+        return not self.external and self.role is Role.NONE
 
     @property
     def leaves(self) -> Decimal:

@@ -6,7 +6,6 @@ in the plan with its figures.
     warmup           S08  warm-up signals are sent only in mode execute
     freshness        S09  neither too old nor from the future
     confidence       S10  not under the minimum
-    attached_orders  P07  no take-profit or stop-loss that would be dropped
     instrument       D05  known, trading, understood
     position_mode    D11  a side in hedge mode, none in one-way mode
     trading_state    R05  not halted; reduce-only leaves what closes
@@ -20,6 +19,7 @@ in the plan with its figures.
     slippage_guard   D07  the worst price of a market order
     cancels          C01  which resting orders go first, or take the quantity up (D10)
     scale_out        D10  what may only close is capped by what is held
+    attached_orders  P07  take-profit and stop-loss as the venue takes them, or not at all
     in_doubt         -    no new exposure while an order's outcome is unknown
     min_profit       D12  a closing order brings what is asked for
     order_size       R03  one order: in quote currency, at market, of the balance
@@ -46,7 +46,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final, Literal
 
-from domain import gates, pricing, risk, sizing
+from domain import attaching, gates, pricing, risk, sizing
 from domain.drafts import Case, Draft, Gate, Step, adjusted, passed, value_of
 from domain.ids import client_order_id
 from domain.instruments import Instrument
@@ -111,15 +111,21 @@ def _taken_up_by(case: Case, draft: Draft) -> OpenOrder | None:
         and order.order_type is OrderType.LIMIT
         and not (order.external or order.in_doubt or order.reduce_only)
         and order.price is not None
+        and _brings_along(order) == (case.signal.take_profit, case.signal.stop_loss)
     ]
     return fit[-1] if fit else None
+
+
+def _brings_along(order: OpenOrder) -> tuple[Decimal | None, Decimal | None]:
+    """Take-profit and stop-loss of a resting order: one that takes a signal up keeps its own (requirement P07)."""
+    protection = order.protection
+    return (None, None) if protection is None else (protection.take_profit, protection.stop_loss)
 
 
 GATES: Final[tuple[Gate, ...]] = (
     gates.warmup,
     gates.freshness,
     gates.confidence,
-    gates.attached_orders,
     gates.instrument,
     gates.position_mode,
     gates.trading_state,
@@ -133,6 +139,7 @@ GATES: Final[tuple[Gate, ...]] = (
     pricing.slippage_guard,
     cancels,
     sizing.scale_out,
+    attaching.attached_orders,
     gates.in_doubt,
     risk.min_profit,
     risk.order_size,
@@ -263,6 +270,7 @@ def _intent(
         position_side=case.position_side,
         amount=amount,
         rule=draft.rule,
+        protection=draft.protection,
         due_ns=due_ns,
         need=need,
     )

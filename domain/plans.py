@@ -15,6 +15,7 @@ from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.limits import AccountLoad, Limits, RiskAction
 from domain.money import ZERO
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
+from domain.protection import Protection, TriggerBy
 
 
 class TradingState(StrEnum):
@@ -38,6 +39,7 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool
     external: bool
     position_side: PositionSide
+    protection: Protection | None = None
 
 
 class WarmupMode(StrEnum):
@@ -161,6 +163,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     due_ns: int = 0
     need: Decimal = ZERO
     """What it takes from the available balance at worst; 0 for what only closes, or when the balance is not checked."""
+    protection: Protection | None = None
 
 
 class Decision(StrEnum):
@@ -217,6 +220,9 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     min_profit: Decimal | None = None
     """Profit over entry and fees, as a fraction of the entry, that a closing order must bring; None = not asked for."""
     position_mode: PositionMode = PositionMode.ONE_WAY
+    venue_protects: bool = True
+    """Whether the venue takes a take-profit and a stop-loss with an order (a trait of the venue, not a wish)."""
+    protection_trigger: TriggerBy = TriggerBy.LAST
     scale_in_mode: ScaleInMode = ScaleInMode.REPLACE
     max_snapshot_age_ns: int = 60_000_000_000
     signal_max_age_ns: int = 60_000_000_000

@@ -13,6 +13,7 @@ import msgspec
 from domain.events import EventKind, FillDetail, Transition, latencies_of
 from domain.money import ZERO, divide, plain, plain_or_empty
 from domain.orders import LocalState, Order, OrderState, Pending, VenueState, check_transition
+from domain.protection import Protects, Role
 from domain.updates import Absence, CallOutcome, CancelRequested, FillKind, FillReport, Update
 
 
@@ -67,7 +68,7 @@ def _steps(before: Order, after: Order) -> _Steps:
         steps.append((EventKind.TRIGGERED, OrderState.TRIGGERED))
     if before.evidence.state is VenueState.TRIGGERED and after.evidence.state is VenueState.LIVE:
         steps.append((EventKind.ACKNOWLEDGED, OrderState.ACKNOWLEDGED))
-    if known_at_venue(before) and _terms(before) != _terms(after):
+    if known_at_venue(before) and _terms_moved(before, after):
         steps.append((EventKind.AMENDED, _running(steps, before)))
     if after.pending and after.pending is not before.pending:
         cancel = after.pending is Pending.CANCEL
@@ -122,8 +123,15 @@ def _concluded_by_us(order: Order) -> bool:
     return order.state.terminal and not by_venue and order.state is not OrderState.DRY_RUN
 
 
-def _terms(order: Order) -> tuple[Decimal | None, Decimal]:
-    return order.current_price, order.current_quantity
+def _terms_moved(before: Order, after: Order) -> bool:
+    """Whether the venue shows other terms than it did, or than we meant. A trigger told for the first time is no
+    change of it: fills and replies come without."""
+    told = before.evidence.trigger_price is not None
+    return _terms(before)[:2] != _terms(after)[:2] or (told and _terms(before) != _terms(after))
+
+
+def _terms(order: Order) -> tuple[Decimal | None, Decimal, Decimal | None]:
+    return order.current_price, order.current_quantity, order.evidence.trigger_price
 
 
 def _running(steps: _Steps, before: Order) -> OrderState:
@@ -168,10 +176,17 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
                 details=_details(kind, before, after),
                 venue_order_id=after.venue_order_id,
                 latencies=latencies_of(after.times),
+                protects=_protects(after),
             )
         )
         state = next_state
     return tuple(transitions)
+
+
+def _protects(order: Order) -> Protects | None:
+    if order.role is Role.NONE:
+        return None
+    return Protects(role=order.role, parent_order_id=order.parent_order_id, trigger_price=order.evidence.trigger_price)
 
 
 def _reason(kind: EventKind, after: Order, update: Update) -> str:
@@ -190,11 +205,17 @@ def _reason(kind: EventKind, after: Order, update: Update) -> str:
 
 def _details(kind: EventKind, before: Order, after: Order) -> dict[str, str]:
     if kind is EventKind.AMENDED:
+        moved = before.evidence.trigger_price != after.evidence.trigger_price
+        triggers = {
+            "trigger_price_before": plain_or_empty(before.evidence.trigger_price),
+            "trigger_price_after": plain_or_empty(after.evidence.trigger_price),
+        }
         return {
             "price_before": plain_or_empty(before.current_price),
             "price_after": plain_or_empty(after.current_price),
             "quantity_before": plain(before.current_quantity),
             "quantity_after": plain(after.current_quantity),
+            **(triggers if moved else {}),
         }
     return {}
 

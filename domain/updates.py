@@ -15,6 +15,7 @@ import msgspec
 from domain.errors import InvalidInput
 from domain.instruments import Instrument
 from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
+from domain.protection import Role
 
 
 class Origin(StrEnum):
@@ -93,6 +94,10 @@ class OrderReport(_Update, frozen=True, kw_only=True, tag="order"):
     reduce_only: bool = False
     post_only: bool = False
     position_side: PositionSide = PositionSide.NET
+    role: Role = Role.NONE
+    parent_client_order_id: str = ""
+    """Of an order that the venue made to protect a position: the order that brought the protection."""
+    trigger_price: Decimal | None = None
 
 
 class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
@@ -111,6 +116,8 @@ class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
     maker: bool | None = None
     position_side: PositionSide = PositionSide.NET
     other_fees: dict[str, Decimal] | msgspec.UnsetType = msgspec.UNSET
+    role: Role = Role.NONE
+    """What the venue made its order for."""
 
     @property
     def fees(self) -> dict[str, Decimal]:
@@ -208,11 +215,12 @@ def _figures(update: Update) -> list[tuple[str, Decimal]]:
             *((f"other_fees.{currency}", fee) for currency, fee in other.items()),
         ]
     if isinstance(update, OrderReport):
-        figures = [
+        optional = (("price", update.price), ("trigger_price", update.trigger_price))
+        return [
+            *((name, figure) for name, figure in optional if figure is not None),
             ("quantity", update.quantity),
             ("cumulative.quantity", update.cumulative.quantity),
             ("cumulative.value", update.cumulative.value),
             *((f"cumulative.fees.{currency}", fee) for currency, fee in update.cumulative.fees.items()),
         ]
-        return figures if update.price is None else [("price", update.price), *figures]
     return []

@@ -16,6 +16,7 @@ import msgspec
 
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
+from domain.protection import Protection
 from domain.updates import Call, FillReport, OrderReport, Origin, Update
 
 
@@ -32,6 +33,8 @@ class VenueTraits:
     """How long an order may be missing from every endpoint although it was accepted."""
     unfilled_history_s: float
     """How long the venue shows orders that ended without a fill."""
+    protects: bool = False
+    """The venue keeps take-profit and stop-loss of a position, and takes them with an order (requirement P07)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class NewOrder:
     reduce_only: bool = False
     post_only: bool = False
     position_side: PositionSide = PositionSide.NET
+    protection: Protection | None = None
 
 
 @dataclass(frozen=True, slots=True)

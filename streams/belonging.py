@@ -13,6 +13,7 @@ from domain.errors import InvalidInput
 from domain.ids import external_order_id, is_ours
 from domain.money import ZERO
 from domain.orders import LocalState, Order, OrderState, OrderType, Times
+from domain.protection import Role
 from domain.updates import Absence, CallOutcome, CancelRequested, FillReport, OrderReport, Update, decode_update
 from streams.join_events import JoinEvents
 from streams.outbox import Outgoing
@@ -127,6 +128,8 @@ class Belonging:
                 f"but there is no such order here; it was not adopted"
             )
             return [self._events.alert(record, "OWN_ORDER_UNKNOWN", sentence, symbol)]
+        if update.role is not Role.NONE:
+            return None  # made by the venue to protect a position: never one that we have in flight
         if not update.client_order_id and self._may_be_in_flight(record.partition, symbol):
             self._park(record, update, rows)
             return []
@@ -156,7 +159,8 @@ class Belonging:
 
 
 def external_order(update: Update) -> Order:
-    """The row of an order that somebody else placed. Its terms come with the venue's evidence."""
+    """The row of an order that was not sent from here: somebody else's, or one that the venue made to protect a
+    position. Its terms come with the venue's evidence."""
     if not isinstance(update, OrderReport | FillReport):  # pragma: no cover -- `_homeless` has taken the others
         raise TypeError(type(update))
     report = update if isinstance(update, OrderReport) else None
@@ -168,9 +172,10 @@ def external_order(update: Update) -> Order:
         instrument=update.instrument,
         account=update.account,
         side=update.side,
-        order_type=report.order_type if report else OrderType.LIMIT,
+        order_type=report.order_type if report else _type_of_fill(update),
         quantity=ZERO,
-        external=True,
+        external=update.role is Role.NONE,
+        role=update.role,
         position_side=update.position_side,
         local=LocalState.NONE,
         state=OrderState.CREATED,
@@ -183,3 +188,8 @@ def external_order(update: Update) -> Order:
     return msgspec.structs.replace(
         blank, time_in_force=report.time_in_force, reduce_only=report.reduce_only, post_only=report.post_only
     )
+
+
+def _type_of_fill(update: OrderReport | FillReport) -> OrderType:
+    """The order's type as far as an execution tells: what protects a whole position goes out at market."""
+    return OrderType.LIMIT if update.role is Role.NONE else OrderType.MARKET

@@ -142,7 +142,7 @@ class CommandAgent:
         for order in orders:
             if command.action is Action.SYNC:
                 details[order.order_id] = await self._sync(turn, order)
-            elif not order.external or command.order_id:  # others' orders only when they are named (requirement O07)
+            elif order.ours or command.order_id:  # others', and what protects, only when named (requirements O07, P07)
                 details[order.order_id] = await self._cancel(turn, order, command)
         return self._summary(turn, command, details)
 
@@ -186,7 +186,7 @@ class CommandAgent:
 
     async def _replace(self, turn: Turn, order: Order, command: Command) -> CommandRow:
         """Cancel with the wish for another: the join wants the rest again when the order has ended."""
-        if order.external or order.signal is None:
+        if not order.ours or order.signal is None:
             sentence = f"order {order.order_id} came of no signal: it can be cancelled, not replaced"
             return self._result(turn, command, False, "NOT_REPLACEABLE", sentence, {})
         if order.state.terminal:

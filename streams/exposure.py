@@ -21,6 +21,7 @@ from domain.limits import AccountLoad
 from domain.money import ZERO
 from domain.orders import Order, PositionSide, Side
 from domain.positions import PositionState
+from domain.protection import Role
 from streams.broadcast import Entry
 from streams.ports import Clock, Log
 from tables.orders import OrderTable
@@ -261,7 +262,7 @@ class ExposureBoard:
         orders = [
             order
             for order in self._orders.open_orders(partition, symbol)
-            if order.instrument == instrument and not order.state.terminal
+            if order.instrument == instrument and not order.state.terminal and order.role is Role.NONE
         ]
         mark = self._mark(instrument)
         value_price = Decimal(1) if instrument.category == "inverse" else mark

@@ -14,6 +14,7 @@ from domain.money import ZERO
 from domain.orders import Order, PositionSide
 from domain.plans import Decision, Facts, OpenOrder, Plan
 from domain.positions import PositionState
+from domain.protection import Role
 from streams.account import Account
 from streams.market import Market
 from streams.ports import Clock
@@ -175,7 +176,11 @@ class FactsGatherer:
             open_orders=tuple(
                 _open_order(order)
                 for order in self._orders.open_orders(partition, instrument.symbol)
-                if order.instrument == instrument and not order.state.terminal and order.order_id not in without
+                if order.instrument == instrument
+                and not order.state.terminal
+                and order.order_id not in without
+                # What the venue keeps to protect a position neither makes way nor counts as one more order.
+                and order.role is Role.NONE
             ),
             available=None if balance is None else balance[0],
             reserved=ZERO if balance is None else self._reservations.total(self._account, currency, balance[1]),
@@ -226,4 +231,5 @@ def _open_order(order: Order) -> OpenOrder:
         reduce_only=order.reduce_only,
         external=order.external,
         position_side=order.position_side,
+        protection=order.protection,
     )

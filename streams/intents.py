@@ -25,6 +25,7 @@ def intended_order(signal: Signal, row: SignalRow, plan: Plan, intent: Intent, i
         reduce_only=intent.reduce_only,
         post_only=intent.post_only,
         position_side=intent.position_side,
+        protection=intent.protection,
         signal=SignalContext(
             signal_id=signal.signal_id,
             attempt=row.attempt,

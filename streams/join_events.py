@@ -34,7 +34,7 @@ class JoinEvents:
     def of_update(self, record: Record, order: Order, transitions: Sequence[Transition]) -> list[Outgoing]:
         """The transitions' events. The first one, that the order was meant, is the signal's turn to tell; what comes
         between a crash and that turn must not be told without it."""
-        second = bool(transitions) and transitions[0].sequence == 2
+        second = order.ours and bool(transitions) and transitions[0].sequence == 2
         if second and not self._announced.take(record.partition, order.order_id):
             transitions = [next(self._orders.history(record.partition, order.order_id)), *transitions]
         return [outgoing for transition in transitions for outgoing in self._of_transition(record, order, transition)]

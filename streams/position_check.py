@@ -20,8 +20,9 @@ from decimal import Decimal
 
 from domain.instruments import Instrument
 from domain.money import ZERO, plain
-from domain.orders import PositionSide, Side
+from domain.orders import OrderState, PositionSide, Side
 from domain.positions import Position
+from domain.protection import Role
 from domain.updates import FillKind, FillReport, Origin
 from exchanges.venue import Trading, VenuePosition
 from streams.alerting import Alerts
@@ -212,7 +213,10 @@ class PositionCheck:
         """Whether nothing of the symbol is under way: no order open or uncertain, no update waiting for its order, and
         the row as it was."""
         symbol = stored.instrument.symbol
-        busy = self._orders.open_orders(partition, symbol) or self._orders.parked(partition, symbol)
+        orders = self._orders.open_orders(partition, symbol)
+        # What waits for its trigger to protect a position stands as long as that does, and changes nothing before.
+        waits = [order for order in orders if order.role is not Role.NONE and order.state is OrderState.UNTRIGGERED]
+        busy = len(waits) < len(orders) or self._orders.parked(partition, symbol)
         now = self._stored(partition, stored.instrument, stored.side)
         return not busy and now.version == stored.version
 

@@ -236,7 +236,7 @@ class Reconciler:
     def _executed_from_ns(self, order: Order) -> int:
         """No execution of an order of ours is older than its intent: the venue keeps years, in pages of days. When
         somebody else's order began is not known."""
-        if order.external:
+        if not order.ours:
             return 0
         return max(0, order.times.created_ns - int((self._settings.clock_error_s + _CLOCK_MARGIN_S) * _NS))
 
@@ -246,7 +246,7 @@ class Reconciler:
             update,
             origin=Origin.RECONCILE,
             received_ns=self._clock.now_ns(),
-            client_order_id=update.client_order_id if order.external else order.order_id,
+            client_order_id=order.order_id if order.ours else update.client_order_id,
         )
 
     def _pause_s(self, remaining_s: float) -> float:

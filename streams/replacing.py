@@ -18,7 +18,7 @@ def replacement_signal(order: Order) -> bytes | None:
     was not a signal's."""
     price, signal = order.current_price, order.signal
     rest = order.current_quantity - order.cumulative.quantity
-    if order.state is not OrderState.CANCELLED or order.external or signal is None or price is None or rest <= ZERO:
+    if order.state is not OrderState.CANCELLED or not order.ours or signal is None or price is None or rest <= ZERO:
         return None
     fields: dict[str, object] = {
         "signal_id": replacement_id(order),
@@ -38,6 +38,8 @@ def replacement_signal(order: Order) -> bytes | None:
         fields["confidence"] = plain(signal.confidence)
     if order.position_side is not PositionSide.NET:
         fields["position_side"] = order.position_side
+    if order.protection is not None:
+        fields |= {name: plain(price) for name, price in order.protection.prices.items()}
     return msgspec.json.encode(fields)
 
 

@@ -13,6 +13,7 @@ from domain.instruments import Instrument, Quote
 from domain.money import ZERO
 from domain.orders import Order, OrderState, OrderType, PositionSide, Side, SignalContext, TimeInForce
 from domain.positions import LedgerEntry, Position, PositionState
+from domain.protection import Protection, Protects, Role
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 CONTENT_TYPE = ("content-type", b"application/json")
@@ -36,6 +37,10 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
     post_only: bool
     position_side: PositionSide
     external: bool
+    protection: Protection | None
+    """The take-profit and stop-loss that went with the order."""
+    protects: Protects | None
+    """Of an order that the venue made to protect a position."""
     state_before: OrderState
     state: OrderState
     status: str
@@ -193,7 +198,9 @@ def order_event(order: Order, transition: Transition) -> OrderEvent:
         reduce_only=order.reduce_only,
         post_only=order.post_only,
         position_side=order.position_side,
-        external=order.external,
+        external=order.external or (order.role is not Role.NONE and transition.protects is None),
+        protection=order.protection,
+        protects=transition.protects,
         state_before=transition.before,
         state=transition.after,
         status=msgspec.structs.replace(order, state=transition.after).status,

@@ -282,6 +282,7 @@ def _request(order: Order) -> NewOrder:
         reduce_only=order.reduce_only,
         post_only=order.post_only,
         position_side=order.position_side,
+        protection=order.protection,
     )
 
 

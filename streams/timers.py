@@ -115,7 +115,7 @@ class Timers:
         """Orders of others rest as long as they like; one that waits for its trigger does what it is for."""
         rests = order.state in {OrderState.ACKNOWLEDGED, OrderState.PARTIALLY_FILLED}
         never = not self._settings.stale_s or self._settings.dry_run
-        if never or order.external or not rests or order.order_type is not OrderType.LIMIT:
+        if never or not order.ours or not rests or order.order_type is not OrderType.LIMIT:
             return False
         return now_ns - max(order.times.acknowledged_ns, order.times.created_ns) >= self._settings.stale_s * _NS
 

@@ -18,7 +18,7 @@ def untold(order: Order) -> bool:
 
 def overdue(order: Order) -> bool:
     """Whether the venue should have said more of the order, once it has been quiet for a while."""
-    unconfirmed = order.state is OrderState.ACKNOWLEDGED and not order.evidence.terms_at_ns and not order.external
+    unconfirmed = order.state is OrderState.ACKNOWLEDGED and not order.evidence.terms_at_ns and order.ours
     return order.in_doubt or unconfirmed or order.state in _RESTLESS or untold(order)
 
 

@@ -63,6 +63,7 @@ class _Listed(msgspec.Struct):
     evidence: _Told
     fills: _Quantity
     times: _CreatedAt
+    parent_order_id: str = ""
 
 
 _encoder = msgspec.json.Encoder()
@@ -137,6 +138,12 @@ class OrderTable:
             if value is not None:
                 yield _fill.decode(value).fill
 
+    def children_of(self, partition: int, order_id: str) -> list[Order]:
+        """The orders that the venue made to protect what this one opened, oldest first (requirement P07)."""
+        entries = self.rows.scan_index(partition, join(b"k", order_id) + b"/")
+        values = [self.rows.get(partition, key) for _, key in entries]
+        return [_order.decode(value) for value in values if value is not None]
+
     # -- open orders ---------------------------------------------------------------------------------------------
 
     def open_orders(self, partition: int, symbol: str) -> list[Order]:
@@ -189,6 +196,7 @@ def order_index(key: bytes, value: bytes) -> list[bytes]:
     a/<symbol>/…      not ended, or with fills missing         v/<venue's id>/<venue>/<category>/<account>/
     c/…               all        y/<symbol>/…   by symbol      t/<status>/…      z/<symbol>/<status>/…
     g/<signal id>/…   by signal  fo/<order id>/…  fills of an order          u/…  uncertain
+    k/<parent>/…      the orders that protect what another one opened
     """
     if key.startswith(b"f/"):
         row = _fill.decode(value)
@@ -207,6 +215,8 @@ def order_index(key: bytes, value: bytes) -> list[bytes]:
     ]
     if order.signal is not None:
         entries.append(join(b"g", order.signal.signal_id) + b"/" + moment)
+    if order.parent_order_id:
+        entries.append(join(b"k", order.parent_order_id) + b"/" + moment)
     if order.venue_order_id:
         venue = order.instrument
         entries.append(join(b"v", order.venue_order_id, venue.venue, venue.category, order.account) + b"/")

@@ -11,6 +11,7 @@ import msgspec
 from app.web.context import WebContext
 from app.web.rendering import (
     Json,
+    child_json,
     fill_json,
     ledger_json,
     order_json,
@@ -25,6 +26,7 @@ from app.web.replies import to_json
 from domain.orders import Order, OrderState
 from domain.rehearsal import Group, Rehearsed, add_rehearsed
 from tables import queries
+from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.signals import SignalRow, SignalTable
 
@@ -315,6 +317,10 @@ def _detail(context: WebContext, partition: int, order: Order) -> Json:
     taken_up = [row for row in signals.of_order(partition, order.order_id) if order.order_id in row.order_ids]
     mark = context.mark(order.instrument)
     positions = PositionTable(context.positions).of_symbol(partition, order.instrument)
+    children = [
+        (child, queries.history_page(context.orders, partition, child.order_id, limit=DETAIL_ROWS)[0])
+        for child in OrderTable(context.orders).children_of(partition, order.order_id)
+    ]
     return {
         "order": order_json(order),
         "history": [transition_json(transition) for transition in history],
@@ -324,7 +330,8 @@ def _detail(context: WebContext, partition: int, order: Order) -> Json:
         "signal": None if signal is None else signal_json(signal) | {"plans": plans_json(signal)},
         "signals": shares_json(order, taken_up),
         "positions": [position_json(each, mark) for each in positions if each.account == order.account],
-        "story": story(order, signal, history, fills),
+        "children": [child_json(child) for child in children],
+        "story": story(order, signal, history, fills, children),
     }
 
 

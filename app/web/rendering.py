@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from app.web.context import Mark
 from domain.events import Transition
@@ -10,6 +11,7 @@ from domain.money import plain
 from domain.orders import Order, Sums
 from domain.plans import Plan
 from domain.positions import LedgerEntry, Position
+from domain.protection import Role
 from domain.updates import FillKind, FillReport
 from streams.schemas import latencies
 from tables.signals import SignalRow
@@ -34,6 +36,10 @@ def order_json(order: Order) -> Json:
         "position_side": order.position_side,
         "external": order.external,
         "dry_run": order.dry_run,
+        "role": order.role,
+        "parent_order_id": order.parent_order_id,
+        "protection": order.protection,
+        "trigger_price": order.evidence.trigger_price,
         "status": order.status,
         "state": order.state,
         "reason": order.reason,
@@ -214,10 +220,25 @@ def _plans(row: SignalRow) -> tuple[Plan, ...]:
     return (row.plan,) if row.after_cancels is None else (row.plan, row.after_cancels)
 
 
+Child = tuple[Order, Sequence[Transition]]
+"""An order that protects what another one opened, and its steps."""
+
+
+def child_json(child: Child) -> Json:
+    """A child with its steps."""
+    order, history = child
+    return order_json(order) | {"history": [transition_json(transition) for transition in history]}
+
+
 def story(
-    order: Order, signal: SignalRow | None, history: Sequence[Transition], fills: Sequence[FillReport]
+    order: Order,
+    signal: SignalRow | None,
+    history: Sequence[Transition],
+    fills: Sequence[FillReport],
+    children: Sequence[Child] = (),
 ) -> list[Json]:
-    """What happened to an order, in sentences and in order: signal, gates, plan, every step (requirement Q03)."""
+    """What happened to an order, in sentences and in order: signal, gates, plan, every step (requirement Q03), and
+    every step of the orders that protect what it opened (P07)."""
     steps: list[Json] = []
     if signal is not None:
         sentence = (
@@ -229,9 +250,23 @@ def story(
     elif order.external:
         sentence = "not ours: found at the venue and adopted"
         steps.append({"at_ns": order.times.created_ns, "step": "adopted", "sentence": sentence})
+    elif order.role:
+        brought = f", brought by order {order.parent_order_id}" if order.parent_order_id else ""
+        sentence = f"made by the venue to protect the position: its {_words(order.role)}{brought}"
+        steps.append({"at_ns": order.times.created_ns, "step": "adopted", "sentence": sentence})
     steps += [_intervention(fill) for fill in fills if fill.fill_kind is not FillKind.TRADE]
-    steps += [_transition_step(transition) for transition in history]
-    return steps
+    told = [(transition.at_ns, _transition_step(transition)) for transition in history]
+    told += [(transition.at_ns, _child_step(child, transition)) for child, own in children for transition in own]
+    return steps + [step for _, step in sorted(told, key=itemgetter(0))]
+
+
+def _words(role: Role) -> str:
+    return role.replace("_", "-")
+
+
+def _child_step(child: Order, transition: Transition) -> Json:
+    step = _transition_step(transition)
+    return step | {"sentence": f"{_words(child.role)} {child.order_id}: {step['sentence']}", "order_id": child.order_id}
 
 
 def _intervention(fill: FillReport) -> Json:

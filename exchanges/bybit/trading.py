@@ -69,6 +69,7 @@ class BybitTrading:
             receive_window_s=self._options.receive_window_ms / 1000,
             history_lag_s=self._options.history_lag_s,
             unfilled_history_s=UNFILLED_HISTORY_S,
+            protects=True,
         )
 
     @property

@@ -15,6 +15,7 @@ from domain.errors import InvalidInput
 from domain.instruments import Instrument
 from domain.money import ZERO, canonical, plain
 from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
+from domain.protection import Protection, Role
 from domain.updates import FillKind, FillReport, OrderReport, Origin
 from exchanges.bybit import vocabulary as words
 from exchanges.bybit.rows import Row
@@ -62,6 +63,19 @@ def create_body(order: NewOrder) -> dict[str, object]:
     if category != "spot":
         body["positionIdx"] = words.POSITION_INDEX_OF[order.position_side]
         body["reduceOnly"] = order.reduce_only
+    return body | _attached(order.protection)
+
+
+def _attached(protection: Protection | None) -> dict[str, object]:
+    """Take-profit and stop-loss of the whole position, at market: in this mode they follow its size."""
+    if protection is None or not protection.prices:
+        return {}
+    by = words.NAME_OF_TRIGGER[protection.trigger_by]
+    body: dict[str, object] = {"tpslMode": "Full"}
+    if protection.take_profit is not None:
+        body |= {"takeProfit": plain(protection.take_profit), "tpTriggerBy": by, "tpOrderType": "Market"}
+    if protection.stop_loss is not None:
+        body |= {"stopLoss": plain(protection.stop_loss), "slTriggerBy": by, "slOrderType": "Market"}
     return body
 
 
@@ -111,13 +125,13 @@ def order_report(row: Row, context: Context, *, told_ms: int = 0) -> OrderReport
         raise InvalidInput("UNREADABLE_ROW", [f"orderStatus: {status:.40} is not a status we know"])
     state, quantity = _state_and_quantity(row, instrument.category, side, order_type, status)
     ended_short = state.terminal and state is not VenueState.FILLED
-    time_in_force = row.text("timeInForce")
+    time_in_force, role = row.text("timeInForce"), _role(row)
     return OrderReport(
         instrument=instrument,
         account=context.account,
         origin=context.origin,
         received_ns=context.received_ns,
-        client_order_id=row.text("orderLinkId"),
+        client_order_id="" if role is not Role.NONE else row.text("orderLinkId"),
         venue_order_id=row.need("orderId"),
         state=state,
         raw_status=status,
@@ -137,7 +151,21 @@ def order_report(row: Row, context: Context, *, told_ms: int = 0) -> OrderReport
         reduce_only=row.flag("reduceOnly") or False,
         post_only=time_in_force in words.POST_ONLY,
         position_side=words.POSITION_SIDE_OF.get(row.whole("positionIdx"), PositionSide.NET),
+        role=role,
+        parent_client_order_id=_parent(row) if role is not Role.NONE else "",
+        trigger_price=row.amount("triggerPrice") or None,
     )
+
+
+def _role(row: Row) -> Role:
+    """What the venue made the order for; its own orders bear no id of a client's."""
+    created = row.text("createType").removeprefix("CreateBy")
+    return words.ROLE_OF.get(row.text("stopOrderType")) or words.ROLE_OF.get(created, Role.NONE)
+
+
+def _parent(row: Row) -> str:
+    """The order that brought the protection. Source: Bybit v5, "Get Open & Closed Orders", `parentOrderLinkId`."""
+    return row.text("parentOrderLinkId") or row.text("orderLinkId")
 
 
 def _state_and_quantity(
@@ -188,7 +216,7 @@ def fill_report(row: Row, context: Context) -> FillReport:
     coin = _fee_coin(row, instrument, side)
     extra = _extra_fees(row)
     execution_id = row.need("execId")
-    order_id = row.text("orderId")
+    order_id, role = row.text("orderId"), _role(row)
     if not order_id and not row.text("orderLinkId"):
         # No order caused it (a settlement, say), but every update names one: its own id stands in.
         order_id = execution_id
@@ -197,7 +225,7 @@ def fill_report(row: Row, context: Context) -> FillReport:
         account=context.account,
         origin=context.origin,
         received_ns=context.received_ns,
-        client_order_id=row.text("orderLinkId"),
+        client_order_id="" if role is not Role.NONE else row.text("orderLinkId"),
         venue_order_id=order_id,
         execution_id=execution_id,
         side=side,
@@ -211,6 +239,7 @@ def fill_report(row: Row, context: Context) -> FillReport:
         maker=row.flag("isMaker") if kind is FillKind.TRADE else None,
         position_side=_position_side(row, side, hedge=context.hedge),
         other_fees=extra or msgspec.UNSET,
+        role=role,
     )
 
 

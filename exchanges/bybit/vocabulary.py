@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from domain.orders import PositionSide, Side, TimeInForce, VenueState
+from domain.protection import Role, TriggerBy
 from domain.updates import FillKind
 
 SIDE_OF: Final = {"Buy": Side.BUY, "Sell": Side.SELL}
@@ -36,6 +37,23 @@ TIME_IN_FORCE_OF: Final = {
 }
 POST_ONLY: Final = frozenset({"PostOnly", "RPI"})
 
+NAME_OF_TRIGGER: Final = {
+    TriggerBy.LAST: "LastPrice",
+    TriggerBy.MARK: "MarkPrice",
+    TriggerBy.INDEX: "IndexPrice",
+}
+
+ROLE_OF: Final = {
+    "TakeProfit": Role.TAKE_PROFIT,
+    "PartialTakeProfit": Role.TAKE_PROFIT,
+    "StopLoss": Role.STOP_LOSS,
+    "PartialStopLoss": Role.STOP_LOSS,
+    "TrailingStop": Role.TRAILING_STOP,
+    "TrailingProfit": Role.TRAILING_STOP,
+}
+"""`stopOrderType`, and `createType` without its "CreateBy", of orders that the venue makes for a position. Conditional
+orders that somebody placed ("Stop") are none."""
+
 FILL_KIND_OF: Final = {
     "Funding": FillKind.FUNDING,
     "BustTrade": FillKind.LIQUIDATION,
@@ -61,6 +79,9 @@ _REASON_OF: Final = {
     "CancelByReduceOnly": "REDUCE_ONLY",
     "CancelByAdmin": "CANCELLED_BY_VENUE",
     "CancelByDCP": "CANCELLED_ON_DISCONNECT",
+    "CancelByTpSlTsClear": "PROTECTION_CLEARED",
+    "CancelByOCOTpCanceledBySlTriggered": "STOP_LOSS_TRIGGERED",
+    "CancelByOCOSlCanceledByTpTriggered": "TAKE_PROFIT_TRIGGERED",
 }
 _SAYS_NOTHING: Final = frozenset(
     {"", "0", "UNKNOWN", "EC_NoError", "EC_PerCancelRequest", "EC_OrigClOrdIDDoesNotExist", "CancelByUser"}

@@ -97,14 +97,6 @@ def test_s10_a_signal_without_confidence_is_not_measured_by_it():
     assert intent(plan(settings=settings(min_confidence=dec("0.6"))))
 
 
-@pytest.mark.parametrize("field", ["take_profit", "stop_loss"])
-def test_p07_what_cannot_go_with_the_order_is_refused_never_dropped(field):
-    made = plan(signal(**{field: "51000"}))
-
-    assert refusal(made) == (Decision.REJECT, "NOT_SUPPORTED")
-    assert field in made.reason
-
-
 @pytest.mark.parametrize(
     ("known", "instrument", "code"),
     [

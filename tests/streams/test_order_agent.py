@@ -9,8 +9,9 @@ import pytest
 from quiet_venue import NOW
 from trading_desk import ACCOUNT, BTC, TOPICS, Desk
 
-from domain.orders import TRANSITIONS, OrderState, PositionSide, Side
-from domain.updates import FillKind, FillReport, Origin
+from domain.orders import TRANSITIONS, OrderState, OrderType, PositionSide, Side, Sums, VenueState
+from domain.protection import Role
+from domain.updates import FillKind, FillReport, OrderReport, Origin
 
 
 def settlement(execution_id: str = "settled-1") -> FillReport:
@@ -105,3 +106,80 @@ async def test_o01_an_update_that_would_break_the_table_of_steps_is_put_aside_an
     assert (order.state, order.fills.quantity) == (OrderState.PLANNED, Decimal(0))
     assert len(desk.log.records[TOPICS.order_updates_dead]) == 1
     assert [record.key for record in desk.log.records[TOPICS.alerts]] == [b"order-updates-0-0-INVALID_STATE_TRANSITION"]
+
+
+def stop_loss(state: VenueState = VenueState.UNTRIGGERED, **changed: object) -> OrderReport:
+    """The venue's word on a stop-loss that it made for the order `parent-1`."""
+    report = OrderReport(
+        instrument=BTC,
+        account=ACCOUNT,
+        origin=Origin.STREAM,
+        received_ns=NOW,
+        venue_order_id="v-stop",
+        state=state,
+        raw_status=str(state),
+        side=Side.SELL,
+        order_type=OrderType.MARKET,
+        quantity=Decimal(1),
+        price=None,
+        cumulative=Sums(),
+        updated_ns=NOW,
+        reduce_only=True,
+        role=Role.STOP_LOSS,
+        parent_client_order_id="parent-1",
+        trigger_price=Decimal(90),
+    )
+    return msgspec.structs.replace(report, **changed)
+
+
+def stop_filled(execution_id: str = "e-stop") -> FillReport:
+    """An execution of that stop-loss."""
+    return msgspec.structs.replace(
+        settlement(execution_id), fill_kind=FillKind.TRADE, venue_order_id="v-stop", role=Role.STOP_LOSS
+    )
+
+
+async def test_p07_what_the_venue_makes_is_no_strangers_and_is_found_by_its_parent() -> None:
+    desk = Desk()
+
+    await desk.told(stop_loss())
+
+    (child,) = desk.orders.children_of(0, "parent-1")
+    assert (child.role, child.external, child.ours) == (Role.STOP_LOSS, False, False)
+    assert child.state is OrderState.UNTRIGGERED
+    assert desk.orders.open_orders(0, "BTCUSDT") == [child]
+
+
+async def test_p07_its_update_is_not_parked_while_an_order_of_ours_is_in_flight() -> None:
+    desk = Desk()
+    desk.intend()
+
+    await desk.told(stop_loss())
+
+    assert desk.orders.parked(0, "BTCUSDT") == []
+    assert len(desk.orders.children_of(0, "parent-1")) == 1
+
+
+async def test_p07_its_fill_reaches_the_position_once_and_before_its_report() -> None:
+    desk = Desk()
+
+    await desk.told(stop_filled())
+    await desk.told(stop_filled())
+    await desk.told(stop_loss(VenueState.FILLED, cumulative=Sums(Decimal("0.5"), Decimal(50)), quantity=Decimal("0.5")))
+
+    assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == Decimal("-0.5")
+    (child,) = desk.orders.children_of(0, "parent-1")
+    assert (child.state, child.order_type, child.external) == (OrderState.FILLED, OrderType.MARKET, False)
+
+
+async def test_p07_its_events_say_what_it_protects_and_are_told_alike_when_told_again() -> None:
+    desk = Desk()
+    await desk.told(stop_filled())
+    first = list(desk.log.records[TOPICS.order_events])
+
+    await desk.told(stop_loss(VenueState.FILLED, cumulative=Sums(Decimal("0.5"), Decimal(50)), quantity=Decimal("0.5")))
+    desk.order_agent.handle([desk.log.records[TOPICS.order_updates][0]])
+
+    told = [record.value for record in desk.log.records[TOPICS.order_events]]
+    assert told.count(first[0].value) == 2
+    assert msgspec.json.decode(first[0].value)["protects"]["role"] == "stop_loss"
