@@ -98,7 +98,28 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int = 0
 
 
+class _Amended(msgspec.Struct):
+    order_id: str
+
+
+class _ListedPlan(msgspec.Struct):
+    amends: tuple[_Amended, ...] = ()
+    dry_run: bool = False
+
+
+class _Listed(msgspec.Struct):
+    """What the indexes look at of a signal's row: reading only this takes a fraction of the time."""
+
+    signal_id: str
+    symbol: str
+    plan: _ListedPlan
+    after_cancels: _ListedPlan | None = None
+    planned_ns: int = 0
+    next_due_ns: int = 0
+
+
 _encoder = msgspec.json.Encoder()
+_listed = msgspec.json.Decoder(_Listed)
 _signal = msgspec.json.Decoder(SignalRow)
 _command = msgspec.json.Decoder(CommandRow)
 
@@ -180,11 +201,12 @@ def signal_index(key: bytes, value: bytes) -> list[bytes]:
     """
     if not key.startswith(b"s/"):
         return []
-    row = _signal.decode(value)
+    row = _listed.decode(value)
+    standing = row.plan if row.after_cancels is None else row.after_cancels
     moment = b"%020d/" % row.planned_ns
     entries = [join(b"g", row.signal_id) + b"/" + moment, b"r/" + moment + join(b"", row.signal_id)]
     if row.next_due_ns:
         entries.append(b"w/%020d/" % row.next_due_ns + join(b"", row.symbol, row.signal_id))
-    if not row.standing_plan.dry_run:  # an order that was not amended took nothing up
-        entries += [join(b"n", amend.order_id) + b"/" + moment for amend in row.standing_plan.amends]
+    if not standing.dry_run:  # an order that was not amended took nothing up
+        entries += [join(b"n", amend.order_id) + b"/" + moment for amend in standing.amends]
     return entries
