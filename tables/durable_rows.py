@@ -31,12 +31,21 @@ class Append(Protocol):
     ) -> None: ...
 
 
+SETTLE_AFTER_S = 0.05
+"""How long acknowledged rows may be kept from the disk. An order is written some five times in the first hundredths
+of a second of its life; the disk gets the last of them, and index entries for that one only."""
+
+SETTLE_AT_ROWS = 64
+"""Acknowledged rows of one table that are not kept waiting any longer."""
+
 OnHole = Callable[["DurableRows", int, int, int], None]
 """Told of offsets somebody else wrote to the changelog: (table, partition, from, to)."""
 
 
 class DurableRows:
-    """The `Rows` port. Every write is a record of the changelog; the local disk follows its acknowledgement.
+    """The `Rows` port. Every write is a record of the changelog; the local disk follows its acknowledgement, at the
+    latest after `settle_after_s` or when so many rows wait. Reads see every write in between, and recovery reads what
+    the disk lacks.
 
     The life of a partition: `open` (files), `apply` while recovering, `admit` (reads and writes from now on),
     `withdraw` (all partitions; files stay open for the next generation), `close`.
@@ -52,6 +61,8 @@ class DurableRows:
         index: IndexFunction | None = None,
         version: int = 1,
         cache: Cache,
+        settle_after_s: float = SETTLE_AFTER_S,
+        settle_at_rows: int = SETTLE_AT_ROWS,
     ) -> None:
         self.name = name
         self.changelog_topic = changelog_topic
@@ -62,7 +73,11 @@ class DurableRows:
         self._cache = cache
         self._shards: dict[int, Shard] = {}
         self._admitted: ByPartition[Shard] = ByPartition()
+        self._settle_after_s = settle_after_s
+        self._settle_at_rows = settle_at_rows
         self._unsettled: set[int] = set()
+        self._unsettled_rows = 0
+        self._settle_timer: asyncio.TimerHandle | None = None
         self._settling: dict[int, Callable[[], None]] = {}
         """What an acknowledgement calls, one for each partition and not for each row."""
         self.on_hole: OnHole | None = None
@@ -194,10 +209,19 @@ class DurableRows:
     # -- acknowledgements ----------------------------------------------------------------------------------------
 
     def _settle_soon(self, partition: int) -> None:
-        """One write to disk for all acknowledgements of this turn of the loop."""
-        if not self._unsettled:
-            asyncio.get_running_loop().call_soon(self._settle_now)
+        """One write to disk for all that is acknowledged meanwhile."""
         self._unsettled.add(partition)
+        self._unsettled_rows += 1
+        if self._unsettled_rows == self._settle_at_rows:
+            self._stop_timer()
+            asyncio.get_running_loop().call_soon(self._settle_now)
+        elif self._unsettled_rows == 1:
+            self._settle_timer = asyncio.get_running_loop().call_later(self._settle_after_s, self._settle_now)
+
+    def _stop_timer(self) -> None:
+        if self._settle_timer is not None:
+            self._settle_timer.cancel()
+            self._settle_timer = None
 
     def _settle_now(self) -> None:
         try:
@@ -209,7 +233,9 @@ class DurableRows:
 
     def settle(self) -> None:
         """Bring to disk what is acknowledged."""
+        self._stop_timer()
         partitions, self._unsettled = self._unsettled, set()
+        self._unsettled_rows = 0
         for partition in partitions:
             shard = self._shards.get(partition)
             if shard is None:

@@ -67,6 +67,7 @@ def rows(changelog: FakeChangelog, tmp_path: Path) -> Iterable[DurableRows]:
         changelog.append,
         index=lambda key, value: (b"s/" + value,),
         cache=Cache(1 << 20),
+        settle_at_rows=1,
     )
     made.open(0, "cluster")
     made.admit(0, 0)
@@ -84,6 +85,28 @@ async def test_a_write_is_durable_when_its_receipt_settles(rows: DurableRows, ch
     assert receipt.complete
     assert rows.unacknowledged(0) == 0
     assert rows.next_offset(0) == 1
+
+
+async def test_rows_reach_the_disk_together_and_soon(changelog: FakeChangelog, tmp_path: Path) -> None:
+    table = DurableRows(
+        "orders", "changelog", tmp_path, changelog.append, cache=Cache(1 << 20), settle_after_s=0.02, settle_at_rows=3
+    )
+    table.open(0, "cluster")
+    table.admit(0, 0)
+
+    table.put(0, b"k", b"first", Receipt())
+    await changelog.acknowledge()
+    assert (table.next_offset(0), table.position(0)) == (0, None), "it may come again in a moment"
+    assert table.get(0, b"k") == b"first"
+    async with asyncio.timeout(5):
+        while table.position(0) is None:  # noqa: ASYNC110 -- nothing tells us
+            await asyncio.sleep(0.005)
+
+    for value in (b"second", b"third", b"fourth"):
+        table.put(0, b"k", value, Receipt())
+    await changelog.acknowledge()
+    assert table.next_offset(0) == 4, "so many are not kept waiting"
+    table.close(0)
 
 
 async def test_a_write_that_is_refused_is_not_seen(rows: DurableRows) -> None:
