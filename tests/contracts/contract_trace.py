@@ -81,7 +81,8 @@ def read_trace(path: Path) -> list[Line]:
     """All whole lines."""
     if not path.exists():
         return []
-    split = (line.split() for line in path.read_text().splitlines())
+    whole, _, _unfinished = path.read_text().rpartition("\n")
+    split = (line.split() for line in whole.splitlines())
     return [Line(float(at), worker, event, tuple(details)) for at, worker, event, *details in split]
 
 
