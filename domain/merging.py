@@ -5,7 +5,8 @@ repetition of the same updates ends in the same evidence (requirement O04):
 
     state        the most advanced (`VenueState.rank`), with the reason and raw status that came with it
     cumulative   the highest quantity, with the value and the fees that belong to it
-    terms        price, quantity and trigger price of the newest venue time
+    terms        price, quantity and trigger price of the row that is the furthest, by state, total, and then by the
+                 venue's time: its clock may jump back, an order does not
     role         what the venue made the order for, with its parent: once told, told for good
 
 The order's state is a function of evidence, fills and what we know ourselves. The steps between two rows, with their
@@ -110,10 +111,16 @@ def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
         (report.state.rank, report.reason, report.raw_status),
     )
     state = evidence.state if told[0] == evidence.state.rank else report.state
-    terms_at_ns, price, quantity, trigger_price = max(
-        (evidence.terms_at_ns, evidence.price, evidence.quantity, evidence.trigger_price),
-        (report.updated_ns, report.price, report.quantity, report.trigger_price),
-        key=lambda terms: (terms[0], *(plain_or_empty(term) for term in terms[1:])),
+    terms_rank, terms_executed, terms_at_ns, price, quantity, trigger_price = max(
+        (
+            *(evidence.terms_rank, evidence.terms_executed, evidence.terms_at_ns),
+            *(evidence.price, evidence.quantity, evidence.trigger_price),
+        ),
+        (
+            *(report.state.rank, report.cumulative.quantity, report.updated_ns),
+            *(report.price, report.quantity, report.trigger_price),
+        ),
+        key=lambda terms: (*terms[:3], *(plain_or_empty(term) for term in terms[3:])),
     )
     return Evidence(
         state=state,
@@ -124,6 +131,8 @@ def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
         price=price,
         quantity=quantity,
         trigger_price=trigger_price,
+        terms_rank=terms_rank,
+        terms_executed=terms_executed,
     )
 
 

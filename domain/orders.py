@@ -241,6 +241,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal | None = None
     trigger_price: Decimal | None = None
     """Where an order that waits for a price is triggered."""
+    terms_rank: int = 0
+    """State and total of the row that the terms are from: they tell which of two is the later one, before times do."""
+    terms_executed: Decimal = ZERO
 
 
 class SignalContext(msgspec.Struct, frozen=True, kw_only=True):

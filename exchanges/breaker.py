@@ -27,6 +27,10 @@ _HEALTHY_CODES = frozenset({"CLOCK_SKEW", "NO_QUOTE", "CLOSED", OPEN_CODE})
 """Codes of `NotAccepted` that say nothing about the venue's health."""
 
 
+_UNUSED_S = 1.0
+"""A trial of which nothing was sent by then is given to somebody else."""
+
+
 class BreakerState(IntEnum):
     """The numbers are those of the metric."""
 
@@ -100,6 +104,17 @@ class Breaker:
             self._open(f"still unwell: {error}")
             raise NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}") from error
         self._change(BreakerState.HALF_OPEN, self._why)
+
+    def handed_over(self) -> None:
+        """Who has the consent may send now. If nothing is sent at once, because the order has expired, say, the trial
+        is free for the next."""
+        if self._state is BreakerState.HALF_OPEN:
+            self._not_before_s = self._clock.monotonic_s() + _UNUSED_S
+
+    def began(self) -> None:
+        """A create is on its way."""
+        if self._state is BreakerState.HALF_OPEN:
+            self._not_before_s = self._clock.monotonic_s() + self._settings.open_s
 
     def succeeded(self, *, create: bool) -> None:
         """A call was answered as a healthy venue answers."""

@@ -32,9 +32,12 @@ class GuardedTrading:
         if call is Call.CREATE:
             await self.breaker.consent()
         await self._trading.admit(call)
+        if call is Call.CREATE:
+            self.breaker.handed_over()
 
     async def create(self, order: NewOrder) -> str:
         """Watched."""
+        self.breaker.began()
         return await self._watch(self._trading.create(order), create=True)
 
     async def amend(self, ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
@@ -59,9 +62,7 @@ class GuardedTrading:
         self, category: str, *, since_ns: int, symbol: str | None = None, origin: Origin = Origin.REST
     ) -> Sequence[OrderReport]:
         """Watched."""
-        return await self._watch(
-            self._trading.closed_orders(category, since_ns=since_ns, symbol=symbol, origin=origin)
-        )
+        return await self._watch(self._trading.closed_orders(category, since_ns=since_ns, symbol=symbol, origin=origin))
 
     async def executions(
         self,

@@ -144,6 +144,8 @@ class PositionCheck:
                 return self._agreed(subject, side, "after its executions were asked for")
         if self._stored(partition, instrument, side).version != stored.version:
             return PositionItem(side, True, "it has just changed: not judged")
+        if any(order.in_doubt for order in self._orders.open_orders(partition, instrument.symbol)):
+            return PositionItem(side, False, "an order in doubt may explain the difference: not judged")
         return await self._differs(partition, stored, shown, subject)
 
     def _agreed(self, subject: str, side: PositionSide, words: str = "") -> PositionItem:

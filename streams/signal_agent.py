@@ -42,6 +42,7 @@ from streams.ports import Clock, Log, Revoked, Turn
 from streams.signal_events import SignalEvents
 from streams.signal_intake import SignalIntake, Work
 from streams.signal_results import (
+    AMEND_NOT_CONFIRMED,
     RESULT_OF,
     RETRY,
     UNTRIED,
@@ -153,7 +154,7 @@ class SignalAgent:
         self._hooks.on_step("intended")
         await self._clearance.to_send(turn, work.signal.symbol, self._decider.expires_at_ns(work), reduces=work.reduces)
         for intent in due:  # 6, 7
-            await self._send(turn, work, intent, maybe_sent=intent.order_id in maybe_sent)
+            await self._send(turn, work, intent, maybe_sent=intent.order_id in maybe_sent, insist=intent is not due[-1])
         self._hooks.on_step("submitted")
         if len(due) < len(row.standing_plan.intents):
             await self._wait_for_parts(turn, row, len(due), told)
@@ -161,7 +162,7 @@ class SignalAgent:
         await self._finish(turn, row, told)  # 8
         self._hooks.on_step("done")
 
-    async def _send(self, turn: Turn, work: Work, intent: Intent, *, maybe_sent: bool) -> None:
+    async def _send(self, turn: Turn, work: Work, intent: Intent, *, maybe_sent: bool, insist: bool) -> None:
         partition = turn.record.partition
         order = self._orders.get(partition, intent.order_id)
         if order is not None and order.in_doubt:
@@ -169,7 +170,9 @@ class SignalAgent:
             expires_ns = part_expires_ns(intent, expires_ns, self._settings.plan.signal_max_age_ns, own_ns)
             if intent.part:
                 await self._clearance.to_send_next(turn, order, expires_ns, reduces=work.reduces)
-            await self._submitter.submit(turn, intent.order_id, expires_at_ns=expires_ns, maybe_sent=maybe_sent)
+            await self._submitter.submit(
+                turn, intent.order_id, expires_at_ns=expires_ns, maybe_sent=maybe_sent, insist=insist
+            )
             order = self._orders.get(partition, intent.order_id)
         if order is not None:
             self._facts.settled(order)
@@ -309,8 +312,7 @@ class SignalAgent:
             if order.state.terminal:
                 return await self._plan_again(turn, work, row, planned)
             reason = f"order {amend.order_id} could not be amended: it is {order.state}, {order.reason}"
-            row = replace(row, order_ids=())
-            return await self._end(turn, row, SignalResult.FAILED, "AMEND_NOT_CONFIRMED", reason)
+            return await self._end(turn, replace(row, order_ids=()), SignalResult.FAILED, AMEND_NOT_CONFIRMED, reason)
         await self._decider.give_back(turn, row, 0)
         return await self._end(turn, row, SignalResult.EXECUTED, "", "")
 

@@ -27,6 +27,10 @@ RESULT_OF = {
 """How a signal ends whose plan executes nothing."""
 
 
+AMEND_NOT_CONFIRMED = "AMEND_NOT_CONFIRMED"
+"""Code of a signal that no resting order took up: no order is its own then, and its end is told by itself."""
+
+
 def order_ids_of(plan: Plan) -> tuple[str, ...]:
     """The orders that a plan makes, or changes."""
     if plan.decision is not Decision.EXECUTE:

@@ -87,16 +87,27 @@ class Submitter:
         self._jitter = jitter
         self.in_hand: set[str] = set()
 
-    async def submit(self, turn: Turn, order_id: str, *, expires_at_ns: int, maybe_sent: bool) -> None:
+    async def submit(
+        self, turn: Turn, order_id: str, *, expires_at_ns: int, maybe_sent: bool, insist: bool = False
+    ) -> None:
         """Bring the order to an outcome that is applied, or leave it `uncertain` at the time bound.
 
-        `maybe_sent`: a former turn may have sent it, so the venue is asked first (requirement X06).
+        `maybe_sent`: a former turn may have sent it, so the venue is asked first (requirement X06). `insist`: leave it
+        `uncertain` only when it has expired: the turn's next order waits for this one, and nobody else may conclude
+        anything of it while the turn goes on.
         """
         self.in_hand.add(order_id)
         try:
             await self._submit(turn, order_id, expires_at_ns, maybe_sent)
+            while insist and self._is_in_doubt(turn, order_id) and self._clock.now_ns() <= expires_at_ns:
+                await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
+                await self._submit(turn, order_id, expires_at_ns, maybe_sent=True)
         finally:
             self.in_hand.discard(order_id)
+
+    def _is_in_doubt(self, turn: Turn, order_id: str) -> bool:
+        order = self._orders.get(turn.record.partition, order_id)
+        return order is not None and order.in_doubt
 
     async def _submit(self, turn: Turn, order_id: str, expires_at_ns: int, maybe_sent: bool) -> None:
         partition = turn.record.partition
@@ -128,14 +139,13 @@ class Submitter:
     async def _admitted(self, turn: Turn, expires_at_ns: int) -> None:
         """Wait for the consent of the venue's breaker and rate limit; while the breaker is open, no longer than until
         the order expires: the check before the call then ends it."""
-        while True:
+        while (left_ns := expires_at_ns - self._clock.now_ns()) >= 0:
             try:
                 await turn.wait(self._trading.admit(Call.CREATE))
             except NotAccepted:
-                if self._clock.now_ns() <= expires_at_ns:
-                    await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
-                    continue
-            return
+                await turn.wait(self._clock.sleep(min(_ASK_AGAIN_S, left_ns / _NS + 0.001)))
+            else:
+                return
 
     async def _absent(self, turn: Turn, order_id: str, deadline_ns: int) -> bool:
         """True when the order may be sent (again): surely not at the venue, and the venue refuses a second one."""

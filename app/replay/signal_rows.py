@@ -16,7 +16,7 @@ from app.replay.rows import decode
 from domain.orders import OrderState
 from domain.plans import Decision
 from streams.signal_intake import Work
-from streams.signal_results import RESULT_OF, UNTRIED, order_ids_of, result_of_orders
+from streams.signal_results import AMEND_NOT_CONFIRMED, RESULT_OF, UNTRIED, order_ids_of, result_of_orders
 from tables.durable_rows import DurableRows
 from tables.orders import OrderTable
 from tables.receipt import Receipt
@@ -59,7 +59,7 @@ class SignalRows:
             attempt=row.plan.attempt,
             value=self._inputs.value(partition, row.source).decode(errors="replace"),
             planned_ns=row.plan.planned_at_ns,
-            order_ids=order_ids_of(row.standing_plan),
+            order_ids=() if row.code == AMEND_NOT_CONFIRMED else order_ids_of(row.standing_plan),
         )
         plan = row.standing_plan
         if plan.decision is not Decision.EXECUTE:

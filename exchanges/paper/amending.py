@@ -70,7 +70,7 @@ class Amending:
             market.resting.remove(order)
             order.qty, order.price = qty, price
         market.changed = True
-        order.seq, order.updated_at_ns = self.engine.numbering.next_seq(), turn.at_ns
+        order.touch(self.engine.numbering.next_seq(), turn.at_ns)
         turn.touch(order, account.position_of(order))
         if not keeps_place:
             self.engine.match(turn, market, order)
@@ -106,7 +106,7 @@ class Amending:
             order.trigger_direction = TriggerDirection.RISE if rises else TriggerDirection.FALL
         _protect(order, wish)
         account.rest(order)
-        order.seq, order.updated_at_ns = self.engine.numbering.next_seq(), turn.at_ns
+        order.touch(self.engine.numbering.next_seq(), turn.at_ns)
         turn.touch(order, account.position_of(order))
 
     def _admitted_qty(

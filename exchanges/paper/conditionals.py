@@ -98,7 +98,7 @@ class Conditionals:
     def _trigger(self, turn: Turn, market: SymbolMarket, order: Order) -> None:
         account = self.engine.accounts[order.uid]
         self.engine.take_out(order)
-        order.seq, order.updated_at_ns = self.engine.numbering.next_seq(), turn.at_ns
+        order.touch(self.engine.numbering.next_seq(), turn.at_ns)
         order.status = Status.TRIGGERED
         turn.milestones.append(msgspec.structs.replace(order))
         turn.triggered[order.uid, order.symbol, order.position_idx] = order.stop_order_type

@@ -107,7 +107,7 @@ class MatchingEngine:
         order.cum_fee += booked.fee
         order.cum_pnl += booked.pnl
         order.cum_closing_fees += booked.open_fee + booked.close_fee
-        order.seq, order.updated_at_ns = seq, turn.at_ns
+        order.touch(seq, turn.at_ns)
         if position is not None:
             position.seq, position.updated_at_ns = seq, turn.at_ns
             position.created_at_ns = position.created_at_ns or turn.at_ns
@@ -165,7 +165,7 @@ class MatchingEngine:
         order.status = Status.PARTIALLY_FILLED_CANCELED if spot_part else Status.CANCELLED
         order.reject_reason = reason
         order.cancel_type = cancel_type
-        order.seq, order.updated_at_ns = self.numbering.next_seq(), turn.at_ns
+        order.touch(self.numbering.next_seq(), turn.at_ns)
         account.closed(order)
         turn.touch(order, account.position_of(order))
 

@@ -101,6 +101,11 @@ class Order(msgspec.Struct, kw_only=True):
     trailing: Decimal = ZERO
     active_price: Decimal = ZERO
 
+    def touch(self, seq: int, at_ns: int) -> None:
+        """Something happened to it. Its own time goes on also when the exchange's clock was put back."""
+        self.seq = seq
+        self.updated_at_ns = at_ns if at_ns >= self.updated_at_ns else self.updated_at_ns + 1_000_000
+
     @property
     def market_key(self) -> str:
         """The name of the market that it is for."""

@@ -179,7 +179,7 @@ class Protections:
         for order in mine:
             account.unrest(order)
             order.qty += added
-            order.seq, order.updated_at_ns = self.engine.numbering.next_seq(), turn.at_ns
+            order.touch(self.engine.numbering.next_seq(), turn.at_ns)
             account.rest(order)
             turn.touch(order, account.position_of(order))
         if not mine:
@@ -237,7 +237,7 @@ class Protections:
             self.let_go(turn, order, because_of=triggered)
         elif held != order.qty:
             order.qty = held
-            order.seq, order.updated_at_ns = self.engine.numbering.next_seq(), turn.at_ns
+            order.touch(self.engine.numbering.next_seq(), turn.at_ns)
             turn.touch(order, position)
 
     def let_go(self, turn: Turn, order: Order, because_of: StopOrderType | None = None) -> None:

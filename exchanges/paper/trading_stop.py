@@ -131,7 +131,7 @@ class TradingStops:
             elif standing is not None and not wish.stands_as(standing):
                 standing.trigger_price, standing.trigger_by = wish.price, wish.by
                 standing.trailing, standing.active_price = wish.trailing, wish.active_price
-                standing.seq, standing.updated_at_ns = self.numbering.next_seq(), turn.at_ns
+                standing.touch(self.numbering.next_seq(), turn.at_ns)
                 turn.touch(standing, position)
                 changed = True
         return changed

@@ -145,3 +145,15 @@ def test_j01_every_step_tells_what_was_executed_and_what_is_left_at_that_moment(
             assert step.fill.quantity > 0
     if told.transitions:
         assert told.transitions[-1].cumulative.quantity == told.order.cumulative.quantity
+
+
+def test_o04_what_an_order_was_when_it_traded_stands_although_the_venues_clock_was_put_back() -> None:
+    before = report(VenueState.LIVE, quantity=dec("1"), updated_ns=NOW + 10_000)
+    amended = report(
+        VenueState.FILLED, "3", quantity=dec("3"), cumulative=Sums(dec("3"), dec("300"), {}), updated_ns=NOW
+    )
+
+    for words in ([before, amended], [amended, before]):
+        told = tell(order(), words)
+        assert (told.order.current_quantity, told.order.state) == (3, OrderState.FILLED)
+        assert told.alerts == ()

@@ -164,3 +164,21 @@ async def test_a_trial_that_was_never_sent_does_not_hold_the_others_for_ever(
 )
 def test_what_tells_of_an_unwell_venue(error: VenueError, unwell: bool) -> None:
     assert tells_of_an_unwell_venue(error) is unwell
+
+
+async def test_a_trial_of_which_nothing_was_sent_is_given_to_the_next(breaker: Breaker, clock: VirtualClock) -> None:
+    fail(breaker, 4)
+    await clock.advance(10)
+    await breaker.consent()
+    breaker.handed_over()  # and its order has expired
+
+    assert await refused(breaker)
+    await clock.advance(1)
+    await breaker.consent()
+    breaker.handed_over()
+    breaker.began()
+    await clock.advance(1)
+    assert await refused(breaker), "this one is on its way"
+    breaker.succeeded(create=True)
+
+    assert breaker.state is BreakerState.CLOSED

@@ -24,7 +24,12 @@ def at_venue(desk: Desk, order_id: str = "om1", *, shown: bool = True, age_s: fl
     """An order that the venue has accepted, and (if `shown`) has told of as open."""
     at_ns = desk.clock.now_ns() - int(age_s * SECOND)
     seen = Evidence(
-        state=VenueState.LIVE, raw_status="live", terms_at_ns=at_ns, price=Decimal(100), quantity=Decimal(1)
+        state=VenueState.LIVE,
+        raw_status="live",
+        terms_at_ns=at_ns,
+        price=Decimal(100),
+        quantity=Decimal(1),
+        terms_rank=VenueState.LIVE.rank,
     )
     fields: dict[str, Any] = {
         "age_s": age_s,
