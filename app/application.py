@@ -31,7 +31,7 @@ class Application(faust.App):
         return Transport(self.conf.broker_producer, self)
 
     def on_rebalance_start(self) -> None:
-        """Called in the consumer's thread, as early as can be: from here on nothing new may be done."""
+        """Called as early as can be, before the group's generation changes: from here on nothing new may be done."""
         self.wiring.inbox.close()
         super().on_rebalance_start()
 

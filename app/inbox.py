@@ -37,7 +37,7 @@ class GroupInbox:
         return self._generation
 
     def close(self) -> None:
-        """End the generation: every record delivered so far stops being current. Safe to call from any thread."""
+        """End the generation: every record delivered so far stops being current."""
         self._open = False
 
     def is_current(self, record: Record) -> bool:

@@ -18,9 +18,7 @@ class DecisionSettings(BaseModel):
     """Signals and decisions."""
 
     dry_run: bool = Field(False, description="Decide everything and send nothing: orders end as dry_run.")
-    live_with_open: bool = Field(
-        False, description="Start live after a dry run although orders or positions are open."
-    )
+    live_with_open: bool = Field(False, description="Start live after a dry run although orders or positions are open.")
     signal_max_age_s: Seconds = Field(60.0, description="Older signals are not executed but expire.")
     signal_max_bytes: Annotated[int, Field(ge=256, le=400_000)] = Field(
         262_144, description="Larger records are refused."

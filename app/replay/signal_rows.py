@@ -114,4 +114,3 @@ def _possible(result: SignalResult, histories: Iterable[list[OrderState]]) -> bo
             return all(states & UNTRIED for states in known)
         case _:
             return False
-

@@ -15,7 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from app.transport.consumer_thread import ConsumerThread
+from app.transport.group_member import GroupMember
 from app.transport.ledger import Commit
 from app.transport.topic_reader import read_topics
 from streams.record import Record
@@ -79,8 +79,8 @@ class Consumer(driver.Consumer):
         self._positions: dict[TP, int] = {}
         self._wanted = Wanted(0, frozenset(), self.wiring.readers)
 
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> GroupMember:
+        return GroupMember(self, loop=self.loop, beacon=self.beacon)
 
     # -- deliver -------------------------------------------------------------------------------------------------
 

@@ -25,8 +25,7 @@ class Lease:
     """Good from the sending of an accepted heartbeat until `session_timeout_s - margin_s` later.
 
     The coordinator starts its own count when it receives the heartbeat, so counting from the sending errs on the safe
-    side. `margin_s` covers the time from the check to the first byte on the wire. One thread renews (the consumer's),
-    another asks (the loop's): a single integer passes between them.
+    side. `margin_s` covers the time from the check to the first byte on the wire.
     """
 
     __slots__ = ("_good_for_ns", "_listener", "_now_ns", "_sent_at_ns", "_session_ns")
@@ -45,7 +44,7 @@ class Lease:
         return self._now_ns()
 
     def on_regained(self, listener: Callable[[], None]) -> None:
-        """`listener` is called, in the renewing thread, when a lapsed lease is good again."""
+        """`listener` is called when a lapsed lease is good again."""
         self._listener = listener
 
     def renew(self, sent_at_ns: int) -> None:

@@ -131,8 +131,7 @@ class Producer(driver.Producer):
                 accumulator._waiter_future.set_result(None)
 
         accumulator.drain_by_nodes = drain_by_nodes
-        loop = self.loop
-        wiring.lease.on_regained(lambda: loop.call_soon_threadsafe(look_again))
+        wiring.lease.on_regained(look_again)
 
     def _closed_way(self) -> NoReturn:
         self.wiring.stop("UNTRACKED_SEND: records are appended through the log only")

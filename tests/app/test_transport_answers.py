@@ -6,7 +6,7 @@ import pytest
 from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError
 from aiokafka.protocol.commit import OffsetFetchResponse_v1, OffsetFetchResponse_v3
 
-from app.transport.consumer_thread import _check_offsets_are_known
+from app.transport.group_member import _check_offsets_are_known
 
 
 class Coordinator:

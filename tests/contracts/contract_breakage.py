@@ -50,23 +50,23 @@ def note_commits(trace: Trace, inputs: str, kill_at: int | None) -> None:
 
 def break_polls() -> None:
     """Let our third poll fail as on a damaged batch."""
-    from app.transport.consumer_thread import ConsumerThread  # noqa: PLC0415 -- not in stock Faust's process
+    from app.transport.group_member import GroupMember  # noqa: PLC0415 -- not in stock Faust's process
 
-    poll, polls = ConsumerThread.poll, iter(range(1_000_000))
+    poll, polls = GroupMember.poll, iter(range(1_000_000))
 
     async def failing_poll(self: Any, wanted: Any, timeout_s: float) -> Any:
         if next(polls) == 2:
             raise CorruptRecordException("crc")
         return await poll(self, wanted, timeout_s)
 
-    ConsumerThread.poll = failing_poll  # type: ignore[method-assign]
+    GroupMember.poll = failing_poll  # type: ignore[method-assign]
 
 
 def hold_our_seek(hold_s: float) -> None:
     """Let the end of our recovery linger: after the group's offsets are known, and after the positions are set."""
-    from app.transport.consumer_thread import ConsumerThread  # noqa: PLC0415 -- not in stock Faust's process
+    from app.transport.group_member import GroupMember  # noqa: PLC0415 -- not in stock Faust's process
 
-    starts, seek = ConsumerThread.starts, ConsumerThread.seek_and_resume
+    starts, seek = GroupMember.starts, GroupMember.seek_and_resume
 
     async def slow_starts(self: Any, tps: Any) -> Any:
         found = await starts(self, tps)
@@ -77,8 +77,8 @@ def hold_our_seek(hold_s: float) -> None:
         await seek(self, positions)
         await asyncio.sleep(hold_s)
 
-    ConsumerThread.starts = slow_starts  # type: ignore[method-assign]
-    ConsumerThread.seek_and_resume = slow_seek  # type: ignore[method-assign]
+    GroupMember.starts = slow_starts  # type: ignore[method-assign]
+    GroupMember.seek_and_resume = slow_seek  # type: ignore[method-assign]
 
 
 def hold_stock_seek(hold_s: float) -> None:
@@ -113,13 +113,13 @@ def slow_down_recovery(hold_s: float, trace: Trace) -> None:
 
 def hold_consumer_start(hold_s: float, trace: Trace) -> None:
     """Let our group consumer linger before it connects; the producer has connected then."""
-    from app.transport.consumer_thread import ConsumerThread  # noqa: PLC0415 -- not in stock Faust's process
+    from app.transport.group_member import GroupMember  # noqa: PLC0415 -- not in stock Faust's process
 
-    start = ConsumerThread.on_start
+    start = GroupMember.on_start
 
     async def slow_start(self: Any) -> None:
         trace.write("CONNECTS")
         await asyncio.sleep(hold_s)
         await start(self)
 
-    ConsumerThread.on_start = slow_start  # type: ignore[method-assign]
+    GroupMember.on_start = slow_start  # type: ignore[method-assign]

@@ -1,14 +1,14 @@
-"""What runs in the thread of aiokafka's consumer: polls, commits, heartbeats."""
+"""Our member of the consumer group: polls, commits, heartbeats."""
 
 # Faust and aiokafka carry no types that mypy could follow:
 # mypy: allow-subclassing-any, allow-untyped-decorators
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import uvloop
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import OffsetCommitRequest
 from aiokafka.errors import (
@@ -22,6 +22,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
+from mode import Service
 
 from app.transport.ledger import Commit
 from app.transport.offset_metadata import finished_offsets, finished_text
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 FETCH_MAX_WAIT_MS = 500
 """How long the broker holds a fetch that finds nothing. A partition that is not in it waits for its answer."""
-
-GOODBYE_S = 0.02
 
 LEASE_REQUESTS = (HeartbeatRequest, SyncGroupRequest)
 """What starts the coordinator's count of the session anew."""
@@ -59,17 +58,40 @@ class Start(NamedTuple):
         return self.low if self.committed is None else max(self.committed, self.low)
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a lease from heartbeats, real pauses, and polls that can be woken.
+class GroupMember(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer in the loop of everything else, with a lease from heartbeats, real pauses, and polls that
+    can be woken.
 
-    It has a uvloop of its own: both threads share one interpreter, so what this one saves the other one has.
+    Faust gives it a thread and a loop of its own. Two threads of Python share one interpreter: each record and each
+    commit crosses from one to the other and back, and whoever wakes waits for the other to let go of the interpreter,
+    for up to 5 ms. A loop that is blocked sends no heartbeats; it does nothing else either, and its lease lapses.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, thread_loop=uvloop.new_event_loop(), **kwargs)
-        self._close_thread_loop_on_stop = True  # private to mode: it would close only a loop that it made itself
+    wait_for_shutdown = False  # mode: of the thread
 
     _consumer: Any  # AIOKafkaConsumer, untyped; None before the start
+
+    def __init__(self, *args: Any, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        super().__init__(*args, loop=loop, thread_loop=loop, **kwargs)
+
+    # What mode's service thread does in another way than any service, taken back.
+    stop, crash, _stopped_set = Service.stop, Service.crash, Service._stopped_set
+    _stop_children, _stop_futures = Service._stop_children, Service._stop_futures
+    _stop_exit_stacks = Service._stop_exit_stacks
+
+    async def start(self) -> None:
+        """Start in the loop that called."""
+        self._thread_started.set()
+        await Service.start(self)
+
+    async def on_stop(self) -> None:
+        """Leave the group, close the connections."""
+        await self.on_thread_stop()
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What Faust has done in the thread."""
+        result = fun(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002 -- Faust's signature
         conf = self.app.conf
@@ -105,11 +127,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             await consumer.stop()
             raise
 
-    async def on_thread_stop(self) -> None:
-        """Stop, and let the closed connections leave the loop before it ends with them half closed."""
-        await super().on_thread_stop()
-        await asyncio.sleep(GOODBYE_S)
-
     def _watch_answers(self) -> None:
         """Heartbeats that are accepted renew the lease. A coordinator that can't say yet what is committed (it is
         loading, or has moved) puts that in a place where aiokafka 0.14 doesn't look: an empty answer would be taken
@@ -142,25 +159,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._ensure_consumer().pause(*(TopicPartition(*tp) for tp in assigned))
         await super().on_partitions_assigned(assigned, generation_id)
 
-    # -- called by the consumer, in the loop ---------------------------------------------------------------------
+    # -- called by the consumer ----------------------------------------------------------------------------------
 
     async def poll(self, wanted: Any, timeout_s: float) -> Mapping[Any, list[Any]]:
         """Records of the wanted partitions, as soon as there are any."""
         consumer = self._ensure_consumer()
-        records: Mapping[Any, list[Any]] = await self.call_thread(
-            self._fetch_records,
-            consumer,
-            wanted,
-            timeout=timeout_s,
-            max_records=consumer._max_poll_records,
+        records: Mapping[Any, list[Any]] = await self._fetch_records(
+            consumer, wanted, timeout=timeout_s, max_records=consumer._max_poll_records
         )
         return records
 
     def wake(self) -> None:
         """Let a waiting poll look again at what is fetched already."""
-        self.thread_loop.call_soon_threadsafe(self._notify_polls)
-
-    def _notify_polls(self) -> None:
         fetcher = self._ensure_consumer()._fetcher  # private: the futures that polls wait on
         for waiter in list(fetcher._fetch_waiters):
             fetcher._notify(waiter)
@@ -170,8 +180,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         wanted = list(tps)
 
         async def ask() -> dict[TP, Start]:
-            result: dict[TP, Start] = await self.call_thread(self._starts, wanted)
-            return result
+            return await self._starts(wanted)
 
         return await once_there("asking for the group's offsets", ask)
 
@@ -186,9 +195,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def seek_and_resume(self, positions: Mapping[TP, int]) -> None:
         """Fetch from these positions on."""
-        await self.call_thread(self._seek_and_resume, dict(positions))
-
-    async def _seek_and_resume(self, positions: dict[TP, int]) -> None:
         consumer = self._ensure_consumer()
         for tp, offset in positions.items():
             key = TopicPartition(*tp)
@@ -197,9 +203,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def commit_offsets(self, commits: Mapping[TP, Commit]) -> None:
         """Commit, retrying what can be retried. Raises `CommitFailedError` when the group has rebalanced."""
-        await self.call_thread(self._commit_offsets, dict(commits))
-
-    async def _commit_offsets(self, commits: dict[TP, Commit]) -> None:
         await self._ensure_consumer().commit(
             {
                 TopicPartition(*tp): OffsetAndMetadata(offset, finished_text(offset, ahead))
