@@ -132,7 +132,9 @@ class Told:
 
 async def read_events(bootstrap: str, topic: str) -> dict[str, Told]:
     """Every event of the topic by its id: what is there twice counts once, as for any reader."""
-    consumer: Any = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    consumer: Any = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
         await consumer._client.force_metadata_update()  # private: else the topic's partitions may not be known yet

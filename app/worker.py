@@ -34,6 +34,7 @@ from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from exchanges.dry_run import DryTrading
 from exchanges.venue import CallHooks, Trading
+from streams import boards
 from streams.account import Account
 from streams.alert_board import AlertBoard
 from streams.applied import Applied
@@ -58,6 +59,7 @@ from streams.topics import Topics
 from streams.updates import UpdatePublisher
 from tables.orders import OrderTable, order_index
 from tables.positions import PositionTable, position_index
+from tables.receipt import Receipt
 from tables.signals import SignalTable, signal_index
 
 OTHERS_HEARD_S = 3.0
@@ -195,6 +197,8 @@ def _broadcasts(settings: Settings, topics: Topics, engine: Engine) -> Broadcast
     )
     broadcasts = Broadcasts(settings.bootstrap, followed)
     broadcasts.on_failure = lambda error: engine.wiring.stop(f"BROADCASTS_FAILED: {error!r}")
+    broadcasts.overtaken = lambda topic, standing, late: topic == topics.controls and boards.overtaken(standing, late)
+    broadcasts.on_overtaken = lambda topic, key, standing: engine.log.append(topic, 0, key, standing, Receipt(), ())
     return broadcasts
 
 

@@ -54,6 +54,23 @@ decode_rules = msgspec.json.Decoder(InstrumentRules).decode
 decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
 
 
+_CLOCKS_APART_NS = 1_000_000_000
+_STRICTNESS = {TradingState.ARMED: 0, TradingState.REDUCE_ONLY: 1, TradingState.HALTED: 2}
+
+
+def overtaken(standing: bytes, late: bytes) -> bool:
+    """Whether a control that is read now was set before the one that stands: nobody heard that it was durable, and its
+    worker's producer kept it. A stricter one counts as late only where clocks can't explain it."""
+    try:
+        old, new = decode_control(standing), decode_control(late)
+    except msgspec.DecodeError:
+        return False
+    if not new.at_ns:
+        return False
+    stricter = _STRICTNESS[new.state] > _STRICTNESS[old.state]
+    return new.at_ns < old.at_ns - (_CLOCKS_APART_NS if stricter else 0)
+
+
 def market_key(category: str, symbol: str) -> bytes:
     """Key of an instrument's quote and rules."""
     return f"{category}/{symbol}".encode()

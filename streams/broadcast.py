@@ -37,6 +37,10 @@ class Broadcasts:
         self._reading: list[tuple[str, int, asyncio.Future[None]]] = []
         self._consumer: Any = None  # aiokafka is untyped
         self._task: asyncio.Task[None] | None = None
+        self.overtaken: Callable[[str, bytes, bytes], bool] = lambda _topic, _standing, _late: False
+        """(topic, value that stands, value that is read): whether the latter was written too late to count."""
+        self.on_overtaken: Callable[[str, bytes, bytes], None] = lambda _topic, _key, _standing: None
+        """Told of the (topic, key, value) that stands in spite of a later record: compaction would keep that one."""
         self.on_failure: Callable[[BaseException], None] | None = None
         """Told when following has ended with an error: from then on nothing is heard, a halt neither."""
 
@@ -71,7 +75,11 @@ class Broadcasts:
     async def _begin(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Connect and go to the beginning; returns the ends."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # the default leaves out what stands, a halt too, where a place is lost
+            fetch_max_wait_ms=100,
         )
         try:
             await consumer.start()
@@ -119,6 +127,12 @@ class Broadcasts:
     def _take(self, topic: str, record: Any) -> None:  # Any: aiokafka's ConsumerRecord
         key = record.key or b""
         entry = None if record.value is None else Entry(record.value, record.timestamp * 1_000_000, record.offset)
+        standing = self._tables[topic].get(key)
+        if entry is not None and standing is not None and self.overtaken(topic, standing.value, entry.value):
+            self._positions[topic] = record.offset + 1
+            if self._task is not None:  # not while the past is read again
+                self.on_overtaken(topic, key, standing.value)
+            return
         if entry is None:
             self._tables[topic].pop(key, None)
         else:

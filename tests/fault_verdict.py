@@ -76,7 +76,9 @@ async def dead_letters(local: LocalSet) -> dict[str, int]:
 
 async def intent_rows_ms(local: LocalSet) -> dict[str, int]:
     """When each order's first row was written, by order id, as the changelog has it."""
-    consumer: Any = AIOKafkaConsumer(bootstrap_servers=local.settings.bootstrap)  # Any: aiokafka is untyped
+    consumer: Any = AIOKafkaConsumer(  # Any: aiokafka is untyped
+        bootstrap_servers=local.settings.bootstrap, auto_offset_reset="earliest"
+    )
     await consumer.start()
     try:
         changelog = local.topics.changelog("orders")

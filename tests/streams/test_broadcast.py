@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.kafka.broker import LocalKafka
-from streams import broadcast
+from domain.plans import TradingState
+from streams import boards, broadcast
 from streams.broadcast import Broadcasts
 
 
@@ -97,3 +100,56 @@ async def test_a_start_that_is_cut_short_leaves_no_connection_behind(monkeypatch
 
     (consumer,) = made
     assert consumer.stopped
+
+
+@dataclass(frozen=True)
+class Said:
+    """A record of the topic of controls."""
+
+    value: bytes
+    offset: int
+    key: bytes = b"all"
+    timestamp: int = 0
+
+
+def control(state: TradingState, at_s: float) -> bytes:
+    return boards.encode(boards.Control(scope="all", state=state, reason="test", at_ns=int(at_s * 1e9)))
+
+
+@pytest.mark.parametrize(
+    ("standing", "late", "stands"),
+    [
+        ((TradingState.HALTED, 9.0), (TradingState.ARMED, 8.9), TradingState.HALTED),
+        ((TradingState.ARMED, 9.0), (TradingState.REDUCE_ONLY, 5.0), TradingState.ARMED),
+        ((TradingState.ARMED, 9.0), (TradingState.HALTED, 8.5), TradingState.HALTED),
+        ((TradingState.HALTED, 9.0), (TradingState.ARMED, 9.1), TradingState.ARMED),
+    ],
+    ids=["armed-late", "reduce-only-long-late", "halted-within-the-clocks-error", "in-order"],
+)
+async def test_r05_a_control_that_a_producer_kept_does_not_undo_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch,
+    standing: tuple[TradingState, float],
+    late: tuple[TradingState, float],
+    stands: TradingState,
+) -> None:
+    read = [Said(control(*standing), 0), Said(control(*late), 1)]
+
+    class Consumer(BrokenConsumer):
+        async def getmany(self, **_options: Any) -> Any:
+            if not read:
+                await asyncio.Event().wait()
+            return {TopicPartition("controls", 0): [read.pop(0)]}
+
+    monkeypatch.setattr(broadcast, "AIOKafkaConsumer", Consumer)
+    broadcasts = Broadcasts("nowhere:9092", ["controls"])
+    broadcasts.overtaken = lambda _topic, old, new: boards.overtaken(old, new)
+    written: list[bytes] = []
+    broadcasts.on_overtaken = lambda _topic, _key, value: written.append(value)
+
+    await broadcasts.start()
+    async with asyncio.timeout(5):
+        await broadcasts.read_back("controls", 1)
+    await broadcasts.stop()
+
+    assert boards.decode_control(broadcasts.table("controls")[b"all"].value).state is stands
+    assert written == ([control(*standing)] if stands is standing[0] else [])
