@@ -1,5 +1,5 @@
-"""What the commands `verify`, `replay` and `diff` print, and their exit codes: 0 equal, 1 they differ, 2 nobody can
-tell."""
+"""What the commands `verify`, `replay`, `diff` and `compare` print, and their exit codes: 0 equal, 1 they differ,
+2 nobody can tell."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import typer
 
 from app.replay.folded import Until
 from app.replay.report import REPLAYED, compare_directories, in_words, replay
+from app.run_comparison import compared, runs_of
 from app.settings import Settings
 from app.verify.report import VerifyOptions, verify
 from domain.errors import InvalidInput, OrderManagerError
@@ -47,6 +49,50 @@ def replay_command(
     else:
         _show_replay(report)
     return CANNOT_TELL if report["equal"] is None else EQUAL if report["equal"] else DIFFERS
+
+
+def compare_command(
+    settings: Settings, sources: Sequence[str], save: Path | None, tolerance: str, *, as_json: bool
+) -> int:
+    """`ordermanager compare`."""
+    try:
+        runs = runs_of(settings, sources)
+        if save is not None:
+            save.write_text(json.dumps(runs.as_json(), indent=1) + "\n")
+            typer.echo(f"{len(runs.dry)} rehearsed and {len(runs.live)} real signals are in {save}")
+            return EQUAL
+        report = compared(runs, _ratio(tolerance), whole=len(sources) > 1)
+    except (OrderManagerError, OSError) as error:
+        told = error if isinstance(error, OrderManagerError) else InvalidInput("BAD_FILE", [str(error)])
+        return _cannot_tell(told, as_json=as_json)
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        _show_compared(report)
+    return CANNOT_TELL if report["equal"] is None else EQUAL if report["equal"] else DIFFERS
+
+
+def _ratio(text: str) -> Decimal:
+    try:
+        ratio = Decimal(text)
+    except InvalidOperation:
+        raise InvalidInput("BAD_OPTION", [f"--tolerance {text!r} is no number"]) from None
+    if not (ratio.is_finite() and 0 <= ratio < 1):
+        raise InvalidInput("BAD_OPTION", [f"--tolerance {text!r}: from 0, and below 1"])
+    return ratio
+
+
+def _show_compared(report: dict[str, Any]) -> None:
+    for signal in report["different"][:_SHOWN]:
+        typer.echo(f"{signal['symbol']} {signal['signal_id']}")
+        for each in signal["differences"]:
+            typer.echo(f"  {each['field']}: dry run {each['dry']}, for real {each['live']}")
+    if (more := len(report["different"]) - _SHOWN) > 0:
+        typer.echo(f"and {more} signals more: --json has them all")
+    typer.echo(
+        f"{report['compared']} signals in both runs, {report['same']} of them the same; "
+        f"only rehearsed: {len(report['only_dry'])}, only real: {len(report['only_live'])}"
+    )
 
 
 def verify_command(settings: Settings, settle_s: float, days: float, *, venue: bool, as_json: bool) -> int:

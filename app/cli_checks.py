@@ -48,6 +48,22 @@ def verify(
 
 
 @checks.command()
+def compare(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SOURCE]…", help="`this` (default), the address of another set's worker, or a file."),
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Write what they tell to this file, and compare nothing.")] = None,
+    tolerance: Annotated[str, typer.Option(help="Part by which prices and quantities may differ: 0.001.")] = "0",
+    as_json: Json = False,
+) -> None:
+    """A dry run and a real one on the same signals, plan by plan; exit code 1 if they differ, 2 if nobody can tell."""
+    from app.check_printing import compare_command
+
+    raise typer.Exit(compare_command(load_settings(), sources or ["this"], save, tolerance, as_json=as_json))
+
+
+@checks.command()
 def diff(
     one: Annotated[Path, typer.Argument(metavar="A", help="A directory that replay wrote, or its live or replayed.")],
     other: Annotated[Path, typer.Argument(metavar="B", help="Another.")],

@@ -62,7 +62,7 @@ def first_row(work: Work, plan: Plan, earlier: SignalRow | None, record: Record)
     if earlier is not None:
         attempt, repeats = earlier.attempt + 1, with_repeat(earlier.repeats, earlier.source, RETRY)
         before = (*earlier.earlier_order_ids, *earlier.order_ids)
-        rehearsed = earlier.standing_plan if earlier.plan.dry_run else earlier.rehearsed
+        rehearsed = earlier.plans if earlier.plan.dry_run else earlier.rehearsed
     return SignalRow(
         signal_id=work.signal.signal_id,
         symbol=work.signal.symbol,

@@ -72,10 +72,15 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
     signal_ns: int = 0
     planned_ns: int = 0
     done_ns: int = 0
-    rehearsed: Plan | None = None
-    """What the last dry run would have executed, once the same id came for real (requirement X10)."""
+    rehearsed: tuple[Plan, ...] | None = None
+    """The plans of the last dry run, once the same id came for real (requirement X10)."""
     next_due_ns: int = 0
     """When the next part of a split order may go out, ns UTC; 0 = none waits."""
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """In the order in which they were made."""
+        return (self.plan,) if self.after_cancels is None else (self.plan, self.after_cancels)
 
     @property
     def standing_plan(self) -> Plan:

@@ -17,6 +17,7 @@ from app.web.rendering import (
     order_json,
     plans_json,
     position_json,
+    rehearsed_json,
     shares_json,
     signal_json,
     story,
@@ -348,4 +349,5 @@ def _signal(context: WebContext, partition: int, row: SignalRow) -> Json:
     orders = []
     for order_id in (*row.earlier_order_ids, *row.order_ids):
         orders += [order for _, order in queries.orders_by_id(context.orders, [partition], order_id)]
-    return signal_json(row) | {"plans": plans_json(row), "orders": [order_json(order) for order in orders]}
+    own = {"plans": plans_json(row), "rehearsed": rehearsed_json(row)}
+    return signal_json(row) | own | {"orders": [order_json(order) for order in orders]}

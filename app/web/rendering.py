@@ -165,6 +165,7 @@ def signal_json(row: SignalRow) -> Json:
         "code": row.code,
         "reason": row.reason,
         "decision": row.standing_plan.decision,
+        "dry_run": row.plan.dry_run,
         "attempt": row.attempt,
         "order_ids": row.order_ids,
         "earlier_order_ids": row.earlier_order_ids,
@@ -193,9 +194,14 @@ def shares_json(order: Order, taken_up: Sequence[SignalRow]) -> list[Json]:
     return [{"sequence": number, **share} for number, share in enumerate(shares, start=1)]
 
 
+def rehearsed_json(row: SignalRow) -> list[Json] | None:
+    """What a dry run would have executed of it before it came for real; None: it was not rehearsed."""
+    return None if row.rehearsed is None else [plan_json(plan) for plan in row.rehearsed]
+
+
 def plans_json(row: SignalRow) -> list[Json]:
     """Every plan that was made of a signal."""
-    return [plan_json(plan) for plan in _plans(row)]
+    return [plan_json(plan) for plan in row.plans]
 
 
 def plan_json(plan: Plan) -> Json:
@@ -214,10 +220,6 @@ def plan_json(plan: Plan) -> Json:
         "facts": plan.facts,
         "planned_at_ns": plan.planned_at_ns,
     }
-
-
-def _plans(row: SignalRow) -> tuple[Plan, ...]:
-    return (row.plan,) if row.after_cancels is None else (row.plan, row.after_cancels)
 
 
 Child = tuple[Order, Sequence[Transition]]
@@ -245,7 +247,7 @@ def story(
             f"signal {signal.signal_id} of {signal.strategy_id or 'an unnamed strategy'}, attempt {signal.attempt}"
         )
         steps.append({"at_ns": signal.signal_ns or None, "step": "signal", "sentence": sentence})
-        for plan in _plans(signal):
+        for plan in signal.plans:
             steps += _plan_steps(plan)
     elif order.external:
         sentence = "not ours: found at the venue and adopted"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 import pytest
 from scenario_set import Desk, Row, wish
 
@@ -90,6 +94,48 @@ async def test_x10_what_is_open_at_the_venue_lives_on_in_a_dry_run(desk: Desk, s
         await desk.quote(symbol)
         row = await desk.trade(wish(symbol, "sell", order_type="market"))
         await desk.order_in(row["order_ids"][0], "filled")
+
+
+async def test_x10_a_dry_run_and_a_real_one_are_compared_signal_by_signal(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    alike, moved = desk.symbols(2)
+    same = wish(alike, order_type="limit")
+    other = wish(moved, order_type="limit", limit_price="99")
+    async with dry_run(desk):
+        await desk.trade(same)
+        await desk.trade(other)
+    file = tmp_path_factory.mktemp("runs") / "dry.json"
+    assert (await program(desk, "compare", "--save", str(file)))[0] == 0
+    await desk.trade(same)
+    await desk.trade(other | {"limit_price": "98", "time_in_force": "GTC"})
+
+    code, found = await program(desk, "compare", "--json")
+    again, against_file = await program(desk, "compare", str(file), "this", "--json")
+
+    differing = {
+        "signal_id": other["signal_id"],
+        "symbol": moved,
+        "differences": [{"field": "orders[0].price", "dry": "99", "live": "98"}],
+    }
+    assert (code, again) == (1, 1)
+    assert (found["equal"], found["different"]) == (False, [differing])
+    assert against_file["different"] == [differing]
+    assert (await program(desk, "compare", "--tolerance", "0.02"))[0] == 0
+    for each in (alike, moved):
+        assert (await desk.command(action="cancel", symbol=each))["ok"]
+
+
+async def program(desk: Desk, *arguments: str) -> tuple[int, Row]:
+    """Run `ordermanager …` with the settings of the set; returns its exit code and, if it wrote JSON, that."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.cli", *arguments),
+        env={**os.environ, **desk.settings.environment()},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, orjson.loads(out) if "--json" in arguments else {}
 
 
 async def test_x10_an_operator_cancels_for_real_and_nobody_else_does(desk: Desk, symbol: str) -> None:
