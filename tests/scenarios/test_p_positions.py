@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
 
 import pytest
-from scenario_set import Desk, wish
+from scenario_set import Desk, Row, wish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -86,6 +87,38 @@ async def test_p01_unrealised_profit_follows_the_mark(desk: Desk, symbol: str) -
 
     await desk.until(marked, 10, "the mark price")
     assert Decimal((await desk.position(symbol))["unrealised"]) == 25
+
+
+async def test_p01_a_random_session_over_a_troubled_stream_ends_with_the_exchanges_own_figures(
+    desk: Desk, symbol: str
+) -> None:
+    chance = random.Random(11)  # noqa: S311 -- chooses prices and sides, guards nothing
+    for kind, share in (("duplicate_stream", 0.2), ("reorder_stream", 0.2), ("drop_stream", 0.05)):
+        await desk.fault(kind, topic="execution", probability=share, seed=11, times=1, delay_ms=100)
+    for number in range(60):
+        middle = Decimal(chance.randint(9_000, 11_000)) / 100
+        bids = tuple((str(middle - Decimal(step) / 10), str(chance.randint(1, 4))) for step in range(1, 9))
+        asks = tuple((str(middle + Decimal(step) / 10), str(chance.randint(1, 4))) for step in range(1, 9))
+        await desk.quote(symbol, bids=bids, asks=asks)
+        await desk.by_hand(symbol, chance.choice(("buy", "sell")), str(chance.randint(1, 12)))
+        if number == 49:
+            await desk.heal()  # payments that the stream swallows are found by the next look over REST only
+        if number >= 50:
+            await desk.set.paper_post("/paper/funding", {"symbol": symbol, "rate": f"0.000{chance.randint(1, 9)}"})
+
+    books = await desk.set.paper_get(f"/paper/books?symbol={symbol}")
+    [theirs] = books["accounts"][0]["positions"]
+    executions = books["accounts"][0]["executions"]
+
+    async def all_there() -> Row | None:
+        position = await desk.position(symbol)
+        return position if position.get("fills") == len(executions) else None
+
+    ours = await desk.until(all_there, 30, f"all {len(executions)} executions")
+    for our_name, their_name in (("size", "size"), ("average_entry", "avg_price"), ("realised", "realised_pnl")):
+        assert Decimal(ours[our_name]) == Decimal(theirs[their_name])
+    assert Decimal(ours["fees"]["USDT"]) - Decimal(ours["funding"]) == Decimal(theirs["fees"])
+    assert len(executions) > 120
 
 
 async def test_r02_without_the_check_the_venue_refuses_and_that_is_a_clean_rejection(desk: Desk) -> None:
