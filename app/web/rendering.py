@@ -130,6 +130,7 @@ def position_json(position: Position, mark: Mark | None) -> Json:
         "bought": {"quantity": state.bought, "value": state.bought_value},
         "sold": {"quantity": state.sold, "value": state.sold_value},
         "fills": state.fills,
+        "opened_from_venue_ns": position.taken_over_ns or None,
         "last_fill_ns": position.last.executed_ns if position.last else None,
         "updated_ns": position.updated_ns,
         "version": position.version,
