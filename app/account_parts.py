@@ -26,6 +26,7 @@ from streams.hooks import Hooks
 from streams.limits_board import LimitsBoard
 from streams.market_view import MarketView
 from streams.ports import Log
+from streams.reservations import Reservations
 from streams.topics import Topics
 from tables.orders import OrderTable
 from tables.positions import PositionTable
@@ -44,11 +45,11 @@ def noting(hooks: Hooks | None, board: ExposureBoard) -> Hooks:
 
     def on_fill(fill: FillReport) -> None:
         known.on_fill(fill)
-        board.note(fill.instrument.symbol)
+        board.note(fill.instrument)
 
     def on_transition(order: Order, transition: Transition) -> None:
         known.on_transition(order, transition)
-        board.note(order.instrument.symbol)
+        board.note(order.instrument)
 
     return replace(known, on_fill=on_fill, on_transition=on_transition)
 
@@ -89,12 +90,13 @@ class LossWatch:
             now_and_then, limited = looks % _LOOKS_BETWEEN_WORTHS == 0, self._limits.any_of_the_account()
             if limited and now_and_then:
                 self._board.note_all()
-            await self._refresh(limited=limited)
+            await self._refresh(awaited=limited or not self._board.alone)
             await self.look()
 
-    async def _refresh(self, *, limited: bool) -> None:
-        """Where nothing is limited nobody waits for the figures: a few symbols at each look are enough."""
-        while self._board.refresh(_AT_A_TIME) and limited:
+    async def _refresh(self, *, awaited: bool) -> None:
+        """Where nothing is limited, and no other worker plans, nobody waits for the figures: a few symbols at each look
+        are enough."""
+        while self._board.refresh(_AT_A_TIME) and awaited:
             await self._clock.sleep(0)
 
     async def look(self) -> None:
@@ -105,7 +107,7 @@ class LossWatch:
         profit, known = self._board.profit(), self._board.peak
         if profit > known.peak or not self._board.knows_peak:
             await self._board.tell_peak(AccountPeak(peak=max(profit, known.peak), halted=known.halted))
-        load = self._board.load("")
+        load = self._board.load(None)
         reached = loss_reached(limits.max_daily_loss, limits.max_drawdown, load)
         if reached is None:
             return
@@ -138,6 +140,7 @@ def exposure_board(
     market: MarketView,
     orders: OrderTable,
     positions: PositionTable,
+    reservations: Reservations,
 ) -> ExposureBoard:
     """The board of the account's load; `broadcasts` must let it listen."""
 
@@ -149,13 +152,14 @@ def exposure_board(
     return ExposureBoard(
         log=engine.log,
         topic=topics.order_exposure,
+        partitions=settings.partitions,
         read_back=broadcasts.read_back,
         orders=orders,
         positions=positions,
+        reservations=reservations,
         mark=mark,
         worth=lambda: market.worth(settings.account),
         clock=SystemClock(),
         worker=settings.worker_id,
         venue=settings.venue.value,
-        category=settings.category,
     )

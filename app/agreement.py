@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from app.verify.venue_ledger import spot_sizes
+from domain.instruments import SPOT, label
 from domain.money import ZERO, plain
 
 Row = Mapping[str, Any]  # Any: JSON
@@ -50,6 +52,7 @@ def compare(orders: Sequence[Row], positions: Sequence[Row], account: Row) -> Ag
     _compare_orders(orders, account["orders"], found)
     _compare_fills(orders, account["executions"], found)
     _compare_positions(positions, account["positions"], found)
+    _compare_holdings(positions, account["executions"], found)
     return found
 
 
@@ -101,10 +104,14 @@ def _compare_fills(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement)
 
 
 def _compare_positions(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement) -> None:
-    by_place = {(position["instrument"]["symbol"], position["side"]): position for position in ours}
+    by_place = {
+        (label(position["instrument"]["category"], position["instrument"]["symbol"]), position["side"]): position
+        for position in ours
+        if position["instrument"]["category"] != SPOT
+    }
     for row in theirs:
         found.positions += 1
-        place = (row["symbol"], _SIDES[row["positionIdx"]])
+        place = (label(row["category"], row["symbol"]), _SIDES[row["positionIdx"]])
         position = by_place.pop(place, None)
         name = f"position {place[0]} {place[1]}"
         if position is None:
@@ -123,6 +130,15 @@ def _compare_positions(ours: Sequence[Row], theirs: Sequence[Row], found: Agreem
     for (symbol, side), position in by_place.items():
         if Decimal(position["size"]):
             found.differences.append(f"position {symbol} {side}: the venue has none")
+
+
+def _compare_holdings(ours: Sequence[Row], executions: Sequence[Row], found: Agreement) -> None:
+    """Spot: the books have coins instead of positions; what was bought and sold of each pair is in their executions."""
+    held = {row["instrument"]["symbol"]: row["size"] for row in ours if row["instrument"]["category"] == SPOT}
+    sizes = spot_sizes(executions)
+    for pair in sorted(held.keys() | sizes.keys()):
+        found.positions += 1
+        _compare_figure(f"position {label(SPOT, pair)}: size", held.get(pair, "0"), sizes.get(pair, ZERO), found)
 
 
 def _sum(figures: Iterable[str]) -> Decimal:

@@ -52,7 +52,7 @@ async def run_gateway(settings: Settings) -> None:
         SystemClock(),
         complete_until=lambda: last_complete_until(settings.bootstrap, topics.order_updates, name),
         options=GatewayOptions(
-            categories=(settings.category,),
+            categories=settings.traded_categories,
             overlap_s=settings.gap_overlap_s,
             look_back_s=settings.gap_look_back_s,
             settle_s=settings.history_lag_s,

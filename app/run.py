@@ -20,6 +20,7 @@ from app.asking import short
 from app.local_set import LocalSet
 from app.sample_producer import SampleProducer
 from app.settings import Settings, api_key
+from domain.instruments import label
 
 _LINES = 14
 
@@ -38,7 +39,8 @@ class Board:
     def take(self, event: dict[str, Any]) -> None:
         """One record of `order-events` or `position-events`."""
         if "after_fill" in event:
-            self._positions[event["instrument"]["symbol"]] = event
+            where = event["instrument"]
+            self._positions[label(where["category"], where["symbol"])] = event
             self._counts["fills" if event["type"] == "changed" else event["type"]] += 1
         else:
             self._counts[event["type"]] += 1
@@ -64,7 +66,8 @@ class Board:
             table.add_column(name, no_wrap=True)
         for event in self._latest:
             moment = datetime.fromtimestamp(event["at_ns"] / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
-            symbol = event["instrument"]["symbol"] if "instrument" in event else event["symbol"]
+            where = event.get("instrument")
+            symbol = label(where["category"], where["symbol"]) if where else event["symbol"]
             table.add_row(
                 moment,
                 symbol,

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from app.settings import Settings
 from app.topics import topics_of
+from domain.instruments import label
 
 _SYMBOLS = 12
 _STRATEGIES = ("momentum", "mean-reversion", "breakout")
@@ -54,22 +55,27 @@ class SampleProducer:
     async def _market(self) -> dict[str, dict[str, str]]:
         """Tickers of the symbols that are traded here, at most a second old."""
         if time.monotonic() - self._read_at_s > 1.0:
-            reply = await self._http.get("/v5/market/tickers", params={"category": self._settings.category})
-            rows = orjson.loads(reply.content)["result"]["list"]
-            self._tickers = {row["symbol"]: row for row in rows[:_SYMBOLS]}
+            self._tickers = {}
+            for category in self._settings.traded_categories:
+                reply = await self._http.get("/v5/market/tickers", params={"category": category})
+                rows = orjson.loads(reply.content)["result"]["list"]
+                self._tickers |= {
+                    label(category, row["symbol"]): row | {"category": category} for row in rows[:_SYMBOLS]
+                }
             self._read_at_s = time.monotonic()
         return self._tickers
 
     def _signal(self, tickers: dict[str, dict[str, str]]) -> dict[str, Any]:
         draw = self._random
-        symbol = draw.choice(sorted(tickers))
-        ticker = tickers[symbol]
+        ticker = tickers[draw.choice(sorted(tickers))]
+        symbol = ticker["symbol"]
         bid, ask = Decimal(ticker["bid1Price"]), Decimal(ticker["ask1Price"])
         self._number += 1
         return {
             "signal_id": f"{self._prefix}-{self._number:06d}",
             "signal_type": "buy" if draw.random() < 0.6 else "sell",
             "symbol": symbol,
+            "category": ticker["category"],
             "amount": str(draw.randrange(100, 2_000)),
             "confidence": str(round(draw.uniform(0.4, 1.0), 2)),
             "timestamp": time.time_ns(),

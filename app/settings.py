@@ -26,6 +26,7 @@ from app.settings_parts import (
 from app.settings_trading import CallSettings, DecisionSettings, RiskSettings
 from domain.errors import InvalidInput
 from domain.ids import PREFIX_PATTERN
+from domain.instruments import CATEGORIES
 from domain.limits import LIMIT_NAMES, Limits
 from domain.plans import PlanSettings
 
@@ -75,12 +76,18 @@ class Settings(
             raise ValueError("one of json, console")
         return value
 
-    @field_validator("category")
+    @field_validator("category", "categories")
     @classmethod
     def _known_category(cls, value: str) -> str:
-        if value != "linear":
-            raise ValueError("linear is the category that is traded")
+        if unknown := [each for each in value.split(",") if value and each not in CATEGORIES]:
+            raise ValueError(f"{', '.join(unknown)}: known are {', '.join(CATEGORIES)}")
         return value
+
+    @model_validator(mode="after")
+    def _default_is_traded(self) -> Settings:
+        if not self.category or self.category not in self.traded_categories:
+            raise ValueError(f"{PREFIX}CATEGORY {self.category!r} is not among {PREFIX}CATEGORIES {self.categories!r}")
+        return self
 
     @model_validator(mode="after")
     def _live_needs_keys(self) -> Settings:
@@ -91,6 +98,12 @@ class Settings(
         return self
 
     # -- what follows --------------------------------------------------------------------------------------------
+
+    @property
+    def traded_categories(self) -> tuple[str, ...]:
+        """The kinds of instruments that may be traded; what signals mean by default is the first."""
+        named = self.categories.split(",") if self.categories else [self.category]
+        return tuple(sorted(set(named), key=lambda each: (each != self.category, each)))
 
     @property
     def bootstrap(self) -> str:
@@ -168,6 +181,7 @@ class Settings(
             enable_balance_check=self.enable_balance_check,
             cash_reserve=self.cash_reserve,
             taker_fee_rate=self.taker_fee_rate,
+            spot_taker_fee_rate=self.spot_taker_fee_rate,
             leverage=self.leverage,
             market_guard=self.market_guard,
             min_profit=self.min_profit,

@@ -49,7 +49,10 @@ class VenueSettings(BaseModel):
 
     venue: VenueName = Field(VenueName.PAPER, description="paper, bybit or bybit-testnet.")
     account: str = Field("main", description="Name of the venue account; part of every client order id.")
-    category: str = Field("linear", description="Kind of instruments traded: linear.")
+    category: str = Field("linear", description="Kind of instruments that signals mean: linear, spot or inverse.")
+    categories: Annotated[str, Field(pattern=r"^([a-z]+(,[a-z]+)*)?$")] = Field(
+        "", description="Kinds that may be traded, such as linear,spot; a signal names its own. Empty: only CATEGORY."
+    )
     venue_rest_url: str = Field("", description="Address of the venue's REST API; empty = the venue's own.")
     venue_stream_url: str = Field("", description="Address of the venue's WebSockets; empty = the venue's own.")
     venue_key: SecretStr = Field(SecretStr(""), description="API key; the paper exchange has one of its own.")

@@ -62,7 +62,11 @@ class DecisionSettings(BaseModel):
     allow_short: bool = Field(False, description="Whether a sell may exceed what is held.")
     enable_balance_check: bool = Field(True, description="Orders over the available balance are not sent.")
     cash_reserve: Annotated[Decimal, Field(ge=0)] = Field(Decimal(0), description="Balance that orders leave alone.")
-    taker_fee_rate: Ratio = Field(Decimal("0.00055"), description="Fee counted in for the balance check.")
+    taker_fee_rate: Ratio = Field(
+        Decimal("0.00055"),
+        description="A taker's fee on contracts, for the balance check and MIN_PROFIT.",
+    )
+    spot_taker_fee_rate: Ratio = Field(Decimal("0.001"), description="The same on spot.")
     leverage: Annotated[Decimal, Field(gt=0, le=200)] = Field(Decimal(1), description="Notional per unit of balance.")
     cancel_opposite_orders_only: bool = Field(False, description="A new signal leaves orders of its own side alone.")
     cancel_partially_filled: bool = Field(False, description="A new signal cancels partially filled orders too.")

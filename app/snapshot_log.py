@@ -63,6 +63,7 @@ class SnapshotLog:
         self,
         partition: int,
         symbol: str,
+        category: str = "",
         *,
         limit: int,
         from_ns: int | None = None,
@@ -70,7 +71,7 @@ class SnapshotLog:
         resume: int | None = None,
         descending: bool = True,
     ) -> SnapshotPage:
-        """The symbol's snapshots of moments from `from_ns` to before `to_ns`, up to `limit`."""
+        """The symbol's snapshots (of one category, or of all) of moments from `from_ns` to before `to_ns`, up to `limit`."""
         found: list[PositionSnapshot] = []
         read, key = 0, symbol.encode()
         async with self._consumer() as consumer:
@@ -87,6 +88,8 @@ class SnapshotLog:
                 for record in reversed(records) if descending else records:
                     picture = _picture(record) if record.key == key else None
                     if picture is None or not _within(picture.moment_ns, from_ns, to_ns):
+                        continue
+                    if category not in {"", picture.instrument.category}:
                         continue
                     if len(found) == limit:
                         after = record.offset + 1 if descending else record.offset

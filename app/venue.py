@@ -23,7 +23,7 @@ def bybit_options(settings: Settings) -> BybitOptions:
         venue=settings.venue.value,
         rest_url=settings.rest_url,
         stream_url=settings.stream_url,
-        categories=(settings.category,),
+        categories=settings.traded_categories,
         hedge=settings.position_mode is PositionMode.HEDGE,
         receive_window_ms=settings.receive_window_ms,
         history_lag_s=settings.history_lag_s,

@@ -49,6 +49,7 @@ from streams.order_agent import OrderAgent
 from streams.parts import WaitingParts
 from streams.quarantine import Quarantine
 from streams.recovery import Recovery
+from streams.reservations import Reservations
 from streams.run_mode import Mode, ModeKeeper
 from streams.signal_agent import SignalAgent
 from streams.stream_watch import StreamWatch
@@ -166,7 +167,8 @@ def _shared(
     orders = OrderTable(engine.table("orders", index=order_index))
     positions = PositionTable(engine.table("positions", index=position_index))
     limits = LimitsBoard(settings.limits(), lambda: broadcasts.table(topics.controls))
-    exposure = exposure_board(settings, topics, engine, broadcasts, market, orders, positions)
+    reservations = Reservations()
+    exposure = exposure_board(settings, topics, engine, broadcasts, market, orders, positions, reservations)
     broadcasts.listen(exposure.heard)
     hooks = noting(hooks, exposure)
     return Shared(
@@ -186,6 +188,7 @@ def _shared(
         gates=SymbolGates(),
         limits=limits,
         exposure=exposure,
+        reservations=reservations,
         account=Account(limits=limits, board=exposure, clock=clock),
     )
 
@@ -258,7 +261,7 @@ def _mode_keeper(shared: Shared, broadcasts: Broadcasts, alert: Callable[[str, s
         mode=Mode.DRY_RUN if settings.dry_run else Mode.LIVE,
         with_open=settings.live_with_open,
         worker=settings.worker_id,
-        category=settings.category,
+        categories=settings.traded_categories,
         topic=topic,
         log=shared.engine.log,
         read_back=broadcasts.read_back,
@@ -295,7 +298,7 @@ def _follow_partitions(
         for partition in partitions:
             recovery.revoked(partition)
             order_agent.forget(partition)
-            shared.exposure.revoked(partition)
+        await shared.exposure.parting(partitions)
 
     engine.on_recovered(recovered)
     engine.on_revoked(revoked)

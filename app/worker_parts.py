@@ -25,7 +25,7 @@ from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.comparing import Comparer, CompareSettings
 from streams.exposure import ExposureBoard
-from streams.facts import FactsGatherer, Reservations
+from streams.facts import FactsGatherer
 from streams.hooks import Hooks
 from streams.limits_board import LimitsBoard
 from streams.market_view import MarketSettings, MarketView
@@ -33,6 +33,7 @@ from streams.order_agent import OrderAgent
 from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.recovery import Recovery, RecoverySettings
+from streams.reservations import Reservations
 from streams.signal_agent import SignalAgent, SignalSettings
 from streams.stream_watch import StreamWatch, StreamWatchSettings
 from streams.submitting import SubmitSettings, Submitter
@@ -72,6 +73,7 @@ class Shared:
     gates: SymbolGates
     limits: LimitsBoard
     exposure: ExposureBoard
+    reservations: Reservations
     account: Account
 
 
@@ -207,7 +209,7 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
         orders=shared.orders,
         positions=shared.positions,
         market=shared.market,
-        reservations=Reservations(),
+        reservations=shared.reservations,
         clock=shared.clock,
         account=shared.settings.account,
         limits=shared.account,
@@ -221,7 +223,7 @@ def signal_settings(settings: Settings, venue: VenueTraits) -> SignalSettings:
     return SignalSettings(
         plan=msgspec.structs.replace(settings.plan_settings(), venue_protects=venue.protects),
         venue=settings.venue.value,
-        category=settings.category,
+        categories=settings.traded_categories,
         account=settings.account,
         max_bytes=settings.signal_max_bytes,
     )
@@ -286,7 +288,7 @@ def command_agent(
     def stopped(row: SignalRow) -> None:
         """What the parts held is free again."""
         facts.given_up(row.source)
-        shared.exposure.release(row.symbol, row.source)
+        shared.exposure.release(row.standing_plan.instrument, row.source)
 
     return CommandAgent(
         log=shared.engine.log,
@@ -310,7 +312,7 @@ def recovery(shared: Shared, reconciler: Reconciler, submitter: Submitter) -> Re
     alerts = ComparisonAlerts(log=shared.engine.log, topics=shared.topics, clock=shared.clock, hooks=shared.hooks)
     return Recovery(
         reconciler=reconciler,
-        lists=ListReader(trading=shared.trading, clock=shared.clock, category=settings.category),
+        lists=ListReader(trading=shared.trading, clock=shared.clock, categories=settings.traded_categories),
         comparer=comparer(shared, reconciler, submitter, alerts),
         position_check=position_check(shared, reconciler, alerts),
         orders=shared.orders,
@@ -321,7 +323,7 @@ def recovery(shared: Shared, reconciler: Reconciler, submitter: Submitter) -> Re
         clock=shared.clock,
         settings=RecoverySettings(
             venue=settings.venue.value,
-            category=settings.category,
+            categories=settings.traded_categories,
             interval_s=settings.reconcile_interval_s,
             positions_s=settings.position_validation_interval_s,
         ),

@@ -16,6 +16,7 @@ from mode import Service
 from app.engine import Engine
 from app.settings import Settings
 from domain.errors import Refused, VenueError
+from domain.instruments import LINEAR
 from domain.plans import PositionMode
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
@@ -130,7 +131,7 @@ class PositionModeCheck:
     async def run(self) -> None:
         hedge = self._settings.position_mode is PositionMode.HEDGE
         # A dry run changes nothing at the venue, the account's mode included.
-        while self._settings.category == "linear" and not self._settings.dry_run:
+        while LINEAR in self._settings.traded_categories and not self._settings.dry_run:
             try:
                 await self._adapter.set_position_mode(hedge=hedge)
             except Refused as error:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
 
-from domain.instruments import Instrument, InstrumentRules
+from domain.instruments import LINEAR, SPOT, Instrument, InstrumentRules
 from domain.money import ZERO, plain
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, PositionMode, Verdict
 from domain.protection import Protection
 from domain.signals import Signal, signal_time_ns
 
-SPOT: Final = "spot"
-INVERSE: Final = "inverse"
 
-
-def position_side_of(signal: Signal, mode: PositionMode) -> PositionSide:
+def position_side_of(signal: Signal, mode: PositionMode, category: str) -> PositionSide:
     """The position that a signal's order belongs to. In hedge mode every order names its side (requirement D11): a
-    signal that names none means the long one, which a buy opens and a sell closes; a reduce-only buy closes a short."""
-    if signal.position_side is not None or mode is PositionMode.ONE_WAY:
+    signal that names none means the long one, which a buy opens and a sell closes; a reduce-only buy closes a short.
+    Only linear contracts have sides."""
+    if signal.position_side is not None or mode is PositionMode.ONE_WAY or category != LINEAR:
         return signal.position_side or PositionSide.NET
     closes_short = signal.signal_type is Side.BUY and signal.reduce_only
     return PositionSide.SHORT if closes_short else PositionSide.LONG
@@ -45,7 +42,7 @@ class Case:
     @property
     def position_side(self) -> PositionSide:
         """The position the order belongs to (see `position_side_of`)."""
-        return position_side_of(self.signal, self.settings.position_mode)
+        return position_side_of(self.signal, self.settings.position_mode, self.instrument.category)
 
     @property
     def rules(self) -> InstrumentRules:
@@ -83,7 +80,12 @@ class Case:
     @property
     def inverse(self) -> bool:
         """Whether quantities are contracts worth one quote unit each, settled in the base currency."""
-        return self.instrument.category == INVERSE
+        return self.instrument.inverse
+
+    @property
+    def fee_rate(self) -> Decimal:
+        """What a taker pays, as a fraction of the value."""
+        return self.settings.spot_taker_fee_rate if self.instrument.spot else self.settings.taker_fee_rate
 
     def currency(self) -> str:
         """The quote currency's name, for sentences."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
+from domain.instruments import LINEAR, Instrument
 from domain.limits import AccountLoad
 from domain.money import ZERO, divide
 from domain.plans import Decision, Plan
@@ -26,19 +27,43 @@ _MONDAY = 3
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """What a signal's orders will add: exposure (their opening part), orders, and notional for the rate."""
+    """What a signal's orders will add: exposure (their opening part), orders, and notional for the rate; and what they
+    may take from the balance of a currency."""
 
     exposure: Decimal = ZERO
     orders: int = 0
     notional: Decimal = ZERO
     at_ns: int = 0
+    currency: str = ""
+    balance: Decimal = ZERO
+
+    def covers(self, wish: Hold) -> bool:
+        """Whether what was asked for is enough for `wish`."""
+        fits = wish.exposure <= self.exposure and wish.orders <= self.orders and wish.balance <= self.balance
+        return fits and (not wish.balance or wish.currency == self.currency)
+
+
+class Taking(msgspec.Struct, frozen=True, kw_only=True):
+    """What one order may take from a balance that does not show it yet (requirement R02). `source`: its signal's
+    record. A balance that was read after `shown_after_ns` shows it; None: nobody knows yet from when on."""
+
+    source: str
+    currency: str
+    amount: Decimal
+    shown_after_ns: int | None = None
+
+    def counts(self, currency: str, balance_at_ns: int) -> bool:
+        """Whether a balance of that time does not show it."""
+        shown = self.shown_after_ns is not None and self.shown_after_ns < balance_at_ns
+        return self.currency == currency and not shown
 
 
 class SymbolLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol's record. `worker` wrote it; `day` counts days UTC since 1970 and says which day's `…_today` it is.
+    """One instrument's record. `worker` wrote it; `day` counts days UTC since 1970: which day's `…_today` it is.
     `profit` is everything ever won, realised and unrealised, less fees, in quote currency."""
 
     symbol: str
+    category: str = LINEAR
     worker: str
     exposure: Decimal = ZERO
     orders: int = 0
@@ -46,6 +71,8 @@ class SymbolLoad(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, Hold] = msgspec.field(default_factory=dict)
     sent: tuple[Hold, ...] = ()
     """Granted within the last minute."""
+    taking: dict[str, Taking] = msgspec.field(default_factory=dict)
+    """By order: what the balance does not show yet."""
     day: int = 0
     day_mark: Decimal | None = None
     """Price at which the position was valued when the day began, or was first looked at."""
@@ -54,6 +81,16 @@ class SymbolLoad(msgspec.Struct, frozen=True, kw_only=True):
     profit: Decimal = ZERO
     profit_today: Decimal = ZERO
     at_ns: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its record's key."""
+        return f"{self.category}/{self.symbol}"
+
+
+def load_name(instrument: Instrument) -> str:
+    """Key of an instrument's record: a symbol may be a contract's and a pair's."""
+    return f"{instrument.category}/{instrument.symbol}"
 
 
 class AccountPeak(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +121,7 @@ def recent(sent: Iterable[Hold], now_ns: int) -> tuple[Hold, ...]:
 
 
 def account_load(
-    symbol: str,
+    name: str,
     records: Iterable[SymbolLoad],
     stands_before: Callable[[str, str], bool],
     now_ns: int,
@@ -92,9 +129,9 @@ def account_load(
     peak: Decimal = ZERO,
     worth: Decimal | None = None,
 ) -> AccountLoad:
-    """The account's load as the symbol's owner plans on it.
+    """The account's load as the owner of the instrument of that name plans on it.
 
-    `stands_before(symbol, source)` says whether a pending wish stands before ours. `peak` is the highest profit so far
+    `stands_before(name, source)` says whether a pending wish stands before ours. `peak` is the highest profit so far
     and `worth` what the account is worth now (None: unknown, and no drawdown is concluded).
     """
     today = day_of(now_ns)
@@ -102,11 +139,11 @@ def account_load(
     orders = orders_last_minute = 0
     for record in records:
         holds = list(record.held.values())
-        holds += [hold for source, hold in record.pending.items() if stands_before(record.symbol, source)]
-        if record.symbol != symbol:
+        holds += [hold for source, hold in record.pending.items() if stands_before(record.name, source)]
+        if record.name != name:
             exposure += record.exposure + sum((hold.exposure for hold in holds), ZERO)
             orders += record.orders + sum(hold.orders for hold in holds)
-        asked = [hold for source, hold in record.pending.items() if stands_before(record.symbol, source)]
+        asked = [hold for source, hold in record.pending.items() if stands_before(record.name, source)]
         rated = (*recent(record.sent, now_ns), *asked)
         orders_last_minute += sum(hold.orders for hold in rated)
         notional += sum((hold.notional for hold in rated), ZERO)
@@ -130,17 +167,50 @@ def account_load(
     )
 
 
-def wish_of(plan: Plan, at_ns: int, *, since_part: int = 0) -> Hold | None:
+def reserved_by(
+    records: Iterable[SymbolLoad], stands_before: Callable[[str, str], bool], currency: str, balance_at_ns: int
+) -> Decimal:
+    """What the orders of these records may take from a balance of that time. Those of a wish that is not decided count
+    where it stands before ours; its own record lists what its orders would take, too."""
+    total = ZERO
+    for record in records:
+        pending = record.pending
+        for source, hold in pending.items():
+            if hold.currency == currency and stands_before(record.name, source):
+                total += hold.balance
+        for taking in record.taking.values():
+            if taking.source not in pending and taking.counts(currency, balance_at_ns):
+                total += taking.amount
+    return total
+
+
+def wish_of(plan: Plan, at_ns: int, *, since_part: int = 0, balance_shared: bool = False) -> Hold | None:
     """What a plan adds to the account, from one part on; None where no limit of the account asks, or it adds nothing.
 
     An order that may open counts whole: how much of it only closes is known for certain when it has traded.
+    `balance_shared`: others plan on the same balance, so what the plan takes from it has to be asked for, too.
     """
-    if plan.decision is not Decision.EXECUTE or not plan.facts.limits.of_the_account or plan.reference_price is None:
+    if plan.decision is not Decision.EXECUTE or plan.reference_price is None:
         return None
-    price = Decimal(1) if plan.instrument.category == "inverse" else plan.reference_price
+    taken = ZERO
+    if balance_shared:
+        taken = sum((amend.need for amend in plan.amends), ZERO)
+        taken += sum((intent.need for intent in plan.intents if intent.part >= since_part), ZERO)
+    if not taken and not plan.facts.limits.of_the_account:
+        return None
+    price = Decimal(1) if plan.instrument.inverse else plan.reference_price
     sizes = [amend.added for amend in plan.amends]
     sizes += [intent.quantity for intent in plan.intents if not intent.reduce_only and intent.part >= since_part]
-    if not sizes:
+    if _sells_what_is_held(plan):
+        sizes = []
+    if not sizes and not taken:
         return None
     value = sum(sizes, ZERO) * price
-    return Hold(exposure=value, orders=len(sizes), notional=value, at_ns=at_ns)
+    currency = plan.facts.currency if taken else ""
+    return Hold(exposure=value, orders=len(sizes), notional=value, at_ns=at_ns, currency=currency, balance=taken)
+
+
+def _sells_what_is_held(plan: Plan) -> bool:
+    """A spot sale opens nothing, although spot knows no reduce-only orders."""
+    rules = plan.facts.rules
+    return plan.instrument.spot and rules is not None and plan.facts.currency == rules.base_currency

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from domain.drafts import SPOT, Case, Draft, Step, passed, rejected
+from domain.drafts import Case, Draft, Step, passed, rejected
+from domain.instruments import DOLLARS, LINEAR, SPOT
 from domain.money import plain
 from domain.orders import PositionSide
 from domain.plans import Decision, PositionMode, TradingState, WarmupMode
@@ -77,14 +78,19 @@ def instrument(case: Case, draft: Draft) -> Step:
     if spot and case.position_side is not PositionSide.NET:
         sentence = f"{name} is spot and has no {case.position_side} side"
         return rejected("instrument", draft, "NO_POSITION_SIDE_ON_SPOT", sentence)
+    if case.facts.limits.of_the_account and rules.quote_currency not in DOLLARS:
+        sentence = f"limits of the account are in dollars, and {name} is counted in {rules.quote_currency}"
+        return rejected("instrument", draft, "QUOTE_NOT_COUNTED", sentence, quote=rules.quote_currency)
     return passed("instrument", draft, f"{name} is trading")
 
 
 def position_mode(case: Case, draft: Draft) -> Step:
-    """D11: in hedge mode every order names its side; in one-way mode there is none to name."""
-    hedge, named = case.settings.position_mode is PositionMode.HEDGE, case.signal.position_side
-    mode = case.settings.position_mode
-    if hedge and (case.instrument.category == SPOT or named is PositionSide.NET):
+    """D11: in hedge mode every order names its side; in one-way mode there is none to name. Only linear contracts have
+    a mode: what is spot or inverse has one position per symbol."""
+    named, linear = case.signal.position_side, case.instrument.category == LINEAR
+    mode = case.settings.position_mode if linear else PositionMode.ONE_WAY
+    hedge = mode is PositionMode.HEDGE
+    if hedge and named is PositionSide.NET:
         return rejected("position_mode", draft, "HEDGE_MODE", "in hedge mode an order belongs to a side", mode=mode)
     if not hedge and named not in {None, PositionSide.NET}:
         sentence = f"the account has one position per symbol, and no {named} side"

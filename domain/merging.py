@@ -145,7 +145,7 @@ def add_fill(sums: Sums, fill: FillReport) -> Sums:
     fees = dict(sums.fees)
     for currency, fee in fill.fees.items():
         fees[currency] = canonical(fees.get(currency, ZERO) + fee)
-    return Sums(canonical(sums.quantity + fill.quantity), canonical(sums.value + fill.price * fill.quantity), fees)
+    return Sums(canonical(sums.quantity + fill.quantity), canonical(sums.value + fill.value), fees)
 
 
 _LOCAL_AFTER_CREATE = {

@@ -217,16 +217,18 @@ _RANK = {state: rank for rank, state in enumerate(VenueState)}
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """Executed quantity (base), value (quote) and fees by currency. Positive fees are paid."""
+    """Executed quantity, value (in the currency that settles the instrument) and fees by currency. Positive fees are
+    paid."""
 
     quantity: Decimal = ZERO
     value: Decimal = ZERO
     fees: dict[str, Decimal] = msgspec.field(default_factory=dict)
 
-    @property
-    def average_price(self) -> Decimal | None:
-        """Value over quantity, or None before the first fill."""
-        return divide(self.value, self.quantity) if self.quantity else None
+    def average_price(self, instrument: Instrument) -> Decimal | None:
+        """Value over quantity (or the reverse, where that is in the base currency); None before the first fill."""
+        if not self.quantity or not self.value:
+            return None
+        return divide(self.quantity, self.value) if instrument.inverse else divide(self.value, self.quantity)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

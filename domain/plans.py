@@ -92,10 +92,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     position_size: Decimal = ZERO
     position_entry: Decimal = ZERO
     open_orders: tuple[OpenOrder, ...] = ()
+    currency: str = ""
+    """What the signal's order takes: the settlement currency; of a spot sale, what it sells."""
     available: Decimal | None = None
-    """What new orders may use, in the quote or settlement currency; None = unknown."""
+    """What new orders may use of that currency; None = unknown."""
     reserved: Decimal = ZERO
-    """What our orders in flight will take and the venue's figure does not show yet."""
+    """What orders in flight will take and the venue's figure does not show yet: those of this worker and of others."""
     trading: TradingState = TradingState.ARMED
     trading_reason: str = ""
     limits: Limits = Limits()
@@ -233,6 +235,7 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     enable_balance_check: bool = True
     cash_reserve: Decimal = ZERO
     taker_fee_rate: Decimal = Decimal("0.00055")
+    spot_taker_fee_rate: Decimal = Decimal("0.001")
     leverage: Decimal = Decimal(1)
     """How much notional one unit of available balance carries: 1 = fully funded."""
     risk_action: RiskAction = RiskAction.REJECT

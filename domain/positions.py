@@ -11,6 +11,12 @@ cost, rounded once (`domain.money.divide`, 18 places), closing all takes what is
 
 exactly, and a position that is flat has realised what was paid and received. The average entry is shown, not used:
 cost over size when a fill adds, unchanged when one closes. Realised profit is gross: fees and funding stand beside it.
+
+Values are in the currency that settles the instrument. An inverse contract is settled in its base currency: the same
+equation holds with its sign turned round, as who is long gains when the same dollars become worth less of the coin,
+and its average entry is size over cost, the harmonic mean. On spot a fee that is paid in the base currency is gone from
+what is held: size is bought less sold less these fees, valued at their fills' prices; the fee itself stands with the
+other fees, and the equation has its worth at the fill's price on the left.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ from domain.updates import FillKind, FillReport
 
 class PositionState(msgspec.Struct, frozen=True, kw_only=True):
     """Figures after a fill. `size` is signed: above zero long, below short. `cost` is the value at which what is held
-    was opened, never below zero."""
+    was opened, never below zero. Values and profits are in the settlement currency."""
 
     size: Decimal = ZERO
     cost: Decimal = ZERO
@@ -41,9 +47,12 @@ class PositionState(msgspec.Struct, frozen=True, kw_only=True):
     sold_value: Decimal = ZERO
     fills: int = 0
 
-    def unrealised(self, mark: Decimal) -> Decimal:
-        """Profit if the position were closed at `mark`."""
-        return mark * self.size - (self.cost if self.size > 0 else -self.cost)
+    def unrealised(self, mark: Decimal, instrument: Instrument) -> Decimal:
+        """Profit if the position were closed at `mark`, in the settlement currency."""
+        if not self.size:
+            return ZERO
+        gain = instrument.value(abs(self.size), mark) - self.cost
+        return gain if (self.size > 0) is not instrument.inverse else -gain
 
 
 class FillKey(msgspec.Struct, frozen=True, order=True):
@@ -109,8 +118,8 @@ def after_fill(state: PositionState, fill: FillReport) -> PositionState:
         return msgspec.structs.replace(state, funding=canonical(state.funding - fill.fee), fills=state.fills + 1)
     for currency, fee in fill.fees.items():
         fees[currency] = canonical(fees.get(currency, ZERO) + fee)
-    size, cost, average_entry, realised = _traded(state, fill.side.sign * fill.quantity, fill.price)
-    value = fill.price * fill.quantity
+    size, cost, average_entry, realised = _traded(state, fill)
+    value = fill.value
     buys = fill.side.sign > 0
     return PositionState(
         size=canonical(size),
@@ -131,7 +140,7 @@ def _taken_over(state: PositionState, word: FillReport) -> PositionState:
     """The figures when the venue's word replaces what is held: it is given up at what it cost, and what the venue shows
     is taken at the venue's average entry, so that nothing is realised and money is conserved (requirement P05)."""
     bought, bought_value, sold, sold_value = state.bought, state.bought_value, state.sold, state.sold_value
-    held, size, cost = state.size, word.side.sign * word.quantity, word.quantity * word.price
+    held, size, cost = state.size, word.side.sign * word.quantity, word.value
     if held > 0:
         sold, sold_value = sold + held, sold_value + state.cost
     elif held < 0:
@@ -153,19 +162,32 @@ def _taken_over(state: PositionState, word: FillReport) -> PositionState:
     )
 
 
-def _traded(state: PositionState, change: Decimal, price: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """(size, cost, average entry, realised) after trading `change` (signed) at `price`."""
+def _traded(state: PositionState, fill: FillReport) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """(size, cost, average entry, realised) after a fill."""
+    instrument, change = fill.instrument, fill.change
     held, size = state.size, state.size + change
     if change == 0:  # a settlement may say nothing but its fee
         return size, state.cost, state.average_entry, state.realised
+    value = fill.value if abs(change) == fill.quantity else instrument.value(abs(change), fill.price)
     if held == 0 or (held > 0) == (change > 0):
-        cost = state.cost + abs(change) * price
-        return size, cost, divide(cost, abs(size)), state.realised
+        cost = state.cost + value
+        return size, cost, _average(instrument, size, cost), state.realised
     closed = min(abs(held), abs(change))
     share = state.cost if closed == abs(held) else divide(state.cost * closed, abs(held))
-    realised = state.realised + (closed * price - share if held > 0 else share - closed * price)
+    proceeds = value if closed == abs(change) else instrument.value(closed, fill.price)
+    gain = proceeds - share if (held > 0) is not instrument.inverse else share - proceeds
+    realised = state.realised + gain
     if size == 0:
         return size, ZERO, ZERO, realised
     if (size > 0) == (held > 0):
         return size, state.cost - share, state.average_entry, realised
-    return size, abs(size) * price, price, realised  # through zero: what is left was opened by this fill
+    cost = value - proceeds  # through zero: what is left was opened by this fill
+    return size, cost, _average(instrument, size, cost), realised
+
+
+def _average(instrument: Instrument, size: Decimal, cost: Decimal) -> Decimal:
+    """Cost over size; size over cost where the cost is in the base currency, and ZERO where it is less than a part of
+    a coin."""
+    if not instrument.inverse:
+        return divide(cost, abs(size))
+    return divide(abs(size), cost) if cost else ZERO

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.drafts import SPOT, Case, Draft, Step, adjusted, passed, percent, rejected
-from domain.instruments import Quote
+from domain.drafts import Case, Draft, Step, adjusted, passed, percent, rejected
+from domain.instruments import SPOT, Quote
 from domain.money import ZERO, ceil_to, divide, floor_to, plain
 from domain.orders import OrderType, Side, TimeInForce
 from domain.plans import MarketGuard

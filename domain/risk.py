@@ -43,8 +43,12 @@ def min_profit(case: Case, draft: Draft) -> Step:
     if not entry:
         return rejected("min_profit", draft, "ENTRY_UNKNOWN", "the position's average entry is not known")
     # Selling a long must bring entry x (1 + fee + margin) after the fee of the sale; buying a short back mirrors it.
-    fee, sign = case.settings.taker_fee_rate, -case.side.sign
-    least = divide(entry * (1 + sign * (fee + margin)), 1 - sign * fee)
+    # What is settled in the base currency gains it: contracts over entry less contracts over price, all in coins.
+    fee, sign = case.fee_rate, -case.side.sign
+    if case.inverse:
+        least = divide(entry * (1 + sign * fee), 1 - sign * (fee + margin))
+    else:
+        least = divide(entry * (1 + sign * (fee + margin)), 1 - sign * fee)
     price = draft.order_price if draft.guard_price is None else draft.price
     figures = {"entry": entry, "price": price, "least": least, "margin": margin, "fee_rate": fee}
     if (price - least) * sign < 0:

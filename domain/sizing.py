@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.drafts import SPOT, Case, Draft, Step, adjusted, passed, quantity_worth, rejected, value_of
+from domain.drafts import Case, Draft, Step, adjusted, passed, quantity_worth, rejected, value_of
+from domain.instruments import SPOT
 from domain.money import ZERO, divide, floor_to, plain
 from domain.orders import OrderType, PositionSide, Side
 from domain.plans import OpenOrder, TradingState
@@ -154,7 +155,10 @@ def maximum(case: Case, draft: Draft) -> Step:
 
 def worst_price(case: Case, draft: Draft) -> Decimal:
     """The price at which the order would take most from the account. A purchase: its limit, or the slippage guard
-    above the reference. A sale that goes short: its limit or the reference, whichever is higher."""
+    above the reference. A sale that goes short: its limit or the reference, whichever is higher. Inverse contracts
+    take the more coins the lower their price is: the lowest at which they may trade, or the reference."""
+    if case.inverse:
+        return min(draft.least_price, draft.price)
     if case.side is Side.SELL:
         return max(draft.order_price, draft.price)
     if draft.limit_price is not None:
@@ -168,6 +172,8 @@ def balance(case: Case, draft: Draft) -> Step:
     facts, settings = case.facts, case.settings
     if not settings.enable_balance_check:
         return passed("balance", draft, "the check is off: the venue decides")
+    if case.instrument.spot and case.side is Side.SELL:
+        return _owned(case, draft)
     if not draft.opening:
         return passed("balance", draft, "the order only closes")
     if facts.available is None:
@@ -176,13 +182,14 @@ def balance(case: Case, draft: Draft) -> Step:
     price = worst_price(case, draft)
     need = cost(case, draft.opening, price)
     released = sum((_released(case, order) for order in draft.cancelled), ZERO)
-    free = facts.available - facts.reserved - settings.cash_reserve + released
+    kept = divide(settings.cash_reserve, price) if case.inverse else settings.cash_reserve
+    free = facts.available - facts.reserved - kept + released
     figures = {
         "need": need,
         "free": free,
         "available": facts.available,
         "reserved": facts.reserved,
-        "cash_reserve": settings.cash_reserve,
+        "cash_reserve": kept,
         "released": released,
         "worst_price": price,
     }
@@ -193,12 +200,28 @@ def balance(case: Case, draft: Draft) -> Step:
     return passed("balance", replace(draft, need=need), told, **figures)
 
 
+def _owned(case: Case, draft: Draft) -> Step:
+    """R02: what a spot sale sells has to be free: other orders, or a transfer, may have taken some of it. Where the
+    balance is not known nobody is kept from getting out."""
+    facts, need = case.facts, draft.quantity
+    if facts.available is None:
+        return passed("balance", draft, "the sale only closes, and the balance of what it sells is not known")
+    ours = [order for order in draft.cancelled if order.side is Side.SELL]
+    released = sum((order.leaves for order in ours), ZERO)
+    free = facts.available - facts.reserved + released
+    figures = {"need": need, "free": free, "available": facts.available, "reserved": facts.reserved}
+    told = f"need {plain(need)} {case.unit()}, free {plain(free)} {case.unit()}"
+    if need > free:
+        return rejected("balance", draft, "INSUFFICIENT_BALANCE", told, released=released, **figures)
+    return passed("balance", replace(draft, need=need), told, released=released, **figures)
+
+
 def cost(case: Case, quantity: Decimal, price: Decimal) -> Decimal:
     """What opening `quantity` at `price` takes: margin and fee. Spot is fully funded whatever the leverage."""
     # An inverse contract is settled in the base currency.
     notional = divide(quantity, price) if case.inverse else quantity * price
     margin = notional if case.instrument.category == SPOT else divide(notional, case.settings.leverage)
-    return margin + notional * case.settings.taker_fee_rate
+    return margin + notional * case.fee_rate
 
 
 def _released(case: Case, order: OpenOrder) -> Decimal:

@@ -102,7 +102,8 @@ class OrderReport(_Update, frozen=True, kw_only=True, tag="order"):
 
 class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
     """One execution. `fee` is positive when paid. `venue_sequence` orders executions of equal time. `other_fees` are
-    what was taken in other currencies than `fee_currency`, by currency, where there was such."""
+    what was taken in other currencies than `fee_currency`, by currency, where there was such. `worth` is what the venue
+    says that it was worth in the settlement currency; unset: price times quantity."""
 
     execution_id: str
     side: Side
@@ -118,12 +119,25 @@ class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
     other_fees: dict[str, Decimal] | msgspec.UnsetType = msgspec.UNSET
     role: Role = Role.NONE
     """What the venue made its order for."""
+    worth: Decimal | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def fees(self) -> dict[str, Decimal]:
         """Everything that was taken, by currency; without those of nothing."""
         other = {} if self.other_fees is msgspec.UNSET else self.other_fees
         return {currency: fee for currency, fee in ((self.fee_currency, self.fee), *other.items()) if fee}
+
+    @property
+    def value(self) -> Decimal:
+        """What it was worth, in the currency that settles the instrument."""
+        return self.instrument.value(self.quantity, self.price) if self.worth is msgspec.UNSET else self.worth
+
+    @property
+    def change(self) -> Decimal:
+        """What it does to the size of its position, signed. Spot fees that are paid in what the pair buys and sells are
+        gone from what is held."""
+        paid = [fee for currency, fee in self.fees.items() if self.instrument.is_base(currency)]
+        return self.side.sign * self.quantity - sum(paid)
 
     @property
     def orderless(self) -> bool:
@@ -210,8 +224,9 @@ def _usable(figure: Decimal) -> bool:
 def _figures(update: Update) -> list[tuple[str, Decimal]]:
     if isinstance(update, FillReport):
         other = {} if update.other_fees is msgspec.UNSET else update.other_fees
+        worth = [] if update.worth is msgspec.UNSET else [("worth", update.worth)]
         return [
-            *(("price", update.price), ("quantity", update.quantity), ("fee", update.fee)),
+            *(("price", update.price), ("quantity", update.quantity), ("fee", update.fee), *worth),
             *((f"other_fees.{currency}", fee) for currency, fee in other.items()),
         ]
     if isinstance(update, OrderReport):

@@ -212,11 +212,11 @@ class CommandAgent:
         except VenueError as error:
             return self._result(turn, command, False, "UNANSWERED", str(error), {})
         details = {item.order_id: str(item) for item in found.orders}
-        for symbol, positions in found.positions.items():
+        for instrument, positions in found.positions.items():
             for position in positions:
                 agrees = "agrees" if position.agrees else "corrected" if position.corrected else "differs"
                 words = f": {position.words}" if position.words else ""
-                details[f"position {symbol} {position.side}"] = agrees + words
+                details[f"position {instrument.label} {position.side}"] = agrees + words
         wrong = sum(not position.agrees for positions in found.positions.values() for position in positions)
         unanswered = found.count(Verdict.UNANSWERED)
         sentence = (

@@ -8,11 +8,12 @@ from typing import Literal
 
 from domain.drafts import position_side_of
 from domain.errors import VenueError
-from domain.exposure import Hold, wish_of
-from domain.limits import AccountLoad
+from domain.exposure import Hold
+from domain.instruments import Instrument
+from domain.orders import Side
 from domain.planning import plan_signal
 from domain.plans import Plan, PlanSettings
-from streams.account import Account
+from streams.account import Account, Look
 from streams.facts import FactsGatherer, MarketAnswer
 from streams.parts import WaitingParts, sides_stopped_by
 from streams.ports import Clock, Turn
@@ -49,7 +50,7 @@ class Decider:
     ) -> Plan:
         """The signal's plan on the state as it is now; what its orders may take is reserved. `without`: orders that a
         dry run counts as gone."""
-        side = position_side_of(work.signal, self._settings.position_mode)
+        side = position_side_of(work.signal, self._settings.position_mode, work.instrument.category)
         partition, born_ns = turn.record.partition, work.origin.timestamp_ns
         strategy_id = work.signal.strategy_id
         market: MarketAnswer = (None, None)
@@ -63,11 +64,12 @@ class Decider:
                     break
                 await turn.wait(self._clock.sleep(_ASK_AGAIN_S))
 
-        def make(load: AccountLoad | None) -> Plan:
+        def make(look: Look) -> Plan:
             # Nothing waits from here to the reservation: signals of other symbols plan on the same money.
             facts = self._facts.read(
                 *(partition, work.instrument, attempt, side, born_ns, market),
-                load=load,
+                buys=work.signal.signal_type is Side.BUY,
+                look=look,
                 strategy_id=strategy_id,
                 without=without,
             )
@@ -82,7 +84,7 @@ class Decider:
             self._facts.reserve(plan)
             return plan
 
-        plan = make(self._facts.load(work.signal.symbol))
+        plan = make(self._facts.look(work.instrument))
         if self._account is None:
             return plan
         return await self._account.with_leave(turn, plan, make, self._facts.take_back)
@@ -99,16 +101,18 @@ class Decider:
         await turn.wait(receipt.durable())
         for other in ended:
             self._facts.given_up(other.source)
-            await self._let_go(turn, other.symbol, other.source)
+            await self._let_go(turn, other.standing_plan.instrument, other.source)
 
     async def give_back(self, turn: Turn, row: SignalRow, written: int) -> None:
         """The orders count themselves from here on; what is still to come of them stays held."""
-        left = wish_of(row.standing_plan, self._clock.now_ns(), since_part=written) if written else None
-        await self._let_go(turn, row.symbol, row.source, left)
+        if self._account is None:
+            return
+        left = self._account.held(row.standing_plan, written) if written else None
+        await self._let_go(turn, row.standing_plan.instrument, row.source, left)
 
-    async def _let_go(self, turn: Turn, symbol: str, source: str, left: Hold | None = None) -> None:
+    async def _let_go(self, turn: Turn, instrument: Instrument, source: str, left: Hold | None = None) -> None:
         if self._account is not None:
-            await turn.wait(self._account.settled(symbol, source, left))
+            await turn.wait(self._account.settled(instrument, source, left))
 
     def shown(self, partition: int, row: SignalRow) -> frozenset[str]:
         """Orders of the signal that the venue has answered for: its balance shows what they take."""

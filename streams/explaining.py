@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.drafts import position_side_of
 from domain.ids import trace_id
 from domain.instruments import Instrument
+from domain.orders import Side
 from domain.planning import plan_signal
 from domain.plans import Plan
 from domain.signals import Signal, parse_signal
@@ -30,10 +31,12 @@ class Explainer:
     async def explain(self, partition: int, signal: Signal) -> Plan:
         """The plan for a signal whose symbol's partition is ours. Raises `VenueError` if the rules can't be had."""
         settings = self._settings
-        instrument = Instrument(settings.venue, settings.category, signal.symbol)
+        instrument = Instrument(settings.venue, signal.category or settings.categories[0], signal.symbol)
         row = self._signals.get(partition, signal.symbol, signal.signal_id)
         attempt = 1 if row is None else row.attempt + 1
-        side = position_side_of(signal, settings.plan.position_mode)
-        facts = await self._facts.gather(partition, instrument, attempt, side, self._clock.now_ns())
+        side = position_side_of(signal, settings.plan.position_mode, instrument.category)
+        facts = await self._facts.gather(
+            partition, instrument, attempt, side, self._clock.now_ns(), buys=signal.signal_type is Side.BUY
+        )
         source = f"plan-{trace_id(signal.signal_id)}"
         return plan_signal(signal, facts, settings.plan, instrument=instrument, source=source, phase=1)

@@ -1,13 +1,14 @@
-"""The account's load, kept together by all workers (requirements R03, R04): see `domain.exposure` for the rule.
+"""The account's load, kept together by all workers (requirements R02, R03, R04): see `domain.exposure` for the rule.
 
-Every worker reads `order-exposure` whole and publishes the records of its own symbols: at once when a signal's wish is
-asked, granted or withdrawn; a moment after anything else changed. Between the orders being written and the record that
-counts them, the hold counts them: what is in flight is counted twice for a moment, never not at all.
+Every worker reads `order-exposure` whole and publishes the records of its own instruments: at once when a signal's wish
+is asked, granted or withdrawn; a moment after anything else changed. Between the orders being written and the record
+that counts them, the hold counts them: what is in flight is counted twice for a moment, never not at all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import islice
@@ -15,15 +16,14 @@ from typing import Protocol
 
 import msgspec
 
-from domain.exposure import AccountPeak, Hold, SymbolLoad, account_load, day_begins_ns, day_of, recent, week_begins
+from domain.exposure import AccountPeak, Hold, SymbolLoad, account_load, load_name, recent, reserved_by
 from domain.instruments import Instrument
 from domain.limits import AccountLoad
 from domain.money import ZERO
-from domain.orders import Order, PositionSide, Side
-from domain.positions import PositionState
-from domain.protection import Role
 from streams.broadcast import Entry
 from streams.ports import Clock, Log
+from streams.reservations import Reservations
+from streams.standing import Standing
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.receipt import Receipt
@@ -34,7 +34,10 @@ _decode = msgspec.json.Decoder(SymbolLoad).decode
 _decode_peak = msgspec.json.Decoder(AccountPeak).decode
 
 PEAK_KEY = b"$account"
-"""Key of the account's own record: no symbol has a dollar sign."""
+"""Key of the account's own record: no instrument's name has a dollar sign."""
+_FORMER_OWNER_NS = 10_000_000_000
+"""A request that a former owner has sent arrives within the receive window, and shows in balances soon after."""
+_PARTING_S = 2.0
 
 
 class ReadBack(Protocol):
@@ -44,42 +47,45 @@ class ReadBack(Protocol):
 
 
 class ExposureBoard:
-    """Reads every symbol's record, writes those of our own."""
+    """Reads every instrument's record, writes those of our own."""
 
     def __init__(
         self,
         *,
         log: Log,
         topic: str,
+        partitions: int,
         read_back: ReadBack,
         orders: OrderTable,
         positions: PositionTable,
+        reservations: Reservations,
         mark: Callable[[Instrument], Decimal | None],
         worth: Callable[[], Decimal | None],
         clock: Clock,
         worker: str,
         venue: str,
-        category: str,
     ) -> None:
+        """`partitions`: how many the symbols are spread over; who owns them all plans alone."""
         self._log = log
         self._topic = topic
         self._read_back = read_back
         self._orders = orders
         self._positions = positions
-        self._mark = mark
+        self._reservations = reservations
+        self._standing = Standing(orders=orders, positions=positions, mark=mark, clock=clock)
         self._worth = worth
         self._clock = clock
         self._worker = worker
         self._venue = venue
-        self._category = category
+        self._partitions = partitions
         self._records: dict[str, SymbolLoad] = {}
         self._own: dict[str, SymbolLoad] = {}
         self._asked_at: dict[tuple[str, str], int] = {}
         """Offset at which each pending wish was first seen."""
         self._changed = asyncio.Event()
-        self._dirty: dict[str, None] = {}
-        """Symbols that something happened to, those that have waited longest first."""
-        self._midnight: dict[tuple[str, int], PositionState] = {}
+        self._dirty: dict[Instrument, None] = {}
+        """Those that something happened to, the ones that have waited longest first."""
+        reservations.on_change = self.note
         self.peak = AccountPeak(peak=ZERO)
         self.knows_peak = False
 
@@ -93,24 +99,37 @@ class ExposureBoard:
             if entry is not None:
                 self._heard_peak(entry.value)
             return
-        symbol = key.decode(errors="replace")
-        try:
-            record = None if entry is None else _decode(entry.value)
-        except msgspec.DecodeError:
-            record = None  # nobody of ours writes such
+        name = key.decode(errors="replace")
+        record = None if entry is None else self._read(name, entry)
         if record is None or entry is None:
-            self._records.pop(symbol, None)
+            self._records.pop(name, None)
         else:
-            self._records[symbol] = record
+            self._records[name] = record
             for source in record.pending:
-                self._asked_at.setdefault((symbol, source), entry.offset)
-            if record.worker != self._worker and symbol in self._own and self._is_ours(symbol):
-                self._dirty.setdefault(symbol)  # a former owner wrote late: our own figures stand
-        for known in [each for each in self._asked_at if each[0] == symbol]:
+                self._asked_at.setdefault((name, source), entry.offset)
+            if record.worker != self._worker and self._is_ours(record.symbol):
+                self._succeed(record)
+        for known in [each for each in self._asked_at if each[0] == name]:
             if record is None or known[1] not in record.pending:
                 del self._asked_at[known]
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _read(self, name: str, entry: Entry) -> SymbolLoad | None:
+        """The record; None for what nobody of ours writes, and for those of a version that knew one category only."""
+        with contextlib.suppress(msgspec.DecodeError):
+            record = _decode(entry.value)
+            if record.name == name:
+                return record
+        return None
+
+    def _succeed(self, record: SymbolLoad) -> None:
+        """The record of a former owner: what it counted in flight counts on until the balance must show it, and where
+        it wrote late our own figures stand."""
+        instrument = Instrument(self._venue, record.category, record.symbol)
+        self._reservations.inherit(instrument, record.taking, self._clock.now_ns() + _FORMER_OWNER_NS)
+        if record.name in self._own:
+            self.note(instrument)
 
     def _heard_peak(self, value: bytes) -> None:
         try:
@@ -122,69 +141,83 @@ class ExposureBoard:
         self.peak, self.knows_peak = AccountPeak(peak=highest, halted=halted), True
 
     def records(self) -> list[SymbolLoad]:
-        """Every symbol's record, as read."""
-        return [self._records[symbol] for symbol in sorted(self._records)]
+        """Every instrument's record, as read."""
+        return [self._records[name] for name in sorted(self._records)]
 
-    def load(self, symbol: str, before: int | None = None) -> AccountLoad:
-        """The account's load for a plan of the symbol: with the wishes that stand before the offset, or with all."""
+    @property
+    def alone(self) -> bool:
+        """Whether every partition is ours, so that nobody else plans on the account's balance."""
+        return len(self._orders.rows.partitions()) >= self._partitions
 
-        def stands_before(other: str, source: str) -> bool:
-            return other != symbol and (before is None or self._asked_at.get((other, source), -1) < before)
-
+    def load(self, instrument: Instrument | None, before: int | None = None) -> AccountLoad:
+        """The account's load for a plan of the instrument: with wishes that stand before the offset, or with all."""
+        name = "" if instrument is None else load_name(instrument)
         return account_load(
-            symbol,
+            name,
             self._records.values(),
-            stands_before,
+            lambda other, source: other != name and self._stands_before(other, source, before),
             self._clock.now_ns(),
             peak=self.peak.peak,
             worth=self._worth(),
         )
 
+    def reserved(self, currency: str, balance_at_ns: int, before: int | None) -> Decimal:
+        """What the orders of other workers may take from a balance of that time, wishes before the offset included.
+        Those of ours are known better here (`Reservations`)."""
+        others = [record for record in self._records.values() if not self._is_ours(record.symbol)]
+        return reserved_by(
+            others, lambda name, source: self._stands_before(name, source, before), currency, balance_at_ns
+        )
+
+    def _stands_before(self, name: str, source: str, before: int | None) -> bool:
+        return before is None or self._asked_at.get((name, source), -1) < before
+
     def profit(self) -> Decimal:
-        """Of all symbols, everything ever."""
+        """Of all instruments, everything ever."""
         return sum((record.profit for record in self._records.values()), ZERO)
 
     # -- wishes ------------------------------------------------------------------------------------------------------
 
-    async def ask(self, symbol: str, source: str, hold: Hold) -> int:
+    async def ask(self, instrument: Instrument, source: str, hold: Hold) -> int:
         """Ask for what the signal's orders will add; returns the offset at which the wish stands, once it is read."""
-        own = self._base(symbol)
+        own, name = self._base(instrument), load_name(instrument)
         own = replace(own, pending={**own.pending, source: hold}, held=_without(own.held, source))
-        self._own[symbol] = self._standing(own)
-        at = await self._log.publish(self._topic, symbol.encode(), _encode(self._own[symbol]), partition=0)
+        self._own[name] = self._figured(instrument, own)
+        at = await self._log.publish(self._topic, name.encode(), _encode(self._own[name]), partition=0)
         await self._read_back(self._topic, at.offset)
-        return self._asked_at.get((symbol, source), at.offset)
+        return self._asked_at.get((name, source), at.offset)
 
-    def grant(self, symbol: str, source: str) -> None:
+    def grant(self, instrument: Instrument, source: str) -> None:
         """The wish fits: it is held until the orders are written."""
-        own = self._base(symbol)
+        own = self._base(instrument)
         hold = own.pending.get(source)
         if hold is None:
             return
         now_ns = self._clock.now_ns()
         sent = (*recent(own.sent, now_ns), replace(hold, at_ns=now_ns))
         pending, held = _without(own.pending, source), {**own.held, source: hold}
-        self._append(replace(own, pending=pending, held=held, sent=sent))
+        self._append(instrument, replace(own, pending=pending, held=held, sent=sent))
 
-    def release(self, symbol: str, source: str, left: Hold | None = None) -> Receipt:
+    def release(self, instrument: Instrument, source: str, left: Hold | None = None) -> Receipt:
         """The orders are written, or will not be; `left` is what is still to come of them."""
-        own = self._base(symbol)
+        own = self._base(instrument)
         if source not in own.pending and source not in own.held:
             return Receipt()
         held = _without(own.held, source)
         if left is not None:
             held[source] = left
-        return self._append(replace(own, pending=_without(own.pending, source), held=held))
+        return self._append(instrument, replace(own, pending=_without(own.pending, source), held=held))
 
-    def undecided(self, symbol: str, before: int) -> bool:
-        """Whether a wish of another symbol stands before the offset and is not decided."""
-        return any(name != symbol and at < before for (name, _), at in self._asked_at.items())
+    def undecided(self, instrument: Instrument, before: int) -> bool:
+        """Whether a wish of another instrument stands before the offset and is not decided."""
+        name = load_name(instrument)
+        return any(other != name and at < before for (other, _), at in self._asked_at.items())
 
-    async def decided(self, symbol: str, before: int, timeout_s: float) -> None:
+    async def decided(self, instrument: Instrument, before: int, timeout_s: float) -> None:
         """Wait until no other wish before the offset is undecided, at the longest so long."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_s
-        while self.undecided(symbol, before):
+        while self.undecided(instrument, before):
             changed, remaining_s = self._changed, end - loop.time()
             if remaining_s <= 0:
                 return
@@ -195,41 +228,57 @@ class ExposureBoard:
 
     # -- what stands -------------------------------------------------------------------------------------------------
 
-    def note(self, symbol: str) -> None:
-        """Something of the symbol changed."""
-        self._dirty.setdefault(symbol)
+    def note(self, instrument: Instrument) -> None:
+        """Something of the instrument changed."""
+        self._dirty.setdefault(instrument)
 
     def assigned(self, partition: int) -> None:
-        """The partition is ours: so are the records of its symbols, and the holds of the former owner."""
-        symbols = {position.instrument.symbol for position in self._positions.all(partition)}
-        symbols |= set(self._orders.open_symbols(partition))
-        symbols |= {symbol for symbol in self._records if self._log.partition_of(symbol.encode()) == partition}
-        for symbol in symbols:
-            self._own.pop(symbol, None)
-        self._dirty |= dict.fromkeys(sorted(symbols))
+        """The partition is ours: so are the records of its instruments, and the holds of the former owner."""
+        found = {position.instrument for position in self._positions.all(partition)}
+        for symbol in self._orders.open_symbols(partition):
+            found |= {order.instrument for order in self._orders.open_orders(partition, symbol)}
+        for record in list(self._records.values()):
+            if self._log.partition_of(record.symbol.encode()) == partition:
+                found.add(Instrument(self._venue, record.category, record.symbol))
+                if record.worker != self._worker:
+                    self._succeed(record)
+        for instrument in sorted(found):
+            self._own.pop(load_name(instrument), None)
+            self.note(instrument)
 
-    def revoked(self, partition: int) -> None:
-        """The partition is no longer ours."""
-        for symbol in [each for each in self._own if self._log.partition_of(each.encode()) == partition]:
-            del self._own[symbol]
+    async def parting(self, partitions: frozenset[int]) -> None:
+        """These partitions are no longer ours alone: what our orders may still take is told before others plan. Our
+        tables are closed by now, so the other figures stay as they were told last."""
+        leaving = [
+            instrument
+            for instrument in self._reservations.instruments()
+            if self._log.partition_of(instrument.symbol.encode()) in partitions
+        ]
+        told = [self._tell(each, self._with_reservations(each, self._base(each))) for each in leaving]
+        for name in [each for each in self._own if self._log.partition_of(_symbol_of(each)) in partitions]:
+            del self._own[name]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PARTING_S):
+                for receipt in told:
+                    await receipt.durable()
 
     def note_all(self) -> None:
         """The worth of every position of ours moves with the market."""
         for partition in self._positions.rows.partitions():
             for position in self._positions.all(partition):
-                self._dirty.setdefault(position.instrument.symbol)
+                self.note(position.instrument)
 
     def refresh(self, at_most: int) -> int:
-        """Publish the records of symbols that something happened to, so many at most: each takes a look at its orders
-        and positions, and the loop has other work. Returns how many symbols are left."""
-        for symbol in list(islice(self._dirty, at_most)):
-            del self._dirty[symbol]
-            if not self._is_ours(symbol):
+        """Publish the records of instruments that something happened to, so many at most: each takes a look at its
+        orders and positions, and the loop has other work. Returns how many are left."""
+        for instrument in list(islice(self._dirty, at_most)):
+            del self._dirty[instrument]
+            if not self._is_ours(instrument.symbol):
                 continue
-            own, now_ns = self._base(symbol), self._clock.now_ns()
-            fresh = self._standing(replace(own, sent=recent(own.sent, now_ns)))
-            if replace(fresh, at_ns=0) != replace(own, at_ns=0) or symbol not in self._own:
-                self._tell(fresh)
+            own, now_ns = self._base(instrument), self._clock.now_ns()
+            fresh = self._figured(instrument, replace(own, sent=recent(own.sent, now_ns)))
+            if replace(fresh, at_ns=0) != replace(own, at_ns=0) or load_name(instrument) not in self._own:
+                self._tell(instrument, fresh)
         return len(self._dirty)
 
     async def tell_peak(self, peak: AccountPeak) -> None:
@@ -237,114 +286,37 @@ class ExposureBoard:
         at = await self._log.publish(self._topic, PEAK_KEY, _encode(peak), partition=0)
         await self._read_back(self._topic, at.offset)
 
-    def _append(self, record: SymbolLoad) -> Receipt:
-        return self._tell(self._standing(record))
+    def _append(self, instrument: Instrument, record: SymbolLoad) -> Receipt:
+        return self._tell(instrument, self._figured(instrument, record))
 
-    def _tell(self, record: SymbolLoad) -> Receipt:
-        self._own[record.symbol] = record
+    def _tell(self, instrument: Instrument, record: SymbolLoad) -> Receipt:
+        self._own[load_name(instrument)] = record
         receipt = Receipt()
-        self._log.append(self._topic, 0, record.symbol.encode(), _encode(record), receipt)
+        self._log.append(self._topic, 0, record.name.encode(), _encode(record), receipt)
         return receipt
 
-    def _base(self, symbol: str) -> SymbolLoad:
-        own = self._own.get(symbol) or self._records.get(symbol)
-        return SymbolLoad(symbol=symbol, worker=self._worker) if own is None else replace(own, worker=self._worker)
+    def _figured(self, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
+        partition = self._log.partition_of(instrument.symbol.encode())
+        return self._with_reservations(instrument, self._standing.figures(partition, instrument, record))
+
+    def _with_reservations(self, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
+        return replace(record, taking=self._reservations.of(instrument))
+
+    def _base(self, instrument: Instrument) -> SymbolLoad:
+        name = load_name(instrument)
+        own = self._own.get(name) or self._records.get(name)
+        if own is None:
+            return SymbolLoad(symbol=instrument.symbol, category=instrument.category, worker=self._worker)
+        return replace(own, worker=self._worker)
 
     def _is_ours(self, symbol: str) -> bool:
         ours = self._orders.rows.partitions() & self._positions.rows.partitions()
         return self._log.partition_of(symbol.encode()) in ours
 
-    def _standing(self, record: SymbolLoad) -> SymbolLoad:
-        """The record with the figures of our tables as they are."""
-        symbol, now_ns = record.symbol, self._clock.now_ns()
-        partition, today = self._log.partition_of(symbol.encode()), day_of(now_ns)
-        instrument = Instrument(self._venue, self._category, symbol)
-        orders = [
-            order
-            for order in self._orders.open_orders(partition, symbol)
-            if order.instrument == instrument and not order.state.terminal and order.role is Role.NONE
-        ]
-        mark = self._mark(instrument)
-        value_price = Decimal(1) if instrument.category == "inverse" else mark
-        day_mark = record.day_mark if record.day == today and record.day_mark is not None else mark
-        exposure = traded_today = traded_week = profit = profit_today = ZERO
-        sides = list(self._positions.of_symbol(partition, instrument))
-        for position in sides:
-            state = position.state
-            price = mark if mark is not None else state.average_entry
-            begun = self._at_midnight(partition, position.account, position.side, instrument, today)
-            monday = self._at_midnight(partition, position.account, position.side, instrument, week_begins(today))
-            traded_today += _traded(state) - _traded(begun)
-            traded_week += _traded(state) - _traded(monday)
-            worth, before = _profit(state, price), _profit(begun, price if day_mark is None else day_mark)
-            profit += worth
-            profit_today += worth - before
-            own = [order for order in orders if order.position_side is position.side]
-            exposure += _exposure(state.size, own, price if value_price is mark else value_price)
-        shown = {position.side for position in sides}
-        bare = [order for order in orders if order.position_side not in shown]
-        for side in {order.position_side for order in bare}:
-            exposure += _exposure(ZERO, [order for order in bare if order.position_side is side], value_price)
-        return replace(
-            record,
-            exposure=exposure,
-            orders=len(orders),
-            day=today,
-            day_mark=day_mark,
-            traded_today=traded_today,
-            traded_this_week=traded_week,
-            profit=profit,
-            profit_today=profit_today,
-            at_ns=now_ns,
-        )
 
-    def _at_midnight(
-        self, partition: int, account: str, side: PositionSide, instrument: Instrument, day: int
-    ) -> PositionState:
-        """The position as the day began, from its ledger."""
-        key = (f"{instrument}/{account}/{side}", day)
-        known = self._midnight.get(key)
-        if known is not None:
-            return known
-        state = PositionState()
-        entry = self._positions.last_before(partition, instrument, account, side, day_begins_ns(day))
-        if entry is not None:
-            state = entry.after
-        if len(self._midnight) > _KEPT_MIDNIGHTS:
-            self._midnight.clear()
-        self._midnight[key] = state
-        return state
-
-
-_KEPT_MIDNIGHTS = 10_000
+def _symbol_of(name: str) -> bytes:
+    return name.partition("/")[2].encode()
 
 
 def _without(holds: dict[str, Hold], source: str) -> dict[str, Hold]:
     return {name: hold for name, hold in holds.items() if name != source}
-
-
-def _traded(state: PositionState) -> Decimal:
-    return state.bought_value + state.sold_value
-
-
-def _profit(state: PositionState, price: Decimal) -> Decimal:
-    """Realised and unrealised, less the fees that were paid in the quote currency (every fee, where there is one
-    currency of fees: the account's own)."""
-    unrealised = state.unrealised(price) if state.size else ZERO
-    return state.realised + unrealised + state.funding - sum(state.fees.values(), ZERO)
-
-
-def _exposure(size: Decimal, orders: list[Order], price: Decimal | None) -> Decimal:
-    """Notional towards the side on which the position may become larger."""
-    worst = ZERO
-    for side in Side:
-        opening = [order for order in orders if order.side is side and not order.reduce_only]
-        held = max(ZERO, size * side.sign)
-        left = sum((order.leaves for order in opening), ZERO)
-        closing = max(ZERO, -size * side.sign)
-        if price is None:
-            value = sum((order.leaves * (order.current_price or ZERO) for order in opening), ZERO)
-        else:
-            value = (held + max(ZERO, left - closing)) * price
-        worst = max(worst, value)
-    return worst

@@ -3,71 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from domain.drafts import SPOT
 from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
-from domain.limits import AccountLoad, Limits
+from domain.limits import Limits
 from domain.money import ZERO
 from domain.orders import Order, PositionSide
 from domain.plans import Decision, Facts, OpenOrder, Plan
-from domain.positions import PositionState
 from domain.protection import Role
-from streams.account import Account
+from streams.account import Account, Look
 from streams.market import Market
 from streams.ports import Clock
+from streams.reservations import Reservations
 from tables.orders import OrderTable
 from tables.positions import PositionTable
-
-
-class Reservations:
-    """What orders of this worker will take from a balance whose figure does not show them yet (requirement R02)."""
-
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, str], dict[str, _Hold]] = {}
-
-    def hold(self, account: str, currency: str, order_id: str, amount: Decimal, source: str) -> None:
-        """Count `amount` from now on, for the signal that came as the record `source`."""
-        self._held.setdefault((account, currency), {})[order_id] = _Hold(amount, source)
-
-    def shown_after(self, order_id: str, at_ns: int) -> None:
-        """The venue has the order: a balance that was read after `at_ns` shows it."""
-        for holds in self._held.values():
-            if order_id in holds:
-                holds[order_id] = replace(holds[order_id], shown_after_ns=at_ns)
-
-    def give_up(self, source: str, at_ns: int) -> None:
-        """The signal's turn ended early: what it sent is at the venue by now, the rest takes nothing from here."""
-        for holds in self._held.values():
-            for order_id, hold in holds.items():
-                if hold.source == source and hold.shown_after_ns is None:
-                    holds[order_id] = replace(hold, shown_after_ns=at_ns)
-
-    def release(self, order_id: str) -> None:
-        """The order will take nothing."""
-        for holds in self._held.values():
-            holds.pop(order_id, None)
-
-    def total(self, account: str, currency: str, balance_at_ns: int) -> Decimal:
-        """What a balance of that time does not show."""
-        holds = self._held.get((account, currency), {})
-        for order_id in [
-            order_id
-            for order_id, hold in holds.items()
-            if hold.shown_after_ns is not None and hold.shown_after_ns < balance_at_ns
-        ]:
-            del holds[order_id]
-        return sum((hold.amount for hold in holds.values()), ZERO)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hold:
-    amount: Decimal
-    source: str
-    shown_after_ns: int | None = None
-
 
 MarketAnswer = tuple[InstrumentRules | None, Quote | None]
 
@@ -109,7 +59,7 @@ class FactsGatherer:
         takers += [(amend.order_id, amend.need) for amend in plan.amends]
         for order_id, need in takers:
             if need and order_id not in but:
-                self._reservations.hold(plan.account, rules.settle_currency, order_id, need, plan.source)
+                self._reservations.hold(plan.instrument, plan.facts.currency, order_id, need, plan.source)
 
     def take_back(self, plan: Plan) -> None:
         """The plan will not be executed: what `reserve` held for it is free again."""
@@ -128,17 +78,23 @@ class FactsGatherer:
         self._reservations.give_up(source, self._clock.now_ns())
 
     async def gather(
-        self, partition: int, instrument: Instrument, attempt: int, side: PositionSide, record_time_ns: int
+        self,
+        partition: int,
+        instrument: Instrument,
+        attempt: int,
+        side: PositionSide,
+        record_time_ns: int,
+        *,
+        buys: bool,
     ) -> Facts:
         """`ask_market` and `read` in one. Raises `VenueError` when the rules can't be had."""
         market = await self.ask_market(instrument)
-        return self.read(
-            partition, instrument, attempt, side, record_time_ns, market, load=self.load(instrument.symbol)
-        )
+        look = self.look(instrument)
+        return self.read(partition, instrument, attempt, side, record_time_ns, market, look=look, buys=buys)
 
-    def load(self, symbol: str) -> AccountLoad | None:
-        """What the whole account carries, where a limit asks for it."""
-        return None if self._limits is None else self._limits.load(symbol)
+    def look(self, instrument: Instrument) -> Look:
+        """What the whole account carries, where a limit asks for it, and whose wishes count."""
+        return Look() if self._limits is None else self._limits.look(instrument)
 
     async def ask_market(self, instrument: Instrument) -> MarketAnswer:
         """Raises `VenueError` when the rules can't be had; a missing quote is None, and the gates decide on that."""
@@ -153,17 +109,18 @@ class FactsGatherer:
         record_time_ns: int,
         market: MarketAnswer,
         *,
-        load: AccountLoad | None = None,
+        buys: bool,
+        look: Look,
         strategy_id: str = "",
         without: Collection[str] = (),
     ) -> Facts:
-        """The facts as they stand now. Nothing may wait between this, the plan and its reservation: another lane
-        would count on the same money. `without`: orders that a dry run counts as gone."""
+        """The facts as they stand now, for an order that buys or sells. Nothing may wait between this, the plan and its
+        reservation: another lane would count on the same money. `without`: orders that a dry run counts as gone."""
         rules, quote = market
         trading, reason = self._market.trading(instrument)
         position = self._positions.get(partition, instrument, self._account, side)
-        currency = rules.settle_currency if rules is not None else ""
-        balance = self._market.available(self._account, currency)
+        currency = "" if rules is None else _taken_currency(rules, buys=buys)
+        balance = self._market.available(self._account, currency) if look.known else None
         return Facts(
             now_ns=self._clock.now_ns(),
             record_time_ns=record_time_ns,
@@ -171,7 +128,7 @@ class FactsGatherer:
             attempt=attempt,
             rules=rules,
             quote=quote,
-            position_size=_held(position.state, rules),
+            position_size=position.state.size,
             position_entry=position.state.average_entry,
             open_orders=tuple(
                 _open_order(order)
@@ -182,15 +139,21 @@ class FactsGatherer:
                 # What the venue keeps to protect a position neither makes way nor counts as one more order.
                 and order.role is Role.NONE
             ),
+            currency=currency,
             available=None if balance is None else balance[0],
-            reserved=ZERO if balance is None else self._reservations.total(self._account, currency, balance[1]),
+            reserved=ZERO if balance is None else self._reserved(currency, balance[1], look),
             trading=trading,
             trading_reason=reason,
             limits=Limits() if self._limits is None else self._limits.limits(instrument.symbol),
-            load=load,
+            load=look.load,
             last_order_ns=self._last_order_ns(partition, instrument.symbol, None),
             last_strategy_order_ns=self._last_order_ns(partition, instrument.symbol, strategy_id),
         )
+
+    def _reserved(self, currency: str, balance_at_ns: int, look: Look) -> Decimal:
+        """What a balance of that time does not show: orders of this worker, and those of the others."""
+        here = self._reservations.total(currency, balance_at_ns)
+        return here if self._limits is None else here + self._limits.reserved(currency, balance_at_ns, look)
 
     def _last_order_ns(self, partition: int, symbol: str, strategy_id: str | None) -> int | None:
         """When the symbol's newest order of a signal (of this strategy) was planned, as far back as a cooldown goes."""
@@ -212,11 +175,9 @@ class FactsGatherer:
             return None
 
 
-def _held(state: PositionState, rules: InstrumentRules | None) -> Decimal:
-    """What is held. A spot fee is taken from what was bought where it is paid in that currency."""
-    if rules is None or rules.instrument.category != SPOT:
-        return state.size
-    return state.size - state.fees.get(rules.base_currency, ZERO)
+def _taken_currency(rules: InstrumentRules, *, buys: bool) -> str:
+    """What an order takes from the account: a spot sale what it sells, every other one what settles it."""
+    return rules.settle_currency if buys or not rules.instrument.spot else rules.base_currency
 
 
 def _open_order(order: Order) -> OpenOrder:

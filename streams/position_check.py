@@ -3,9 +3,11 @@
     1. equal: done. What has just changed is not judged
     2. different: the symbol's executions are asked for and go through the join; look again
     3. still different: an alert with all three figures
-    4. corrected only when nothing else can explain it: no order of the symbol open or uncertain, every update applied,
-       two reads of the venue that agree with each other, a history lag apart, and our own row unchanged meanwhile. Then
-       the venue's word is published to `order-updates`, and the join takes it, like everything else
+    4. a spot position is what was bought and sold through orders; the wallet must have at least that. It is told of and
+       never corrected: a wallet knows no entry price, and coins come and go by transfers
+    5. others are corrected only when nothing else can explain it: no order of the symbol open or uncertain, every
+       update applied, two reads of the venue that agree with each other, a history lag apart, and our own row unchanged
+       meanwhile. Then the venue's word is published to `order-updates`, and the join takes it, like everything else
 
 Nothing here touches an order: a position that differs is no reason to drop what works.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -24,13 +26,14 @@ from domain.orders import OrderState, PositionSide, Side
 from domain.positions import Position
 from domain.protection import Role
 from domain.updates import FillKind, FillReport, Origin
-from exchanges.venue import Trading, VenuePosition
+from exchanges.venue import Balance, Trading, VenuePosition
 from streams.alerting import Alerts
 from streams.applied import Applied
 from streams.hooks import Hooks
 from streams.ports import Clock
 from streams.reconciling import Reconciler
 from streams.updates import UpdatePublisher
+from streams.venue_lists import Lists
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 
@@ -94,16 +97,20 @@ class PositionCheck:
         self,
         partition: int,
         instrument: Instrument,
-        shown: Sequence[VenuePosition],
-        shown_at_ns: int,
+        lists: Lists,
         *,
         thorough: bool,
     ) -> list[PositionItem]:
-        """Compare with what the venue showed in a reading that began at `shown_at_ns`. `thorough`: also with the sum of
-        every fill. Raises `VenueError` when the venue can't be asked for more."""
-        sides = {position.side for position in self._ours(partition, instrument)} | {each.side for each in shown}
+        """Compare with what the venue showed. `thorough`: also with the sum of every fill. Raises `VenueError` when the
+        venue can't be asked for more."""
+        ours = self._ours(partition, instrument)
+        if instrument.spot:
+            shown = [owned(position, lists.balances) for position in ours]
+        else:
+            shown = [each for each in lists.positions if each.instrument == instrument]
+        sides = {position.side for position in ours} | {each.side for each in shown}
         return [
-            await self._check_side(partition, instrument, side, _size(shown, side), shown_at_ns, thorough=thorough)
+            await self._check_side(partition, instrument, side, _size(shown, side), lists.begun_ns, thorough=thorough)
             for side in sorted(sides)
         ]
 
@@ -139,7 +146,7 @@ class PositionCheck:
             await self._clock.sleep(pause_s)
             await self._bring_executions(partition, instrument)
             stored = self._stored(partition, instrument, side)
-            shown = await self._trading.positions(instrument.category, instrument.symbol)
+            shown = await self._shown(stored)
             if stored.state.size == _size(shown, side):
                 return self._agreed(subject, side, "after its executions were asked for")
         if self._stored(partition, instrument, side).version != stored.version:
@@ -147,6 +154,12 @@ class PositionCheck:
         if any(order.in_doubt for order in self._orders.open_orders(partition, instrument.symbol)):
             return PositionItem(side, False, "an order in doubt may explain the difference: not judged")
         return await self._differs(partition, stored, shown, subject)
+
+    async def _shown(self, stored: Position) -> Sequence[VenuePosition]:
+        """What the venue shows of the position now."""
+        if stored.instrument.spot:
+            return [owned(stored, {each.currency: each for each in await self._trading.balances()})]
+        return await self._trading.positions(stored.instrument.category, stored.instrument.symbol)
 
     def _agreed(self, subject: str, side: PositionSide, words: str = "") -> PositionItem:
         self._alerts.over("POSITION_MISMATCH", subject)
@@ -171,7 +184,7 @@ class PositionCheck:
             fill = entry.fill
             if entry.offset > position.applied_offset or fill.fill_kind is FillKind.FUNDING:
                 continue
-            signed = fill.side.sign * fill.quantity
+            signed = fill.change
             size = signed if fill.fill_kind is FillKind.TAKEN_OVER else size + signed
             rows += 1
             if rows % _ROWS_AT_A_TIME == 0:
@@ -197,6 +210,8 @@ class PositionCheck:
     ) -> PositionItem:
         theirs = _size(shown, stored.side)
         item = self._tell(subject, stored, await self._added_up(partition, stored), theirs)
+        if stored.instrument.spot:
+            return item  # a wallet knows no entry, and coins may come and go by transfers: it is for a person to judge
         await self._reconciler.catch_up(partition)
         if not self._is_quiet(partition, stored):
             return item
@@ -204,7 +219,7 @@ class PositionCheck:
         await self._clock.sleep(max(lag_s, self._settings.settle_s))
         # What the first reading showed is in the list of executions by now, if the venue has executions for it.
         await self._bring_executions(partition, stored.instrument)
-        again = await self._trading.positions(stored.instrument.category, stored.instrument.symbol)
+        again = await self._shown(stored)
         await self._reconciler.catch_up(partition)
         if _word(shown, stored.side) != _word(again, stored.side) or not self._is_quiet(partition, stored):
             return item
@@ -247,6 +262,24 @@ class PositionCheck:
             )
         )
         await self._applied.reached(at)
+
+
+def owned(position: Position, balances: Mapping[str, Balance]) -> VenuePosition:
+    """What the wallet has of a spot position, as if the venue had shown it: all of it, or what there is where that is
+    less. Coins that were deposited, or bought for another pair, are nobody's position."""
+    size, where = position.state.size, position.instrument
+    coins = [coin for coin in (*position.state.fees, *balances) if where.is_base(coin)]
+    coin = max(coins, key=len, default="")
+    total = balances[coin].total if coin in balances else ZERO
+    return VenuePosition(
+        instrument=where,
+        side=position.side,
+        size=min(size, total),
+        average_entry=position.state.average_entry,
+        mark=ZERO,
+        unrealised=ZERO,
+        updated_ns=0,
+    )
 
 
 def _word(shown: Sequence[VenuePosition], side: PositionSide) -> tuple[Decimal, Decimal, int]:

@@ -156,7 +156,7 @@ class PositionWatch:
             quote = self._fresh_mark(position.instrument)
             if quote is None or (not before and not position.state.size):
                 continue
-            unrealised = position.state.unrealised(quote.mark)
+            unrealised = position.state.unrealised(quote.mark, position.instrument)
             now = loss_to_warn_of(position.state, unrealised, threshold, warned=before)
             if now is not before:
                 warned[name] = now

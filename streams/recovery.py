@@ -49,7 +49,7 @@ class RecoverySettings:
     `merge_s`: a reading that began so shortly before somebody asked is as good as a new one."""
 
     venue: str
-    category: str
+    categories: tuple[str, ...]
     parallel: int = 8
     pause_s: float = 1.0
     interval_s: float = 300.0
@@ -62,7 +62,7 @@ class Comparison:
     """What comparing came to, item by item (requirement Y03)."""
 
     orders: list[Item] = field(default_factory=list)
-    positions: dict[str, list[PositionItem]] = field(default_factory=dict)
+    positions: dict[Instrument, list[PositionItem]] = field(default_factory=dict)
 
     def count(self, *verdicts: Verdict) -> int:
         """How many orders came to one of these."""
@@ -199,11 +199,11 @@ class Recovery:
 
     async def _compare(self, partition: int, symbol: str, lists: Lists, found: Comparison, *, thorough: bool) -> None:
         found.orders += await self._comparer.orders_of(partition, symbol, lists)
-        instrument = Instrument(self._settings.venue, self._settings.category, symbol)
-        shown = [each for each in lists.positions if each.instrument == instrument]
-        found.positions[symbol] = await self._position_check.check(
-            partition, instrument, shown, lists.begun_ns, thorough=thorough
-        )
+        for category in self._settings.categories:
+            instrument = Instrument(self._settings.venue, category, symbol)
+            items = await self._position_check.check(partition, instrument, lists, thorough=thorough)
+            if items or len(self._settings.categories) == 1:
+                found.positions[instrument] = items
 
     # -- which symbols, and how many at a time -------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ When a partition becomes a worker's, before any of its records is taken:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NoReturn, Protocol
 
@@ -70,7 +70,7 @@ class ModeKeeper:
         mode: Mode,
         with_open: bool,
         worker: str,
-        category: str,
+        categories: Sequence[str],
         topic: str,
         log: Log,
         read_back: ReadBack,
@@ -87,7 +87,7 @@ class ModeKeeper:
         self._mode = mode
         self._with_open = with_open
         self._worker = worker
-        self._category = category
+        self._categories = categories
         self._topic = topic
         self._log = log
         self._read_back = read_back
@@ -157,8 +157,8 @@ class ModeKeeper:
                         found[order.venue_order_id or order.order_id] = _order_words(order)
             for position in self._positions.all(partition):
                 if position.state.size:
-                    key, size = f"{position.instrument.symbol}/{position.side}", plain(position.state.size)
-                    found[key] = f"position {position.instrument.symbol} {position.side} of {size}"
+                    name, size = position.instrument.label, plain(position.state.size)
+                    found[f"{name}/{position.side}"] = f"position {name} {position.side} of {size}"
             for row in self._signals.waiting(partition):
                 if not row.standing_plan.dry_run:
                     found[row.source] = f"signal {row.signal_id} of {row.symbol}, with parts that wait"
@@ -167,16 +167,17 @@ class ModeKeeper:
     async def _open_at_venue(self, partitions: Iterable[int]) -> dict[str, str]:
         """What the venue says of the partitions' symbols, under the same keys."""
         wanted, found = frozenset(partitions), {}
-        for report in await self._trading.open_orders(self._category):
-            symbol = report.instrument.symbol
-            if self._log.partition_of(symbol.encode()) in wanted:
-                words = f"{symbol} {report.side} {plain(report.quantity)}"
-                found[report.venue_order_id] = f"order {report.client_order_id or report.venue_order_id}: {words}"
-        for position in await self._trading.positions(self._category):
-            symbol = position.instrument.symbol
-            if position.size and self._log.partition_of(symbol.encode()) in wanted:
-                words = f"position {symbol} {position.side} of {plain(position.size)}"
-                found[f"{symbol}/{position.side}"] = words
+        for category in self._categories:
+            for report in await self._trading.open_orders(category):
+                where = report.instrument
+                if self._log.partition_of(where.symbol.encode()) in wanted:
+                    words = f"{where.label} {report.side} {plain(report.quantity)}"
+                    found[report.venue_order_id] = f"order {report.client_order_id or report.venue_order_id}: {words}"
+            for position in await self._trading.positions(category):
+                where = position.instrument
+                if position.size and self._log.partition_of(where.symbol.encode()) in wanted:
+                    words = f"position {where.label} {position.side} of {plain(position.size)}"
+                    found[f"{where.label}/{position.side}"] = words
         return found
 
     async def _note(self, partition: int) -> None:

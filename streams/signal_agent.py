@@ -71,7 +71,8 @@ class SignalSettings:
 
     plan: PlanSettings
     venue: str
-    category: str
+    categories: tuple[str, ...]
+    """The first is what signals mean that name none."""
     account: str
     max_bytes: int = 262_144
 
@@ -100,7 +101,7 @@ class SignalAgent:
         self._log = log
         self._topics = topics
         self._events = SignalEvents(log, topics)
-        self._intake = SignalIntake(log, topics, self._events, settings.venue, settings.category, settings.max_bytes)
+        self._intake = SignalIntake(log, topics, self._events, settings.venue, settings.categories, settings.max_bytes)
         self._orders = orders
         self._signals = signals
         self._facts = facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import InvalidInput
@@ -44,16 +45,16 @@ class Work:
 
 
 class SignalIntake:
-    """Reads records of `signals` for one venue and category."""
+    """Reads records of `signals` for one venue and the categories that are traded there, the first by default."""
 
     def __init__(
-        self, log: Log, topics: Topics, events: SignalEvents, venue: str, category: str, max_bytes: int
+        self, log: Log, topics: Topics, events: SignalEvents, venue: str, categories: Sequence[str], max_bytes: int
     ) -> None:
         self._log = log
         self._topics = topics
         self._events = events
         self._venue = venue
-        self._category = category
+        self._categories = categories
         self._max_bytes = max_bytes
 
     def read(self, record: Record) -> Work | Outgoing:
@@ -73,7 +74,7 @@ class SignalIntake:
                 sentence = f"key {record.key!r} in partition {record.partition} after it was sent to {signal.symbol}'s"
                 raise InvalidInput("WRONG_PARTITION", [sentence])
             return Outgoing(self._topics.signals, partition, key, record.value or b"", republished(record, origin))
-        instrument = Instrument(self._venue, self._category, signal.symbol)
+        instrument = Instrument(self._venue, signal.category or self._categories[0], signal.symbol)
         trace = signal.trace_id or origin.trace_id or trace_id(str(origin.source))
         return Work(signal, origin, instrument, trace, fingerprint(signal))
 
@@ -87,11 +88,11 @@ class SignalIntake:
 
     def _check_venue(self, signal: Signal) -> None:
         """A signal for another venue must not be traded here."""
-        wishes = (("venue", signal.venue, self._venue), ("category", signal.category, self._category))
+        wishes = (("venue", signal.venue, (self._venue,)), ("category", signal.category, self._categories))
         reasons = [
-            f"{name}: {wish!r} is not traded here, {ours!r} is"
+            f"{name}: {wish!r} is not traded here, {' and '.join(map(repr, ours))} {'is' if len(ours) == 1 else 'are'}"
             for name, wish, ours in wishes
-            if wish not in {None, ours}
+            if wish is not None and wish not in ours
         ]
         if reasons:
             raise InvalidInput("BAD_SIGNAL", reasons)

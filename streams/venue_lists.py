@@ -1,4 +1,4 @@
-"""The venue's lists of a category, read in one go for everybody who wants to compare at about the same time.
+"""The venue's lists of its categories, read in one go for everybody who wants to compare at about the same time.
 
 Open orders are read first, so that one which ends meanwhile is in the list of closed ones, then positions: they show
 at least what the lists of orders show. Pages of 50 make a thousand open orders some forty questions instead of a
@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import VenueError
+from domain.instruments import SPOT
 from domain.orders import Order
 from domain.updates import OrderReport, Origin
-from exchanges.venue import Trading, VenuePosition
+from exchanges.venue import Balance, Trading, VenuePosition
 from streams.ports import Clock
 
 _NS = 1_000_000_000
@@ -29,6 +30,8 @@ class Lists:
     reports: Mapping[str, OrderReport]
     """By the venue's id, open and lately closed."""
     positions: Sequence[VenuePosition]
+    balances: Mapping[str, Balance] = field(default_factory=dict)
+    """By currency; only where spot is traded."""
     by_client_id: Mapping[str, OrderReport] = field(init=False)
     symbols: Mapping[str, Sequence[OrderReport]] = field(init=False)
 
@@ -51,11 +54,13 @@ class ListReader:
     """Reads lists, one reading at a time. Callers that come together share one (requirement Y03); so do those whose
     question came during a reading: the next one is for all of them."""
 
-    def __init__(self, *, trading: Trading, clock: Clock, category: str, closed_since_s: float = 3_600.0) -> None:
+    def __init__(
+        self, *, trading: Trading, clock: Clock, categories: Sequence[str], closed_since_s: float = 3_600.0
+    ) -> None:
         """`closed_since_s`: how far back closed orders are listed. Older ends are asked for one by one."""
         self._trading = trading
         self._clock = clock
-        self._category = category
+        self._categories = categories
         self._closed_since_s = closed_since_s
         self._reading = asyncio.Lock()
         self._last: Lists | None = None
@@ -83,12 +88,15 @@ class ListReader:
 
     async def _read(self, begun_ns: int) -> Lists:
         since_ns = max(0, begun_ns - int(self._closed_since_s * _NS))
-        opened = await self._trading.open_orders(self._category, origin=Origin.RECONCILE)
-        closed = await self._trading.closed_orders(self._category, since_ns=since_ns, origin=Origin.RECONCILE)
-        positions = await self._trading.positions(self._category)
+        positions: list[VenuePosition] = []
         reports: dict[str, OrderReport] = {}
-        for report in (*opened, *closed):
-            known = reports.get(report.venue_order_id)
-            if known is None or (report.updated_ns, report.state.rank) >= (known.updated_ns, known.state.rank):
-                reports[report.venue_order_id] = report
-        return Lists(begun_ns, reports, positions)
+        for category in self._categories:
+            opened = await self._trading.open_orders(category, origin=Origin.RECONCILE)
+            closed = await self._trading.closed_orders(category, since_ns=since_ns, origin=Origin.RECONCILE)
+            positions += await self._trading.positions(category)
+            for report in (*opened, *closed):
+                known = reports.get(report.venue_order_id)
+                if known is None or (report.updated_ns, report.state.rank) >= (known.updated_ns, known.state.rank):
+                    reports[report.venue_order_id] = report
+        balances = await self._trading.balances() if SPOT in self._categories else ()
+        return Lists(begun_ns, reports, positions, {each.currency: each for each in balances})

@@ -48,6 +48,7 @@ class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
     side: Side | None = None
     signal_id: str = ""
     venue: str = ""
+    category: str = ""
     strategy_id: str = ""
     from_ns: int = 0
     to_ns: int | None = None
@@ -61,6 +62,7 @@ class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
             and (self.state is None or order.state is self.state)
             and (self.side is None or order.side is self.side)
             and (not self.venue or order.instrument.venue == self.venue)
+            and (not self.category or order.instrument.category == self.category)
             and (not self.signal_id or (signal is not None and signal.signal_id == self.signal_id))
             and (not self.strategy_id or (signal is not None and signal.strategy_id == self.strategy_id))
         )
@@ -89,6 +91,7 @@ class PositionFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     symbol: str = ""
     venue: str = ""
+    category: str = ""
     open_only: bool = False
 
     def accepts(self, position: Position) -> bool:
@@ -96,6 +99,7 @@ class PositionFilter(msgspec.Struct, frozen=True, kw_only=True):
         return (
             (not self.symbol or position.instrument.symbol == self.symbol)
             and (not self.venue or position.instrument.venue == self.venue)
+            and (not self.category or position.instrument.category == self.category)
             and (not self.open_only or position.state.size != 0)
         )
 
@@ -180,17 +184,19 @@ def ledger_page(
     rows: Rows,
     partition: int,
     symbol: str,
+    category: str = "",
     *,
     limit: int,
     after: bytes | None = None,
     descending: bool = True,
     max_scanned: int = MAX_SCANNED,
 ) -> Page[LedgerEntry]:
-    """The fills of a symbol's positions, each with the state after it, in the venue's order of execution."""
+    """The fills of a symbol's positions (of one category, or of all), each with the state after it, in the venue's
+    order of execution."""
     positions = {
         key.removeprefix(b"p/"): decode_position(value)
         for key, value in rows.scan(partition, b"p/")
-        if key.split(b"/")[3:4] == [symbol.encode()]
+        if _is_market(key, category, symbol)
     }
     applied = {(each.instrument, each.account, each.side): each.applied_offset for each in positions.values()}
     streams = [_ledger(rows, partition, where, after, descending) for where in positions]
@@ -200,6 +206,12 @@ def ledger_page(
         return entry.offset <= applied.get((fill.instrument, fill.account, fill.position_side), -1)
 
     return _page(rows, streams, _entry.decode, counts, limit, max_scanned, descending)
+
+
+def _is_market(key: bytes, category: str, symbol: str) -> bool:
+    """Whether a position's key names the symbol, and the category where one is asked for."""
+    named = key.split(b"/")[2:4]
+    return named[1:] == [symbol.encode()] and category in {"", named[0].decode()}
 
 
 def _ledger(rows: Rows, partition: int, where: bytes, after: bytes | None, descending: bool) -> Iterator[_Entry]:

@@ -221,6 +221,10 @@ class Desk(VenueSide):
         """Post to the views, whatever the reply."""
         return await self._http.post(self._url(path), json=body)
 
+    async def post_to(self, url: str, body: object) -> httpx.Response:
+        """Post to a worker's address that another one has named."""
+        return await self._http.post(url, json=body)
+
     # -- asking the manager ------------------------------------------------------------------------------------------
 
     _NEEDED = object()
@@ -266,17 +270,17 @@ class Desk(VenueSide):
         text = self.set.workers[0].child.log_file.read_text()
         return [orjson.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
-    async def position(self, symbol: str, side: str = "net") -> Row:
-        """The symbol's position; an empty one where there is none."""
-        found = (await self.ask(f"/positions/{symbol}"))["items"]
+    async def position(self, symbol: str, side: str = "net", category: str | None = None) -> Row:
+        """The symbol's position (in the set's own category); an empty one where there is none."""
+        found = (await self.ask(f"/positions/{symbol}", category=category or self.settings.category))["items"]
         rows = [row for row in found if row["side"] == side]
         return rows[0] if rows else {"size": "0", "realised": "0", "average_entry": "0", "fees": {}}
 
-    async def position_is(self, symbol: str, size: str) -> None:
+    async def position_is(self, symbol: str, size: str, category: str | None = None) -> None:
         """Wait until the symbol's position has this size."""
 
         async def reached() -> bool | None:
-            return Decimal((await self.position(symbol))["size"]) == Decimal(size) or None
+            return Decimal((await self.position(symbol, category=category))["size"]) == Decimal(size) or None
 
         await until(reached, DEADLINE_S, f"a position of {size} {symbol}")
 

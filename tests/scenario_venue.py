@@ -36,9 +36,13 @@ class VenueSide:
         self.stranger = BybitTrading(bybit_options(settings))
         """Somebody else who trades on the same account, by hand."""
 
-    async def quote(self, symbol: str, *, bids: Levels = BIDS, asks: Levels = ASKS) -> None:
-        """Pin the symbol's book; resting orders that it crosses are filled at their own price."""
-        await self.set.paper_post("/paper/market", {"symbol": symbol, "bids": bids, "asks": asks})
+    async def quote(
+        self, symbol: str, *, bids: Levels = BIDS, asks: Levels = ASKS, category: str | None = None
+    ) -> None:
+        """Pin the symbol's book; resting orders that it crosses are filled at their own price. A spot pair that is also
+        a contract needs its category."""
+        which = {} if category is None else {"category": category}
+        await self.set.paper_post("/paper/market", {"symbol": symbol, **which, "bids": bids, "asks": asks})
 
     async def fault(self, kind: str, **rule: object) -> int:
         """Let the exchange misbehave until `heal`; returns the rule's number."""

@@ -99,7 +99,7 @@ async def folded(settings: Settings, directory: Path, until: Until, settle_s: fl
                 scratch,
                 topics,
                 venue=settings.venue.value,
-                category=settings.category,
+                categories=settings.traded_categories,
                 max_bytes=settings.signal_max_bytes,
             )
             for topic in (topics.signals, topics.order_commands):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from app.replay.scratch import Scratch, load
@@ -20,11 +22,13 @@ _decoder = msgspec.msgpack.Decoder(Record)
 class Inputs:
     """Keeps `signals` and `order-commands` in scratch files, so that a row's own record can be read again."""
 
-    def __init__(self, scratch: Scratch, topics: Topics, *, venue: str, category: str, max_bytes: int) -> None:
+    def __init__(
+        self, scratch: Scratch, topics: Topics, *, venue: str, categories: Sequence[str], max_bytes: int
+    ) -> None:
         self._records = scratch.table("inputs")
         self._waiting: dict[int, list[tuple[bytes, bytes | None]]] = {}
         events = SignalEvents(scratch.log, topics)
-        self._intake = SignalIntake(scratch.log, topics, events, venue, category, max_bytes)
+        self._intake = SignalIntake(scratch.log, topics, events, venue, categories, max_bytes)
 
     def take(self, record: Record) -> None:
         """One record of either topic."""

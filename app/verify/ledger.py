@@ -29,7 +29,7 @@ IN_DOUBT, NEVER_SENT, NOT_KNOWN = "in_doubt", "never_sent", "not_known"
 @dataclass(slots=True)
 class Ledger:
     """What one side says. Orders are known by the venue's id where they have one, else by ours; fills by the venue's
-    execution id; positions by symbol and side.
+    execution id; positions by symbol (after its category where that is not linear) and side.
 
     `of_venue`: it knows only what the venue took. `since_ns`: ended orders and fills from before are not told.
     `unfilled_since_ns`: nor ended orders without a fill from before.
@@ -42,6 +42,8 @@ class Ledger:
     of_venue: bool = False
     since_ns: int = 0
     unfilled_since_ns: int = 0
+    wallet: dict[str, Decimal] = field(default_factory=dict)
+    """What there is of each coin; told by the venue where spot is traded."""
     twice: list[Difference] = field(default_factory=list)
     """What one side has two of and must have once."""
 
@@ -217,8 +219,8 @@ def order_key(order: Order) -> str:
 
 
 def position_key(position: Position) -> str:
-    """Symbol and side."""
-    return f"{position.instrument.symbol}/{position.side}"
+    """Symbol (after its category where that is not linear) and side."""
+    return f"{position.instrument.label}/{position.side}"
 
 
 def fees_text(fees: Mapping[str, Decimal]) -> str:

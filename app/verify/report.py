@@ -198,7 +198,7 @@ def _venue_source(trading: Trading, settings: Settings, options: VerifyOptions, 
         now_ns = time.time_ns()
         since_ns = max(begun_ns, now_ns - int(options.days * 86_400) * _NS)
         exact = settings.venue is VenueName.PAPER
-        return await ledger_of_venue(trading, settings.category, since_ns=since_ns, now_ns=now_ns, exact=exact)
+        return await ledger_of_venue(trading, settings.traded_categories, since_ns=since_ns, now_ns=now_ns, exact=exact)
 
     return ask
 

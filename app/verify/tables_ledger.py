@@ -22,6 +22,7 @@ from app.verify.ledger import (
     position_figures,
     position_key,
 )
+from domain.instruments import label
 from domain.orders import Order
 from domain.positions import LedgerEntry, Position
 from domain.updates import FillKind
@@ -75,9 +76,9 @@ async def ledger_of_web(settings: Settings) -> Ledger:
             ledger.orders[row["venue_order_id"] or row["order_id"]] = _order(row)
         symbols = set()
         async for row in _rows(http, "/positions"):
-            symbol = row["instrument"]["symbol"]
+            symbol, category = row["instrument"]["symbol"], row["instrument"]["category"]
             symbols.add(symbol)
-            ledger.positions[f"{symbol}/{row['side']}"] = _position(row)
+            ledger.positions[f"{label(category, symbol)}/{row['side']}"] = _position(row)
         for symbol in sorted(symbols):
             async for row in _rows(http, f"/positions/{symbol}/history"):
                 ledger.fills[row["execution_id"]] = _fill(row, symbol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,8 +25,9 @@ from app.verify.ledger import (
     fees_text,
 )
 from domain.errors import VenueError
+from domain.instruments import SPOT, label
 from domain.money import ZERO
-from domain.updates import OrderReport
+from domain.updates import FillReport, OrderReport
 from exchanges.bybit.trading import BybitTrading
 from exchanges.venue import Trading, VenuePosition
 
@@ -41,16 +42,25 @@ def venue_of(settings: Settings) -> Trading:
     return BybitTrading(bybit_options(settings))
 
 
-async def ledger_of_venue(trading: Trading, category: str, *, since_ns: int, now_ns: int, exact: bool) -> Ledger:
-    """Open orders, those that ended since `since_ns`, executions since, open positions. Raises `CannotCompare`.
+async def ledger_of_venue(
+    trading: Trading, categories: Sequence[str], *, since_ns: int, now_ns: int, exact: bool
+) -> Ledger:
+    """Open orders, those that ended since `since_ns`, executions since, open positions; the wallet where spot is
+    traded. Raises `CannotCompare`.
 
     `exact`: the venue's average entry is unrounded, so it is compared too.
     """
+    executions: list[FillReport] = []
+    closed: list[OrderReport] = []
+    open_orders: list[OrderReport] = []
+    positions: list[VenuePosition] = []
     try:
-        executions = await trading.executions(category, since_ns=since_ns)
-        closed = await trading.closed_orders(category, since_ns=since_ns)
-        open_orders = await trading.open_orders(category)
-        positions = await trading.positions(category)
+        for category in categories:
+            executions += await trading.executions(category, since_ns=since_ns)
+            closed += await trading.closed_orders(category, since_ns=since_ns)
+            open_orders += await trading.open_orders(category)
+            positions += await trading.positions(category)
+        balances = await trading.balances() if SPOT in categories else ()
     except VenueError as error:
         raise CannotCompare("VENUE_UNREADABLE", str(error)) from error
     unfilled_ns = now_ns - int((trading.traits.unfilled_history_s - _LAG_S) * _NS)
@@ -68,15 +78,22 @@ async def ledger_of_venue(trading: Trading, category: str, *, since_ns: int, now
             "fee": fill.fee,
             "at_ns": fill.executed_ns,
         }
+    ledger.wallet = {each.currency: each.total for each in balances}
     for position in positions:
-        ledger.positions[f"{position.instrument.symbol}/{position.side}"] = _position(position, exact=exact)
+        ledger.positions[f"{position.instrument.label}/{position.side}"] = _position(position, exact=exact)
     return ledger
 
 
 def with_flat_positions(ledger: Ledger, ours: Ledger) -> Ledger:
-    """Venues list positions that are open: what they don't list is flat."""
-    for key in ours.positions:
-        ledger.positions.setdefault(key, {"size": ZERO})
+    """Venues list positions that are open: what they don't list is flat. Of a spot position the venue has the coins:
+    all that is held, or what the wallet has where that is less."""
+    for key, figures in ours.positions.items():
+        size, pair = figures.get("size"), key.removeprefix(f"{SPOT}/").partition("/")[0]
+        if key.startswith(f"{SPOT}/") and ledger.wallet and isinstance(size, Decimal):
+            coin = max((each for each in ledger.wallet if pair.startswith(each) and pair != each), key=len, default="")
+            ledger.positions.setdefault(key, {"size": min(size, ledger.wallet.get(coin, ZERO))})
+        else:
+            ledger.positions.setdefault(key, {"size": ZERO})
     return ledger
 
 
@@ -178,9 +195,25 @@ def ledger_of_account(account: dict[str, Any]) -> Ledger:  # Any: JSON
             "fee": Decimal(row["execFee"]),
         }
     for row in account["positions"]:
-        ledger.positions[f"{row['symbol']}/{_SIDES[row['positionIdx']]}"] = {
+        ledger.positions[f"{label(row['category'], row['symbol'])}/{_SIDES[row['positionIdx']]}"] = {
             "size": Decimal(row["size"]),
             "average_entry": Decimal(row["avg_price"]),
             "realised": Decimal(row["realised_pnl"]),
         }
+    for pair, size in spot_sizes(account["executions"]).items():
+        ledger.positions[f"{label(SPOT, pair)}/net"] = {"size": size}
     return ledger
+
+
+def spot_sizes(executions: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
+    """What the spot executions in the books leave of each pair: bought less sold, less fees in what is bought."""
+    sizes: dict[str, Decimal] = {}
+    for row in executions:
+        if row["category"] != SPOT:
+            continue
+        buys, pair = row["side"] == "Buy", row["symbol"]
+        change = Decimal(row["execQty"]) * (1 if buys else -1)
+        if pair.startswith(row["feeCurrency"]):
+            change -= Decimal(row["execFee"])
+        sizes[pair] = sizes.get(pair, ZERO) + change
+    return sizes

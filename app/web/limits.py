@@ -89,7 +89,7 @@ class ExposureView(ApiView):
         board = self.context(request).exposure
         if board is None:
             raise ApiError(501, "NOT_HERE", "this process does not know the account's load")
-        return json_reply({"account": board.load(""), "symbols": board.records(), "peak": board.peak})
+        return json_reply({"account": board.load(None), "symbols": board.records(), "peak": board.peak})
 
 
 def _text(figure: object) -> str:

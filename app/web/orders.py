@@ -11,11 +11,12 @@ from app.web.questions import History, OneOrder, Orders
 from app.web.replies import json_reply
 from app.web.scatter import Gathered
 from app.web.view import ApiView, list_reply, nothing_found
+from domain.instruments import CATEGORIES
 from domain.orders import STATUSES, OrderState, Side
 from tables.queries import OrderFilter
 
 _PARAMETERS = (
-    *("symbol", "status", "state", "side", "signal_id", "venue", "strategy_id"),
+    *("symbol", "status", "state", "side", "signal_id", "venue", "category", "strategy_id"),
     *("created_from", "created_to", "sort", "order", "limit", "cursor"),
 )
 
@@ -39,6 +40,7 @@ class OrdersView(ApiView):
                 side=parameters.enum("side", Side),
                 signal_id=parameters.text("signal_id"),
                 venue=parameters.place("venue"),
+                category=parameters.choice("category", CATEGORIES),
                 strategy_id=parameters.text("strategy_id"),
                 from_ns=from_ns,
                 to_ns=to_ns,

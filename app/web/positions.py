@@ -13,10 +13,11 @@ from app.web.parameters import Parameters, check_symbol, cursor_after
 from app.web.questions import Ledger, Positions, Snapshots
 from app.web.replies import json_reply
 from app.web.view import ApiView, list_reply
+from domain.instruments import CATEGORIES
 from tables.queries import PositionFilter
 
 SNAPSHOTS_TIMEOUT_S = 10.0
-_PARAMETERS = ("venue", "open", "limit", "cursor")
+_PARAMETERS = ("venue", "category", "open", "limit", "cursor")
 
 
 class PositionsView(ApiView):
@@ -50,11 +51,12 @@ class PositionHistoryView(ApiView):
 
     async def get(self, request: web.Request, symbol: str) -> web.Response:
         """A page of fills, or of snapshots."""
-        parameters = Parameters(request, ("of", "from", "to", "order", "limit", "cursor"))
+        parameters = Parameters(request, ("category", "of", "from", "to", "order", "limit", "cursor"))
         symbol, descending = check_symbol("symbol", symbol), parameters.choice("order", ("asc", "desc")) != "asc"
         if parameters.choice("of", ("fills", "snapshots")) == "snapshots":
             listing = Snapshots(
                 symbol=symbol,
+                category=parameters.choice("category", CATEGORIES),
                 from_ns=parameters.time_ns("from"),
                 to_ns=parameters.time_ns("to"),
                 limit=parameters.limit(),
@@ -64,7 +66,8 @@ class PositionHistoryView(ApiView):
         for name in ("from", "to"):
             if parameters.text(name):
                 raise bad_parameter(name, "goes with of=snapshots")
-        fills = Ledger(symbol=symbol, limit=parameters.limit(), descending=descending)
+        category = parameters.choice("category", CATEGORIES)
+        fills = Ledger(symbol=symbol, category=category, limit=parameters.limit(), descending=descending)
         return await list_reply(request, parameters.going_on(fills))
 
     async def _snapshots(self, request: web.Request, wanted: Snapshots) -> web.Response:
@@ -76,6 +79,7 @@ class PositionHistoryView(ApiView):
                 page = await context.snapshots.page(
                     context.partition_of(wanted.symbol),
                     wanted.symbol,
+                    wanted.category,
                     limit=wanted.limit,
                     from_ns=wanted.from_ns,
                     to_ns=wanted.to_ns,
@@ -98,6 +102,11 @@ class PositionHistoryView(ApiView):
 
 
 async def _reply(request: web.Request, parameters: Parameters, symbol: str) -> web.Response:
-    wanted = PositionFilter(symbol=symbol, venue=parameters.place("venue"), open_only=parameters.flag("open"))
+    wanted = PositionFilter(
+        symbol=symbol,
+        venue=parameters.place("venue"),
+        category=parameters.choice("category", CATEGORIES),
+        open_only=parameters.flag("open"),
+    )
     listing = Positions(wanted=wanted, limit=parameters.limit(), descending=False)
     return await list_reply(request, parameters.going_on(listing))

@@ -89,9 +89,10 @@ class Positions(_Listing, frozen=True, kw_only=True, tag="positions"):
 
 
 class Ledger(_Listing, frozen=True, kw_only=True, tag="ledger"):
-    """A page of the fills of a symbol's positions."""
+    """A page of the fills of a symbol's positions, of one category if it is named."""
 
     symbol: str
+    category: str = ""
 
     @property
     def symbol_asked(self) -> str:
@@ -103,6 +104,7 @@ class Snapshots(_Listing, frozen=True, kw_only=True, tag="snapshots"):
     asked. Moments in ns UTC, the later one not included."""
 
     symbol: str
+    category: str = ""
     from_ns: int | None = None
     to_ns: int | None = None
 
@@ -256,7 +258,7 @@ def _slice(context: WebContext, partitions: tuple[int, ...], listing: Listing, b
                 context.positions, partitions, wanted_positions, limit=limit, after=after, max_scanned=bound
             )
             return _page(partitions, positions, lambda row: position_json(row, context.mark(row.instrument)))
-        case Ledger(symbol=symbol, descending=descending):
+        case Ledger(symbol=symbol, category=category, descending=descending):
             partition = context.partition_of(symbol)
             if partition not in partitions:
                 return Answer(partitions=partitions)
@@ -264,6 +266,7 @@ def _slice(context: WebContext, partitions: tuple[int, ...], listing: Listing, b
                 context.positions,
                 partition,
                 symbol,
+                category,
                 limit=limit,
                 after=after,
                 descending=descending,
@@ -324,7 +327,7 @@ def _detail(context: WebContext, partition: int, order: Order) -> Json:
     ]
     return {
         "order": order_json(order),
-        "history": [transition_json(transition) for transition in history],
+        "history": [transition_json(transition, order.instrument) for transition in history],
         "history_complete": not more_history,
         "fills": [fill_json(fill) for fill in fills],
         "fills_complete": not more_fills and not order.missing_fills,
@@ -340,7 +343,7 @@ def _history(context: WebContext, partition: int, order: Order, limit: int, afte
     history, more = queries.history_page(context.orders, partition, order.order_id, limit=limit, after=after)
     return {
         "order_id": order.order_id,
-        "history": [transition_json(transition) for transition in history],
+        "history": [transition_json(transition, order.instrument) for transition in history],
         "next_after": history[-1].sequence if more else None,
     }
 

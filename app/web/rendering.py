@@ -7,6 +7,7 @@ from operator import itemgetter
 
 from app.web.context import Mark
 from domain.events import Transition
+from domain.instruments import Instrument
 from domain.money import plain
 from domain.orders import Order, Sums
 from domain.plans import Plan
@@ -45,7 +46,7 @@ def order_json(order: Order) -> Json:
         "reason": order.reason,
         "quantity": order.current_quantity,
         "price": order.current_price,
-        **_executed(executed),
+        **_executed(executed, order.instrument),
         "leaves_quantity": order.leaves,
         "original": {"quantity": order.quantity, "price": order.price},
         "local_state": order.local,
@@ -65,17 +66,17 @@ def order_json(order: Order) -> Json:
     }
 
 
-def _executed(sums: Sums) -> Json:
+def _executed(sums: Sums, instrument: Instrument) -> Json:
     return {
         "executed_quantity": sums.quantity,
         "executed_value": sums.value,
-        "average_price": sums.average_price,
+        "average_price": sums.average_price(instrument),
         "fees": sums.fees,
     }
 
 
-def transition_json(transition: Transition) -> Json:
-    """One step of an order."""
+def transition_json(transition: Transition, instrument: Instrument) -> Json:
+    """One step of an order of this instrument."""
     return {
         "sequence": transition.sequence,
         "type": transition.kind,
@@ -84,7 +85,7 @@ def transition_json(transition: Transition) -> Json:
         "at_ns": transition.at_ns,
         "reason": transition.reason,
         "details": transition.details,
-        **_executed(transition.cumulative),
+        **_executed(transition.cumulative, instrument),
         "leaves_quantity": transition.leaves,
         "quantity": transition.quantity,
         "price": transition.price,
@@ -102,7 +103,7 @@ def fill_json(fill: FillReport) -> Json:
         "side": fill.side,
         "quantity": fill.quantity,
         "price": fill.price,
-        "value": fill.quantity * fill.price,
+        "value": fill.value,
         "fee": fill.fee,
         "fee_currency": fill.fee_currency,
         "fees": fill.fees,
@@ -122,7 +123,7 @@ def position_json(position: Position, mark: Mark | None) -> Json:
         "size": state.size,
         "average_entry": state.average_entry,
         "realised": state.realised,
-        "unrealised": None if mark is None else state.unrealised(mark.price),
+        "unrealised": None if mark is None else state.unrealised(mark.price, position.instrument),
         "mark": None if mark is None else mark.price,
         "mark_at_ns": None if mark is None else mark.at_ns,
         "fees": state.fees,

@@ -191,10 +191,7 @@ def _state_and_quantity(
 
 def _cumulative(row: Row, instrument: Instrument, side: Side) -> Sums:
     quantity = row.amount("cumExecQty")
-    value = row.amount("cumExecValue")
-    if instrument.category == "inverse":
-        # The venue gives the value in the base coin there; our sums are price times contracts, as for fills.
-        value = row.amount("avgPrice") * quantity
+    value = row.amount("cumExecValue")  # in the base coin for inverse contracts, as for their fills
     fees = row.amounts("cumFeeDetail")
     if not any(fees.values()):
         fees = {_fee_coin(row, instrument, side): row.amount("cumExecFee")}
@@ -238,6 +235,7 @@ def fill_report(row: Row, context: Context) -> FillReport:
         fill_kind=kind,
         maker=row.flag("isMaker") if kind is FillKind.TRADE else None,
         position_side=_position_side(row, side, hedge=context.hedge),
+        worth=(row.amount("execValue") or msgspec.UNSET) if instrument.inverse else msgspec.UNSET,
         other_fees=extra or msgspec.UNSET,
         role=role,
     )

@@ -178,6 +178,7 @@ def facts(**changed: Fields) -> Facts:
         "attempt": 1,
         "rules": rules(),
         "quote": quote(),
+        "currency": "USDT",
         "available": dec(10_000),
     }
     return Facts(**(fields | changed))

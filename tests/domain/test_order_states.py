@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from domain_cases import dec, order
+from domain_cases import BTC, dec, order
 
 from domain.errors import InvalidStateTransition
 from domain.orders import (
@@ -61,13 +61,13 @@ def test_o05_the_more_advanced_of_report_and_fills_is_what_was_executed():
     row = order(evidence=reported, fills=Sums(dec("0.25"), dec(25)), state=OrderState.PARTIALLY_FILLED)
 
     assert row.cumulative == reported.cumulative
-    assert row.cumulative.average_price == dec(100)
+    assert row.cumulative.average_price(row.instrument) == dec(100)
     assert row.leaves == dec("0.5")
     assert row.missing_fills
 
 
 def test_o05_nothing_executed_has_no_average():
-    assert Sums().average_price is None
+    assert Sums().average_price(BTC) is None
 
 
 def test_a_side_has_a_sign_and_an_opposite():

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from domain_cases import NOW, dec, fill
+from domain_cases import BTC, NOW, dec, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,7 +120,7 @@ def test_p01_where_no_average_needs_rounding_nothing_is_rounded(fills):
 def test_p01_realised_and_unrealised_together_are_the_money_that_moved_and_what_is_held(fills, mark):
     state = fold(fills)
 
-    profit = Fraction(state.realised) + Fraction(state.unrealised(mark))
+    profit = Fraction(state.realised) + Fraction(state.unrealised(mark, BTC))
     moved = Fraction(state.sold_value) - Fraction(state.bought_value) + Fraction(state.size) * Fraction(mark)
     assert profit == moved
 

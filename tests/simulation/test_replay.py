@@ -49,7 +49,7 @@ def make_again(scratch: Scratch, around: Surroundings) -> tuple[dict[str, Durabl
         for record in records(broker, f"{table}-changelog", topics.changelog(table)):
             live.take(record)
     live.settle()
-    inputs = Inputs(scratch, topics, venue=VENUE, category=CATEGORY, max_bytes=262_144)
+    inputs = Inputs(scratch, topics, venue=VENUE, categories=(CATEGORY,), max_bytes=262_144)
     for topic in (topics.signals, topics.order_commands):
         for record in records(broker, topic, topic):
             inputs.take(record)

@@ -26,7 +26,7 @@ from streams.applied import Applied
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.comparing import Comparer, CompareSettings
-from streams.facts import FactsGatherer, Reservations
+from streams.facts import FactsGatherer
 from streams.lanes import Lanes
 from streams.order_agent import OrderAgent
 from streams.parts import WaitingParts
@@ -34,6 +34,7 @@ from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.record import Record
 from streams.recovery import Recovery, RecoverySettings
+from streams.reservations import Reservations
 from streams.signal_agent import SignalAgent, SignalSettings
 from streams.submitting import SubmitSettings, Submitter
 from streams.symbol_gates import SymbolGates
@@ -151,7 +152,7 @@ class Worker:
             applied=self.applied,
             gates=self.gates,
             clock=self.clock,
-            settings=SignalSettings(self._plan_settings(), VENUE, CATEGORY, ACCOUNT),
+            settings=SignalSettings(self._plan_settings(), VENUE, (CATEGORY,), ACCOUNT),
         )
         alerts = Alerts(log=self.log, topics=topics, clock=self.clock)
         comparer = Comparer(
@@ -177,7 +178,7 @@ class Worker:
         )
         self.recovery = Recovery(
             reconciler=self.reconciler,
-            lists=ListReader(trading=self.trading, clock=self.clock, category=CATEGORY),
+            lists=ListReader(trading=self.trading, clock=self.clock, categories=(CATEGORY,)),
             comparer=comparer,
             position_check=position_check,
             orders=self.orders,
@@ -187,7 +188,10 @@ class Worker:
             log=self.log,
             clock=self.clock,
             settings=RecoverySettings(
-                venue=VENUE, category=CATEGORY, interval_s=around.weather.round_s, positions_s=around.weather.round_s
+                venue=VENUE,
+                categories=(CATEGORY,),
+                interval_s=around.weather.round_s,
+                positions_s=around.weather.round_s,
             ),
             on_failure=lambda error: self._failed("recovery", error),
         )

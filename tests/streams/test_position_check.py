@@ -56,7 +56,7 @@ def alerts(desk: Desk) -> list[dict[str, Any]]:
 
 async def check(desk: Desk) -> list[Any]:
     """One validation, as a command asks for it."""
-    return (await desk.recovery.compare(0, ["BTCUSDT"])).positions["BTCUSDT"]
+    return (await desk.recovery.compare(0, ["BTCUSDT"])).positions[BTC]
 
 
 async def test_p03_a_position_that_agrees_costs_no_question_of_its_own() -> None:

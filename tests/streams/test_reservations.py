@@ -7,7 +7,7 @@ import json
 from decimal import Decimal
 
 from quiet_venue import NOW
-from trading_desk import ACCOUNT, TOPICS, Desk
+from trading_desk import TOPICS, Desk
 
 from streams.lanes import Lanes
 from streams.record import Record
@@ -55,13 +55,13 @@ async def test_r02_a_turn_that_loses_its_partition_does_not_keep_money_back_for_
     lanes = lanes_of(desk)
     await lanes.submit(signal(0, "BTCUSDT", "600"))
     await waiting.wait()
-    assert desk.reservations.total(ACCOUNT, "USDT", NOW) > 0
+    assert desk.reservations.total("USDT", NOW) > 0
 
     desk.inbox.current = False
     lanes.stop_taking()
     await lanes.drained()
 
-    assert desk.reservations.total(ACCOUNT, "USDT", desk.clock.now_ns() + 1) == Decimal(0)
+    assert desk.reservations.total("USDT", desk.clock.now_ns() + 1) == Decimal(0)
 
 
 async def test_r02_what_an_order_may_cost_at_worst_is_kept_for_it_with_its_fee() -> None:

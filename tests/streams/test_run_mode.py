@@ -52,7 +52,7 @@ def keeper(
         mode=mode,
         with_open=with_open,
         worker="worker-1",
-        category="linear",
+        categories=("linear",),
         topic=TOPICS.controls,
         log=log,
         read_back=controls.read_back,

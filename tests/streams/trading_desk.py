@@ -21,13 +21,14 @@ from streams.applied import Applied
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.comparing import Comparer, CompareSettings
-from streams.facts import FactsGatherer, Reservations
+from streams.facts import FactsGatherer
 from streams.order_agent import OrderAgent
 from streams.ports import Headers
 from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
 from streams.record import Record, Source
 from streams.recovery import Recovery, RecoverySettings
+from streams.reservations import Reservations
 from streams.signal_agent import SignalAgent, SignalSettings
 from streams.submitting import SubmitSettings, Submitter
 from streams.symbol_gates import SymbolGates
@@ -207,7 +208,7 @@ class Desk:
             applied=self.applied,
             gates=gates,
             clock=self.clock,
-            settings=SignalSettings(PlanSettings(), "paper", "linear", ACCOUNT),
+            settings=SignalSettings(PlanSettings(), "paper", ("linear",), ACCOUNT),
         )
         self.alerts = Alerts(log=log, topics=TOPICS, clock=self.clock)
         self.comparer = Comparer(
@@ -231,7 +232,7 @@ class Desk:
             clock=self.clock,
             settings=PositionSettings(account=ACCOUNT),
         )
-        self.lists = ListReader(trading=trading, clock=self.clock, category="linear")
+        self.lists = ListReader(trading=trading, clock=self.clock, categories=("linear",))
         self.recovery = Recovery(
             reconciler=self.reconciler,
             lists=self.lists,
@@ -243,7 +244,7 @@ class Desk:
             applied=self.applied,
             log=log,
             clock=self.clock,
-            settings=RecoverySettings(venue="paper", category="linear"),
+            settings=RecoverySettings(venue="paper", categories=("linear",)),
             on_failure=self.failures.append,
         )
         self.command_agent = CommandAgent(

@@ -1,0 +1,132 @@
+"""What an instrument adds to the account's load by what is held and what is open: worked out from our tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from domain.exposure import SymbolLoad, day_begins_ns, day_of, week_begins
+from domain.instruments import Instrument
+from domain.money import ZERO
+from domain.orders import Order, PositionSide, Side
+from domain.positions import PositionState
+from domain.protection import Role
+from streams.ports import Clock
+from tables.orders import OrderTable
+from tables.positions import PositionTable
+
+_KEPT_MIDNIGHTS = 10_000
+
+replace = msgspec.structs.replace
+
+
+class Standing:
+    """Works out the figures of single instruments, all of them in quote currency: what inverse contracts won, lost and
+    paid in their coin counts at the mark."""
+
+    def __init__(
+        self,
+        *,
+        orders: OrderTable,
+        positions: PositionTable,
+        mark: Callable[[Instrument], Decimal | None],
+        clock: Clock,
+    ) -> None:
+        self._orders = orders
+        self._positions = positions
+        self._mark = mark
+        self._clock = clock
+        self._midnight: dict[tuple[str, int], PositionState] = {}
+
+    def figures(self, partition: int, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
+        """The record with the figures of our tables as they are."""
+        now_ns = self._clock.now_ns()
+        today = day_of(now_ns)
+        orders = [
+            order
+            for order in self._orders.open_orders(partition, instrument.symbol)
+            if order.instrument == instrument and not order.state.terminal and order.role is Role.NONE
+        ]
+        mark = self._mark(instrument)
+        value_price = Decimal(1) if instrument.inverse else mark
+        day_mark = record.day_mark if record.day == today and record.day_mark is not None else mark
+        exposure = traded_today = traded_week = profit = profit_today = ZERO
+        sides = list(self._positions.of_symbol(partition, instrument))
+        for position in sides:
+            state = position.state
+            price = mark if mark is not None else state.average_entry
+            begun = self._at_midnight(partition, position.account, position.side, instrument, today)
+            monday = self._at_midnight(partition, position.account, position.side, instrument, week_begins(today))
+            traded_today += _traded(state, instrument) - _traded(begun, instrument)
+            traded_week += _traded(state, instrument) - _traded(monday, instrument)
+            worth = _profit(state, price, instrument)
+            before = _profit(begun, price if day_mark is None else day_mark, instrument)
+            profit += worth
+            profit_today += worth - before
+            own = [order for order in orders if order.position_side is position.side]
+            exposure += _exposure(state.size, own, price if value_price is mark else value_price)
+        shown = {position.side for position in sides}
+        bare = [order for order in orders if order.position_side not in shown]
+        for side in {order.position_side for order in bare}:
+            exposure += _exposure(ZERO, [order for order in bare if order.position_side is side], value_price)
+        return replace(
+            record,
+            exposure=exposure,
+            orders=len(orders),
+            day=today,
+            day_mark=day_mark,
+            traded_today=traded_today,
+            traded_this_week=traded_week,
+            profit=profit,
+            profit_today=profit_today,
+            at_ns=now_ns,
+        )
+
+    def _at_midnight(
+        self, partition: int, account: str, side: PositionSide, instrument: Instrument, day: int
+    ) -> PositionState:
+        """The position as the day began, from its ledger."""
+        key = (f"{instrument}/{account}/{side}", day)
+        known = self._midnight.get(key)
+        if known is not None:
+            return known
+        state = PositionState()
+        entry = self._positions.last_before(partition, instrument, account, side, day_begins_ns(day))
+        if entry is not None:
+            state = entry.after
+        if len(self._midnight) > _KEPT_MIDNIGHTS:
+            self._midnight.clear()
+        self._midnight[key] = state
+        return state
+
+
+def _traded(state: PositionState, instrument: Instrument) -> Decimal:
+    """Inverse contracts are worth one quote unit each."""
+    return state.bought + state.sold if instrument.inverse else state.bought_value + state.sold_value
+
+
+def _profit(state: PositionState, price: Decimal, instrument: Instrument) -> Decimal:
+    """Realised and unrealised, less every fee, in quote currency: what counts in the base currency does so at `price`.
+    A fee in a third currency counts as it stands."""
+    unrealised = state.unrealised(price, instrument) if state.size and price else ZERO
+    paid = sum((fee * price if instrument.is_base(coin) else fee for coin, fee in state.fees.items()), ZERO)
+    profit = state.realised + unrealised + state.funding - paid
+    return profit * price if instrument.inverse else profit
+
+
+def _exposure(size: Decimal, orders: list[Order], price: Decimal | None) -> Decimal:
+    """Notional towards the side on which the position may become larger."""
+    worst = ZERO
+    for side in Side:
+        opening = [order for order in orders if order.side is side and not order.reduce_only]
+        held = max(ZERO, size * side.sign)
+        left = sum((order.leaves for order in opening), ZERO)
+        closing = max(ZERO, -size * side.sign)
+        if price is None:
+            value = sum((order.leaves * (order.current_price or ZERO) for order in opening), ZERO)
+        else:
+            value = (held + max(ZERO, left - closing)) * price
+        worst = max(worst, value)
+    return worst

@@ -1,0 +1,39 @@
+"""With `ENABLE_BALANCE_CHECK` off the venue decides, and its refusal is an ordinary end (requirement R02)."""
+
+from __future__ import annotations
+
+import pytest
+from scenario_set import Desk, wish
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SETTINGS = {
+    "paper_deposit": 1_000,
+    "paper_coins": "BTC=1",
+    "enable_balance_check": False,
+    "categories": "linear,spot,inverse",
+}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "category", "price"),
+    [("ETHUSDT", "linear", "100"), ("XRPUSDT", "spot", "0.6"), ("BTCUSD", "inverse", "65000")],
+)
+async def test_r02_what_the_account_cannot_carry_is_refused_by_the_venue_and_ends_rejected(
+    desk: Desk, symbol: str, category: str, price: str
+) -> None:
+    snapshot = {"price": price, "spread": "0"}
+    refused = wish(
+        symbol, category=category, order_type="limit", limit_price=price, amount="900000", market_data_snapshot=snapshot
+    )
+
+    row = await desk.trade(refused)
+
+    order = await desk.order_in(row["order_ids"][0], "rejected")
+    assert row["result"] == "rejected", row
+    assert "INSUFFICIENT" in order["reason"].upper() or "balance" in order["reason"].lower(), order["reason"]
+    assert order["executed_quantity"] == "0"
+    events = await desk.events(order["order_id"], "rejected")
+    assert [event["type"] for event in events] == ["created", "submitted", "rejected"]
+    again = await desk.trade(refused | {"signal_id": refused["signal_id"] + "-small", "amount": "60"})
+    assert again["result"] in {"executed", "rejected"}, "the symbol goes on"
