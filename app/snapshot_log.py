@@ -71,7 +71,7 @@ class SnapshotLog:
         resume: int | None = None,
         descending: bool = True,
     ) -> SnapshotPage:
-        """The symbol's snapshots (of one category, or of all) of moments from `from_ns` to before `to_ns`, up to `limit`."""
+        """The symbol's snapshots (a category's, or all) of moments from `from_ns` to before `to_ns`, up to `limit`."""
         found: list[PositionSnapshot] = []
         read, key = 0, symbol.encode()
         async with self._consumer() as consumer:

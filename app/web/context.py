@@ -85,6 +85,7 @@ class Snapshots(Protocol):
         self,
         partition: int,
         symbol: str,
+        category: str = "",
         *,
         limit: int,
         from_ns: int | None = None,
