@@ -11,7 +11,6 @@ from app.conditions import Alerts, Conditions
 from app.engine import Engine
 from app.settings import Settings
 from exchanges.breaker import Breaker, BreakerSettings
-from exchanges.bybit.options import SETTLE_COINS
 from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading, VenueTraits
@@ -364,7 +363,7 @@ def conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: AlertBoa
         return f"no gateway listens to {settings.venue.value}: {reasons or 'none was heard of'}"
 
     def balance_unknown() -> str:
-        if any(market.available(settings.account, coin) is not None for coin in SETTLE_COINS):
+        if market.knows_a_balance(settings.account):
             return ""
         limit_s = settings.balance_max_age_s
         return f"no balance of {settings.account} was heard within {limit_s:g} s: nothing is bought"

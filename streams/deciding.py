@@ -95,7 +95,8 @@ class Decider:
         sides = sides_stopped_by(row.standing_plan, self._settings)
         reason = f"makes way for signal {row.signal_id}"
         partition = turn.record.partition
-        ended = self._parts.stop(partition, row.symbol, sides, reason, receipt, but=row.signal_id)
+        category = row.standing_plan.instrument.category
+        ended = self._parts.stop(partition, row.symbol, sides, reason, receipt, but=row.signal_id, category=category)
         if not ended:
             return
         await turn.wait(receipt.durable())

@@ -164,7 +164,10 @@ class ExposureBoard:
     def reserved(self, currency: str, balance_at_ns: int, before: int | None) -> Decimal:
         """What the orders of other workers may take from a balance of that time, wishes before the offset included.
         Those of ours are known better here (`Reservations`)."""
-        others = [record for record in self._records.values() if not self._is_ours(record.symbol)]
+        ours = self._owned()
+        others = [
+            record for record in self._records.values() if self._log.partition_of(record.symbol.encode()) not in ours
+        ]
         return reserved_by(
             others, lambda name, source: self._stands_before(name, source, before), currency, balance_at_ns
         )
@@ -310,8 +313,10 @@ class ExposureBoard:
         return replace(own, worker=self._worker)
 
     def _is_ours(self, symbol: str) -> bool:
-        ours = self._orders.rows.partitions() & self._positions.rows.partitions()
-        return self._log.partition_of(symbol.encode()) in ours
+        return self._log.partition_of(symbol.encode()) in self._owned()
+
+    def _owned(self) -> frozenset[int]:
+        return frozenset(self._orders.rows.partitions() & self._positions.rows.partitions())
 
 
 def _symbol_of(name: str) -> bytes:

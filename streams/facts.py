@@ -146,8 +146,8 @@ class FactsGatherer:
             trading_reason=reason,
             limits=Limits() if self._limits is None else self._limits.limits(instrument.symbol),
             load=look.load,
-            last_order_ns=self._last_order_ns(partition, instrument.symbol, None),
-            last_strategy_order_ns=self._last_order_ns(partition, instrument.symbol, strategy_id),
+            last_order_ns=self._last_order_ns(partition, instrument, None),
+            last_strategy_order_ns=self._last_order_ns(partition, instrument, strategy_id),
         )
 
     def _reserved(self, currency: str, balance_at_ns: int, look: Look) -> Decimal:
@@ -155,14 +155,16 @@ class FactsGatherer:
         here = self._reservations.total(currency, balance_at_ns)
         return here if self._limits is None else here + self._limits.reserved(currency, balance_at_ns, look)
 
-    def _last_order_ns(self, partition: int, symbol: str, strategy_id: str | None) -> int | None:
-        """When the symbol's newest order of a signal (of this strategy) was planned, as far back as a cooldown goes."""
+    def _last_order_ns(self, partition: int, instrument: Instrument, strategy_id: str | None) -> int | None:
+        """When the instrument's newest order of a signal (of this strategy) was planned, as far back as cooldowns go."""
         if not self._cooldown_ns or strategy_id == "":
             return None
         since_ns = self._clock.now_ns() - self._cooldown_ns
-        for order in self._orders.newest(partition, symbol):
+        for order in self._orders.newest(partition, instrument.symbol):
             if order.times.created_ns <= since_ns:
                 return None
+            if order.instrument != instrument:
+                continue
             rehearsed = order.dry_run and not self._dry_run  # holds nothing back for real
             if order.signal is not None and not rehearsed and strategy_id in {None, order.signal.strategy_id}:
                 return order.times.created_ns

@@ -81,6 +81,13 @@ class MarketView:
             return None
         return balance.available, balance.at_ns
 
+    def knows_a_balance(self, account: str) -> bool:
+        """Whether a balance of the account, in whatever currency, was heard of lately."""
+        prefix = f"{account}/"
+        found = (key.decode(errors="replace") for key in self._broadcasts.table(self._topics.balances))
+        named = [key.removeprefix(prefix) for key in found if key.startswith(prefix)]
+        return any(self.available(account, currency) is not None for currency in named)
+
     def worth(self, account: str) -> Decimal | None:
         """What the account's quote currencies are worth by the venue's newest figures; None while none is known."""
         prefix, found = f"{account}/".encode(), []

@@ -78,14 +78,24 @@ class WaitingParts:
         return woken
 
     def stop(
-        self, partition: int, symbol: str, sides: Collection[Side], reason: str, receipt: Receipt, *, but: str = ""
+        self,
+        partition: int,
+        symbol: str,
+        sides: Collection[Side],
+        reason: str,
+        receipt: Receipt,
+        *,
+        but: str = "",
+        category: str = "",
     ) -> list[SignalRow]:
-        """End the symbol's signals that wait with parts towards these sides: what was sent stays, the rest is not
-        sent. `but`: a signal that is left alone. Returns the rows as they are now."""
+        """End the symbol's signals (of one category, or of all) that wait with parts towards these sides: what was sent
+        stays, the rest is not sent. `but`: a signal that is left alone. Returns the rows as they are now."""
         ended = []
         for row in list(self._of_symbol(partition, symbol)):
             intents = row.standing_plan.intents
             if row.signal_id == but or not intents or intents[0].side not in sides:
+                continue
+            if category not in {"", row.standing_plan.instrument.category}:
                 continue
             ended.append(ended_early(row, reason, self._clock.now_ns()))
             self._signals.put(partition, ended[-1], receipt)

@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from domain.errors import InvalidInput
-from domain.instruments import Instrument
+from domain.instruments import LINEAR, Instrument
 from domain.money import ZERO, canonical, plain
 from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
 from domain.protection import Protection, Role
@@ -234,7 +234,7 @@ def fill_report(row: Row, context: Context) -> FillReport:
         venue_sequence=row.whole("seq"),
         fill_kind=kind,
         maker=row.flag("isMaker") if kind is FillKind.TRADE else None,
-        position_side=_position_side(row, side, hedge=context.hedge),
+        position_side=_position_side(row, side, hedge=context.hedge and instrument.category == LINEAR),
         worth=(row.amount("execValue") or msgspec.UNSET) if instrument.inverse else msgspec.UNSET,
         other_fees=extra or msgspec.UNSET,
         role=role,

@@ -24,13 +24,14 @@ async def test_r02_what_the_account_cannot_carry_is_refused_by_the_venue_and_end
 ) -> None:
     snapshot = {"price": price, "spread": "0"}
     refused = wish(
-        symbol, category=category, order_type="limit", limit_price=price, amount="900000", market_data_snapshot=snapshot
+        symbol, category=category, order_type="limit", limit_price=price, amount="900000" if category != "inverse" else "9000000", market_data_snapshot=snapshot
     )
 
     row = await desk.trade(refused)
 
-    order = await desk.order_in(row["order_ids"][0], "rejected")
     assert row["result"] == "rejected", row
+    assert row["order_ids"], row
+    order = await desk.order_in(row["order_ids"][0], "rejected")
     assert "INSUFFICIENT" in order["reason"].upper() or "balance" in order["reason"].lower(), order["reason"]
     assert order["executed_quantity"] == "0"
     events = await desk.events(order["order_id"], "rejected")

@@ -96,7 +96,7 @@ async def test_r02_each_kind_of_order_is_paid_for_in_its_own_coin(desk: Desk) ->
     row = await desk.trade(wanted(COIN_MARGINED, "inverse", "buy", "125", amount="3000"))
     rich = await desk.post("/plan", **wanted("XRPUSD", "inverse", "buy", "0.6", amount="10"))
 
-    assert (row["result"], row["code"]) == ("rejected", "INSUFFICIENT_BALANCE")
+    assert (row["result"], row["code"]) == ("rejected", "INSUFFICIENT_BALANCE"), row["plans"][-1]["verdicts"][-1]
     assert row["plans"][-1]["verdicts"][-1]["sentence"].endswith(" BTC")
     assert rich.json()["code"] == "BALANCE_UNKNOWN", "there is no XRP, whatever there is of USDT"
 
