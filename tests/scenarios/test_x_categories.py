@@ -93,10 +93,10 @@ async def test_p01_an_inverse_contract_is_counted_in_dollars_and_wins_coins(desk
 
 
 async def test_r02_each_kind_of_order_is_paid_for_in_its_own_coin(desk: Desk) -> None:
-    row = await desk.trade(wanted(COIN_MARGINED, "inverse", "buy", "125", amount="3000"))
+    row = await desk.trade(wanted(COIN_MARGINED, "inverse", "buy", "125", amount="6000"))
     rich = await desk.post("/plan", **wanted("XRPUSD", "inverse", "buy", "0.6", amount="10"))
 
-    assert (row["result"], row["code"]) == ("rejected", "INSUFFICIENT_BALANCE"), row["plans"][-1]["verdicts"][-1]
+    assert (row["result"], row["code"]) == ("rejected", "INSUFFICIENT_BALANCE")
     assert row["plans"][-1]["verdicts"][-1]["sentence"].endswith(" BTC")
     assert rich.json()["code"] == "BALANCE_UNKNOWN", "there is no XRP, whatever there is of USDT"
 
