@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.drafts import SPOT, Case, Draft, Step, passed, rejected
+from domain.drafts import Case, Draft, Step, passed, rejected
+from domain.instruments import SPOT
 from domain.money import plain
 from domain.protection import Protection
 

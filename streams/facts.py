@@ -156,7 +156,7 @@ class FactsGatherer:
         return here if self._limits is None else here + self._limits.reserved(currency, balance_at_ns, look)
 
     def _last_order_ns(self, partition: int, instrument: Instrument, strategy_id: str | None) -> int | None:
-        """When the instrument's newest order of a signal (of this strategy) was planned, as far back as cooldowns go."""
+        """When the instrument's newest order of a signal (of this strategy) was planned, as far back as a cooldown."""
         if not self._cooldown_ns or strategy_id == "":
             return None
         since_ns = self._clock.now_ns() - self._cooldown_ns

@@ -231,7 +231,7 @@ Child = tuple[Order, Sequence[Transition]]
 def child_json(child: Child) -> Json:
     """A child with its steps."""
     order, history = child
-    return order_json(order) | {"history": [transition_json(transition) for transition in history]}
+    return order_json(order) | {"history": [transition_json(transition, order.instrument) for transition in history]}
 
 
 def story(
