@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from domain_cases import dec, fill
+from domain_cases import BTC, dec, fill
 
 from domain.losses import loss_to_warn_of
 from domain.orders import Side
@@ -29,14 +29,14 @@ SHORT = after_fill(PositionState(), fill(side=Side.SELL, quantity="2", price="10
     ],
 )
 def test_p04_a_loss_over_the_part_of_the_cost_is_warned_of(state: PositionState, mark: str, losing: bool) -> None:
-    assert loss_to_warn_of(state, state.unrealised(dec(mark)), TENTH, warned=False) is losing
+    assert loss_to_warn_of(state, state.unrealised(dec(mark), BTC), TENTH, warned=False) is losing
 
 
 @pytest.mark.parametrize(("mark", "goes_on"), [("90.5", True), ("90.99", True), ("91", False), ("100", False)])
 def test_p04_a_warning_ends_under_nine_tenths_so_that_a_price_at_the_threshold_warns_once(
     mark: str, goes_on: bool
 ) -> None:
-    assert loss_to_warn_of(LONG, LONG.unrealised(dec(mark)), TENTH, warned=True) is goes_on
+    assert loss_to_warn_of(LONG, LONG.unrealised(dec(mark), BTC), TENTH, warned=True) is goes_on
 
 
 @pytest.mark.parametrize("warned", [True, False])
@@ -45,5 +45,5 @@ def test_p04_a_flat_position_loses_nothing(warned: bool) -> None:
 
 
 def test_p04_a_threshold_of_nothing_warns_of_every_loss() -> None:
-    assert loss_to_warn_of(LONG, LONG.unrealised(dec("99.99")), Decimal(0), warned=False)
-    assert not loss_to_warn_of(LONG, LONG.unrealised(dec("100")), Decimal(0), warned=False)
+    assert loss_to_warn_of(LONG, LONG.unrealised(dec("99.99"), BTC), Decimal(0), warned=False)
+    assert not loss_to_warn_of(LONG, LONG.unrealised(dec("100"), BTC), Decimal(0), warned=False)

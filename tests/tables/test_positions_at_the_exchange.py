@@ -174,7 +174,8 @@ def test_p01_positions_are_those_of_the_exchange_to_the_last_digit(seed: int, he
         assert state.realised == theirs.realised_pnl
         assert set(state.fees) <= {"USDT"}
         assert sum(state.fees.values()) - state.funding == theirs.fees
-        assert state.unrealised(session.venue.mark_price(symbol)) == theirs.unrealised(session.venue.mark_price(symbol))
+        mark = session.venue.mark_price(symbol)
+        assert state.unrealised(mark, position.instrument) == theirs.unrealised(mark)
         compared += 1
     assert compared == len(ours) == len(SYMBOLS) * (2 if hedge else 1)
     earned = sum(each.state.realised + each.state.funding - sum(each.state.fees.values()) for each in ours.values())
