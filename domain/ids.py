@@ -9,6 +9,9 @@ import re
 _HASH_CHARS = 26
 """26 characters of base 32 carry 130 bits: two different orders never share one."""
 
+_HASH_BYTES = 20
+"""As many as fill whole characters and are enough: Python encodes them one by one."""
+
 PREFIX_PATTERN = re.compile(r"[a-z][a-z0-9]{0,5}")
 """What an instance's prefix may look like: with the hash it stays within 32 characters, which every venue accepts
 (OKX: 1-32 letters and digits; Bybit: up to 36)."""
@@ -21,7 +24,7 @@ def _hash(parts: tuple[str, ...]) -> str:
         raw = part.encode()
         digest.update(len(raw).to_bytes(4, "big"))
         digest.update(raw)
-    return base64.b32encode(digest.digest()).decode().lower()[:_HASH_CHARS]
+    return base64.b32encode(digest.digest()[:_HASH_BYTES]).decode().lower()[:_HASH_CHARS]
 
 
 def client_order_id(
