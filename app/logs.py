@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
@@ -153,7 +154,7 @@ class Mask:
 
     def _named(self, name: str, value: object, depth: int) -> object:
         """A value under a name that speaks of a secret is masked whatever it is: a key we were not told of."""
-        if isinstance(value, str | bytes) and value and any(word in name.lower() for word in _SECRET_NAMES):
+        if isinstance(value, str | bytes) and value and _speaks_of_a_secret(name):
             return MASK
         return self._value(value, depth)
 
@@ -170,6 +171,11 @@ class Mask:
             case list() | tuple() | set() | frozenset():
                 return [self._value(each, depth - 1) for each in value]
         return _cut(self.text(_shown(value)))
+
+
+@lru_cache(maxsize=1_024)
+def _speaks_of_a_secret(name: str) -> bool:
+    return any(word in name.lower() for word in _SECRET_NAMES)
 
 
 def _forms(secret: str) -> set[str]:
