@@ -30,6 +30,11 @@ class Application(faust.App):
     def _new_producer_transport(self) -> Transport:
         return Transport(self.conf.broker_producer, self)
 
+    async def on_first_start(self) -> None:
+        """Faust's monitor counts every event and its streams' times; nobody asks it (`app/metrics.py` has ours)."""
+        await super().on_first_start()
+        self.sensors.remove(self.monitor)
+
     def on_rebalance_start(self) -> None:
         """Called as early as can be, before the group's generation changes: from here on nothing new may be done."""
         self.wiring.inbox.close()

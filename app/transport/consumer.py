@@ -224,7 +224,6 @@ class Consumer(driver.Consumer):
         if not await self._commit(commits):
             return False
         self.wiring.ledger.committed(commits)
-        self.app.monitor.on_tp_commit({tp: commit.offset for tp, commit in commits.items()})
         return True
 
     async def _commit(self, commits: Mapping[TP, Commit]) -> bool:
