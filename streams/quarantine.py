@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from domain.plans import TradingState
 from streams import boards, schemas
 from streams.dead_letters import dead_letter
@@ -20,7 +22,7 @@ from streams.outbox import Outgoing
 from streams.ports import Clock, Log, Revoked, Turn
 from streams.topics import Topics
 from tables.receipt import Receipt
-from tables.signals import SignalTable
+from tables.signals import SignalResult, SignalState, SignalTable
 
 _log = logging.getLogger(__name__)
 
@@ -99,8 +101,26 @@ class Quarantine:
         for each in out:
             self._log.append(each.topic, each.partition, each.key, each.value, receipt, each.headers)
         # Its orders wait for its turn no longer: whoever asks the venue may conclude what became of them.
-        self._signals.put_aside(record.partition, str(origin_of(record).source), receipt)
+        origin = str(origin_of(record).source)
+        self._signals.put_aside(record.partition, origin, receipt)
+        self._end_signal(record.partition, symbol, origin, sentence, receipt)
         await turn.wait(receipt.durable())
+
+    def _end_signal(self, partition: int, symbol: str, origin: str, sentence: str, receipt: Receipt) -> None:
+        """A signal that was planned has its end too; what its orders did, if any were meant, they tell themselves."""
+        row = self._signals.begun_by(partition, symbol, origin)
+        if row is None or row.state is SignalState.DONE:
+            return
+        ended = msgspec.structs.replace(
+            row,
+            state=SignalState.DONE,
+            result=SignalResult.UNCERTAIN if row.order_ids else SignalResult.FAILED,
+            code="QUARANTINED",
+            reason=sentence,
+            next_due_ns=0,
+            done_ns=self._clock.now_ns(),
+        )
+        self._signals.put(partition, ended, receipt)
 
     def _halt(self, symbol: str, sentence: str) -> list[Outgoing]:
         control = boards.Control(

@@ -143,6 +143,14 @@ class SignalTable:
         value = self.rows.get(partition, join(b"s", symbol, signal_id))
         return None if value is None else _signal.decode(value)
 
+    def begun_by(self, partition: int, symbol: str, source: str) -> SignalRow | None:
+        """The symbol's signal whose present attempt the record at `source` began. Reads the symbol's signals."""
+        wanted = source.encode()
+        for _, value in self.rows.scan(partition, join(b"s", symbol) + b"/"):
+            if wanted in value and (row := _signal.decode(value)).source == source:
+                return row
+        return None
+
     def put(self, partition: int, row: SignalRow, receipt: Receipt) -> None:
         """Write the signal."""
         self.rows.put(partition, join(b"s", row.symbol, row.signal_id), _encoder.encode(row), receipt)

@@ -78,6 +78,8 @@ async def test_fault_33_a_signal_that_meets_a_bug_is_put_aside_and_its_symbol_ha
         armed = {"scope": symbol, "state": "armed", "reason": "a test has looked"}
         (await client.post("/controls", json=armed)).raise_for_status()
     verdict = await goes_on_after(calm, symbol, 0)
+    ends = [(row["state"], row["code"]) for row in verdict.books.signals if row["signal_id"] == signal]
+    assert ends == ([("done", "QUARANTINED")] if place == "intended" else [])
     intents = verdict.orders_of(signal)
     assert all(not verdict.at_venue(order["order_id"]) for order in intents)
     assert [order["state"] for order in intents] == (["expired"] if place == "intended" else [])

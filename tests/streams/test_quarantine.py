@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from quiet_venue import NOW
+from table_cases import signal_row
 from trading_desk import TOPICS, Desk, FreeTurn
 
 from domain.plans import TradingState
@@ -11,6 +12,8 @@ from streams import boards
 from streams.ports import Revoked, Turn
 from streams.quarantine import MAX_FAILURES, Quarantine
 from streams.record import Record
+from tables.receipt import Receipt
+from tables.signals import SignalResult, SignalState
 
 RECORD = Record(TOPICS.signals, 0, 7, b"BTCUSDT", b"the signal", (), NOW)
 
@@ -78,3 +81,18 @@ async def test_a_turn_that_is_taken_away_is_no_failure() -> None:
             await guarded(desk, revoked)(FreeTurn(RECORD))
 
     assert desk.signals.failures(0, str(RECORD.source)) == 0
+
+
+async def test_a_signal_that_was_planned_before_its_record_was_put_aside_has_an_end() -> None:
+    desk = Desk()
+    planned = signal_row(source=str(RECORD.source), state=SignalState.PLANNED, result=SignalResult.NONE, done_ns=0)
+    desk.signals.put(0, planned, Receipt())
+
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(ZeroDivisionError):
+            await guarded(desk, broken)(FreeTurn(RECORD))
+    await guarded(desk, broken)(FreeTurn(RECORD))
+
+    row = desk.signals.get(0, planned.symbol, planned.signal_id)
+    assert row is not None
+    assert (row.state, row.code, row.done_ns > 0) == (SignalState.DONE, "QUARANTINED", True)
