@@ -47,6 +47,12 @@ class DecisionSettings(BaseModel):
     protection_trigger: TriggerBy = Field(
         TriggerBy.LAST, description="Which price triggers take-profits and stop-losses: last, mark or index."
     )
+    auto_stop_loss: bool = Field(
+        False, description="Every position has a stop-loss at the venue that follows it, unless it has one already."
+    )
+    auto_stop_loss_distance: Annotated[Decimal, Field(gt=0, lt=1)] = Field(
+        Decimal("0.05"), description="How far from the average entry that stop-loss stands, as a part of it."
+    )
     scale_in_mode: ScaleInMode = Field(
         ScaleInMode.REPLACE,
         description="Resting orders of a signal's own direction: replace them, amend the newest, or add a new one.",

@@ -22,7 +22,7 @@ from app.conditions import Conditions
 from app.crash_points import CrashPoint
 from app.engine import Engine, build_engine
 from app.engine_options import EngineOptions
-from app.position_parts import position_watch
+from app.position_parts import auto_stop, position_watch
 from app.settings import Settings
 from app.topics import topics_of
 from app.transport.fail_stop import refuse_to_start
@@ -111,7 +111,8 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     signal_agent = parts.signal_agent(shared, facts, submitter, canceller, reconciler)
     recovery = parts.recovery(shared, reconciler, submitter)
     timers = parts.timers(shared)
-    command_agent = parts.command_agent(shared, on_request, reconciler, submitter, recovery, timers, facts)
+    stop = auto_stop(shared)
+    command_agent = parts.command_agent(shared, on_request, reconciler, submitter, recovery, timers, facts, stop)
     explainer = Explainer(
         signals=shared.signals,
         facts=facts,
@@ -126,6 +127,8 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     _watch_account(shared, alert)
     watch = position_watch(shared, alerts)
     engine.app.service(Background(engine, "position-watch", watch.run))
+    if stop is not None:
+        engine.app.service(Background(engine, "auto-stop", stop.run))
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
     engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut() or shared.gates.blind_because)
     engine.on_alert(alert)

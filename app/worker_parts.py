@@ -19,6 +19,7 @@ from streams.alert_board import AlertBoard, AlertState
 from streams.alerting import Alerts as ComparisonAlerts
 from streams.amending import Amender
 from streams.applied import Applied
+from streams.auto_stop import AutoStop
 from streams.broadcast import Broadcasts
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
@@ -281,6 +282,7 @@ def command_agent(
     recovery: Recovery,
     timers: Timers,
     facts: FactsGatherer,
+    auto_stop: AutoStop | None,
 ) -> CommandAgent:
     """Does what operators and timers ask for."""
 
@@ -302,6 +304,7 @@ def command_agent(
         settings=CommandSettings(dry_run=shared.settings.dry_run),
         on_timer_done=timers.finished,
         on_parts_stopped=stopped,
+        protect=None if auto_stop is None else auto_stop.protect,
     )
 
 

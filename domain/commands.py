@@ -21,6 +21,8 @@ class Action(StrEnum):
     SYNC = "sync"
     REPLACE = "replace"
     """Cancel one order of ours, and when the venue says that it is gone, want the rest of it again as a new signal."""
+    PROTECT = "protect"
+    """Set the stop-loss that follows a position (`AUTO_STOP_LOSS`): a timer's wish, with an id that names the price."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,8 @@ from decimal import Decimal
 
 from domain.errors import Withheld
 from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.orders import PositionSide
+from domain.protection import TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin
 from exchanges.venue import Balance, NewOrder, OrderRef, Trading, VenuePosition, VenueTraits
 
@@ -41,6 +43,16 @@ class DryTrading:
     async def cancel(self, ref: OrderRef) -> None:
         """Raises `Withheld`."""
         raise _withheld(Call.CANCEL, ref.client_order_id or ref.venue_order_id)
+
+    async def set_stop_loss(
+        self,
+        instrument: Instrument,
+        side: PositionSide,
+        price: Decimal,  # noqa: ARG002 -- whatever is asked for
+        by: TriggerBy,  # noqa: ARG002 -- as above
+    ) -> None:
+        """Raises `Withheld`."""
+        raise Withheld("DRY_RUN", f"a dry run sets no stop-loss: the {side} position in {instrument} is left alone")
 
     # -- asked ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.orders import PositionSide
+from domain.protection import TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin
 from exchanges.breaker import Breaker, tells_of_an_unwell_venue
 from exchanges.venue import Balance, NewOrder, OrderRef, Trading, VenuePosition, VenueTraits
@@ -47,6 +49,10 @@ class GuardedTrading:
     async def cancel(self, ref: OrderRef) -> None:
         """Watched."""
         await self._watch(self._trading.cancel(ref))
+
+    async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
+        """Watched."""
+        await self._watch(self._trading.set_stop_loss(instrument, side, price, by))
 
     async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
         """Watched."""

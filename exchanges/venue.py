@@ -16,7 +16,7 @@ import msgspec
 
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
-from domain.protection import Protection
+from domain.protection import Protection, TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin, Update
 
 
@@ -104,6 +104,11 @@ class Trading(Protocol):
 
     async def cancel(self, ref: OrderRef) -> None:
         """Ask for the order to be cancelled. Raises `NotFoundOrTooLate` when there is no open order."""
+
+    async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
+        """Ask for the stop-loss of a whole position, in the place of the one it has; an order of the venue's own that
+        follows its size and goes with it (trait `protects`). Admitted as an amend is. Raises `Refused` where there is
+        no position, or the price is past the stop already."""
 
     async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
         """The order's row, from wherever the venue keeps it (open, recent, history). None proves no absence."""

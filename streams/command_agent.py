@@ -50,6 +50,12 @@ class Compare(Protocol):
     def __call__(self, partition: int, symbols: Sequence[str] | None) -> Awaitable[Comparison]: ...
 
 
+class Protect(Protocol):
+    """Sets the stop-loss that a command asks for; see `streams.auto_stop.AutoStop.protect`."""
+
+    def __call__(self, turn: Turn, command: Command) -> Awaitable[CommandRow]: ...
+
+
 class CommandAgent:
     """Handles one command at a time within a symbol; lanes run symbols side by side."""
 
@@ -68,9 +74,11 @@ class CommandAgent:
         settings: CommandSettings,
         on_timer_done: Callable[[str], None] = lambda _command_id: None,
         on_parts_stopped: Callable[[SignalRow], None] = lambda _row: None,
+        protect: Protect | None = None,
     ) -> None:
         """`compare` compares symbols of a partition with the venue's lists; `on_timer_done` is told the id of each
-        command of a timer that was carried out, `on_parts_stopped` each signal whose waiting parts were ended."""
+        command of a timer that was carried out, `on_parts_stopped` each signal whose waiting parts were ended.
+        `protect` sets a stop-loss that follows a position; None: that is off."""
         self._log = log
         self._topics = topics
         self._orders = orders
@@ -81,6 +89,7 @@ class CommandAgent:
         self._compare = compare
         self._on_timer_done = on_timer_done
         self._on_parts_stopped = on_parts_stopped
+        self._protect = protect
         self._clock = clock
         self._settings = settings
         self._parts = WaitingParts(log=log, topics=topics, signals=signals, clock=clock)
@@ -92,9 +101,9 @@ class CommandAgent:
             return
         partition = turn.record.partition
         known = self._signals.command(partition, command.command_id)  # 2
-        if known is not None and known.done:
-            return
-        row = self._withheld(turn, command) or await self._do(turn, command)  # 3
+        if known is not None and known.done and command.action is not Action.PROTECT:
+            return  # a stop-loss may be wanted at a price again, and is looked at again
+        row = self._withheld(turn, command) or await self._carry_out(turn, command)  # 3
         if by_timer(command.command_id):
             self._on_timer_done(command.command_id)
             return
@@ -115,6 +124,13 @@ class CommandAgent:
             await turn.wait(receipt.durable())
             return None
         return command
+
+    async def _carry_out(self, turn: Turn, command: Command) -> CommandRow:
+        if command.action is not Action.PROTECT:
+            return await self._do(turn, command)
+        if self._protect is None:
+            return self._result(turn, command, False, "SWITCHED_OFF", "AUTO_STOP_LOSS is off", {})
+        return await self._protect(turn, command)
 
     async def _do(self, turn: Turn, command: Command) -> CommandRow:
         partition = turn.record.partition

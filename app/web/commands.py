@@ -45,6 +45,10 @@ class CommandBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: Reason = ""
     command_id: str = ""
 
+    def __post_init__(self) -> None:
+        if self.action is Action.PROTECT:
+            raise ValueError("action: protect is a timer's wish; switch AUTO_STOP_LOSS on instead")
+
 
 class _Where(msgspec.Struct, frozen=True):
     symbol: str

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from domain.errors import InvalidInput, NotAccepted, NotFoundOrTooLate, Uncertain
 from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.orders import PositionSide
+from domain.protection import TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin
 from exchanges.bybit import account, translate
 from exchanges.bybit.errors import CallKind
@@ -128,6 +130,16 @@ class BybitTrading:
             translate.reference(ref),
             call=CallKind.CANCEL,
             bucket=Call.CANCEL.value,
+        )
+
+    async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
+        """Ask, admitted before, for the stop-loss of a whole position. One that stands so already is a success. Source:
+        Bybit v5, "Set Trading Stop"."""
+        await self._rest.post(
+            "/v5/position/trading-stop",
+            translate.stop_loss_body(instrument, side, price, by),
+            call=CallKind.AMEND,
+            bucket=Call.AMEND.value,
         )
 
     async def set_position_mode(self, *, hedge: bool) -> None:

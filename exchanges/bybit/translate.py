@@ -15,7 +15,7 @@ from domain.errors import InvalidInput
 from domain.instruments import LINEAR, Instrument
 from domain.money import ZERO, canonical, plain
 from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
-from domain.protection import Protection, Role
+from domain.protection import Protection, Role, TriggerBy
 from domain.updates import FillKind, FillReport, OrderReport, Origin
 from exchanges.bybit import vocabulary as words
 from exchanges.bybit.rows import Row
@@ -77,6 +77,19 @@ def _attached(protection: Protection | None) -> dict[str, object]:
     if protection.stop_loss is not None:
         body |= {"stopLoss": plain(protection.stop_loss), "slTriggerBy": by, "slOrderType": "Market"}
     return body
+
+
+def stop_loss_body(instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> dict[str, object]:
+    """Body of `position/trading-stop`: the stop-loss of the whole position, at market; its take-profit stays."""
+    return {
+        "category": instrument.category,
+        "symbol": instrument.symbol,
+        "positionIdx": words.POSITION_INDEX_OF[side],
+        "tpslMode": "Full",
+        "stopLoss": plain(price),
+        "slTriggerBy": words.NAME_OF_TRIGGER[by],
+        "slOrderType": "Market",
+    }
 
 
 def _time_in_force(order: NewOrder) -> str:

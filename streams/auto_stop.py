@@ -1,0 +1,296 @@
+"""The stop-loss that follows a position by itself (requirement P04): set when it opens, moved when its entry moves.
+
+A look at the positions writes nothing and calls nobody: it produces commands. The command's turn, in the lane of its
+symbol:
+
+    1. looks again: a command whose price is not the one wanted now does nothing
+    2. writes the command's row, not done: the price was asked for from here                          (row durable)
+    3. asks the venue for it; asking twice sets the same stop, as there is one for the whole position
+    4. waits until the stream shows it, and asks for the symbol's orders where it doesn't, whatever the call's outcome
+    5. the row is done, with what came of it
+
+What a crash leaves undone comes again with the command. What the venue shows decides, so a stop that was lost, or set
+by a call that was given up, is found by the next look.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.commands import Action, Command, encode_command
+from domain.errors import Refused, VenueError
+from domain.instruments import Instrument
+from domain.money import plain
+from domain.orders import Order
+from domain.positions import Position
+from domain.protection import Role, TriggerBy
+from domain.stop_following import stop_command_id, stop_price, stop_to_set
+from domain.updates import Call, Origin
+from exchanges.venue import Trading
+from streams.alerting import Alerts
+from streams.applied import Applied
+from streams.market import Market
+from streams.ports import Clock, Log, Turn
+from streams.symbol_gates import SymbolGates
+from streams.topics import Topics
+from streams.updates import UpdatePublisher
+from tables.orders import OrderTable
+from tables.positions import PositionTable
+from tables.receipt import Receipt
+from tables.rows import NotOurs
+from tables.signals import CommandRow, SignalTable
+
+_log = logging.getLogger(__name__)
+
+_NS = 1_000_000_000
+_LATEST_ORDERS = 20
+"""Of a symbol: those that may have brought a stop-loss which the venue has not shown yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoStopSettings:
+    """`distance`: part of the average entry that may be lost. `look_s` between looks; the same wish is not repeated
+    within `again_s`. A stop-loss that an order brings is waited for `brought_s`. `evidence_s`: each wait for the
+    stream; `timeout_s`: one command's."""
+
+    account: str
+    distance: Decimal
+    trigger_by: TriggerBy = TriggerBy.LAST
+    look_s: float = 1.0
+    again_s: float = 10.0
+    brought_s: float = 10.0
+    evidence_s: float = 1.0
+    timeout_s: float = 10.0
+
+
+class AutoStop:
+    """Follows the positions of our partitions."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        topics: Topics,
+        orders: OrderTable,
+        positions: PositionTable,
+        signals: SignalTable,
+        trading: Trading,
+        publisher: UpdatePublisher,
+        market: Market,
+        gates: SymbolGates,
+        applied: Applied,
+        alerts: Alerts,
+        clock: Clock,
+        settings: AutoStopSettings,
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._orders = orders
+        self._positions = positions
+        self._signals = signals
+        self._trading = trading
+        self._publisher = publisher
+        self._market = market
+        self._gates = gates
+        self._applied = applied
+        self._alerts = alerts
+        self._clock = clock
+        self._settings = settings
+        self._wished: dict[str, int] = {}
+        """By command: when it was produced."""
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look, again and again, until cancelled."""
+        while True:
+            await self._clock.sleep(self._settings.look_s)
+            await self.look()
+
+    async def look(self) -> int:
+        """One look at every position of ours; returns how many commands were produced."""
+        now_ns, again_ns = self._clock.now_ns(), int(self._settings.again_s * _NS)
+        self._wished = {name: at for name, at in self._wished.items() if now_ns - at < again_ns}
+        produced = 0
+        for partition in sorted(self._positions.rows.partitions()):
+            await self._clock.sleep(0)
+            try:
+                for position in list(self._positions.all(partition)):
+                    produced += await self._wish(partition, position)
+            except NotOurs:
+                _log.debug("partition %d went while its positions were looked at", partition)
+        return produced
+
+    async def _wish(self, partition: int, position: Position) -> int:
+        price = await self._to_set(partition, position)
+        if price is None:
+            return 0
+        symbol = position.instrument.symbol
+        name = stop_command_id(symbol, position.side, price)
+        if name in self._wished:
+            return 0
+        self._wished[name] = now_ns = self._clock.now_ns()
+        command = Command(
+            command_id=name,
+            action=Action.PROTECT,
+            symbol=symbol,
+            reason=f"follows {plain(position.state.size)} at {plain(position.state.average_entry)}",
+            requested_by="timer",
+            at_ns=now_ns,
+        )
+        await self._log.publish(self._topics.order_commands, symbol.encode(), encode_command(command))
+        return 1
+
+    async def _to_set(self, partition: int, position: Position) -> Decimal | None:
+        """The price to ask for now, if any. A symbol that has not been compared with the venue is not judged."""
+        instrument, state = position.instrument, position.state
+        followed = state.size and position.account == self._settings.account
+        if not followed or not self._gates.is_open(partition, instrument.symbol):
+            return None
+        try:
+            rules = await self._market.rules(instrument)
+        except VenueError:
+            return None
+        if rules is None or rules.tick <= 0 or self._brings_its_own(partition, position):
+            return None
+        wanted = stop_price(state.size, state.average_entry, self._settings.distance, rules.tick)
+        standing = self._protecting(partition, position)
+        return stop_to_set(state.size, wanted, standing, lambda at: self._set_here(partition, position, at))
+
+    def _protecting(self, partition: int, position: Position) -> list[Order]:
+        orders = self._orders.open_orders(partition, position.instrument.symbol)
+        return [order for order in orders if _protects(order, position)]
+
+    def _set_here(self, partition: int, position: Position, at: Decimal) -> bool:
+        name = stop_command_id(position.instrument.symbol, position.side, at)
+        return self._signals.command(partition, name) is not None
+
+    def _brings_its_own(self, partition: int, position: Position) -> bool:
+        """Whether an order that has just traded brings a stop-loss that the venue has still to show."""
+        since_ns = self._clock.now_ns() - int(self._settings.brought_s * _NS)
+        for number, order in enumerate(self._orders.newest(partition, position.instrument.symbol)):
+            if number >= _LATEST_ORDERS:
+                break
+            brings = order.protection is not None and order.protection.stop_loss is not None
+            lately = order.cumulative.quantity > 0 and order.times.updated_ns >= since_ns
+            if brings and lately and order.position_side is position.side:
+                return True
+        return False
+
+    # -- a command's turn --------------------------------------------------------------------------------------------
+
+    async def protect(self, turn: Turn, command: Command) -> CommandRow:
+        """Do what a command of ours asks for, if it is still wanted. Returns its row; never raises `VenueError`."""
+        partition = turn.record.partition
+        position = await self._meant(turn, command)
+        if position is None:
+            return self._row(turn, command, ok=True, sentence="no longer wanted: the position, or its stop, has moved")
+        price = await self._to_set(partition, position)
+        if price is None:  # pragma: no cover -- nothing has waited since `_meant`
+            return self._row(turn, command, ok=True, sentence="it stands already")
+        intended = Receipt()
+        self._signals.put_command(partition, self._row(turn, command, done=False), intended)
+        await turn.wait(intended.durable())
+        instrument, subject = position.instrument, f"{position.instrument}-{position.side}"
+        try:
+            await turn.wait(self._trading.admit(Call.AMEND))
+            await turn.call(lambda: self._ask_for(partition, position, price))
+        except Refused as error:
+            if await self._is_gone(turn, position):
+                return self._row(turn, command, ok=True, sentence="the position is gone")
+            sentence = f"no stop-loss at {plain(price)} for {plain(position.state.size)} {subject}: {error}"
+            self._alerts.tell("AUTO_STOP_LOSS_REFUSED", subject, sentence, instrument.symbol)
+            return self._row(turn, command, code="REFUSED", sentence=sentence)
+        except VenueError as error:
+            _log.warning("the outcome of setting a stop-loss is open: %s", error, extra={"symbol": instrument.symbol})
+        if not await self._is_shown(turn, position, price):
+            sentence = f"the venue does not show a stop-loss at {plain(price)}"
+            return self._row(turn, command, code="NOT_CONFIRMED", sentence=sentence)
+        self._alerts.over("AUTO_STOP_LOSS_REFUSED", subject)
+        return self._row(turn, command, ok=True, sentence=f"a stop-loss stands at {plain(price)}")
+
+    async def _meant(self, turn: Turn, command: Command) -> Position | None:
+        """The position that the command's id speaks of, if its price is the one wanted now."""
+        partition = turn.record.partition
+        for position in list(self._positions.all(partition)):
+            if position.instrument.symbol != command.symbol:
+                continue
+            price = await turn.wait(self._to_set(partition, position))
+            if price is not None and stop_command_id(command.symbol, position.side, price) == command.command_id:
+                return position
+        return None
+
+    async def _ask_for(self, partition: int, position: Position, price: Decimal) -> None:
+        """The call, unless the position has gone, or has turned, while a token was waited for."""
+        now = self._positions.get(partition, position.instrument, position.account, position.side)
+        if now.state.size * position.state.size > 0:
+            by = self._settings.trigger_by
+            await self._trading.set_stop_loss(position.instrument, position.side, price, by)
+
+    async def _is_gone(self, turn: Turn, position: Position) -> bool:
+        """Whether the venue has the position no more, which we may hear of later than it."""
+        instrument = position.instrument
+        try:
+            held = await turn.wait(self._trading.positions(instrument.category, instrument.symbol))
+        except VenueError:
+            return False
+        return not any(each.size * position.state.size > 0 for each in held if each.side is position.side)
+
+    async def _is_shown(self, turn: Turn, position: Position, price: Decimal) -> bool:
+        """Wait for the venue's word that it stands there, from the stream or by asking."""
+        partition, instrument = turn.record.partition, position.instrument
+        end_ns = self._clock.now_ns() + int(self._settings.timeout_s * _NS)
+
+        def shown() -> bool:
+            now = self._positions.get(partition, instrument, position.account, position.side)
+            if now.state.size * position.state.size <= 0:
+                return True  # nothing is left that it could protect
+            standing = self._protecting(partition, position)
+            return any(order.evidence.trigger_price == price for order in standing)
+
+        while True:
+            if await turn.wait(self._applied.until(instrument.symbol, shown, self._settings.evidence_s)):
+                return True
+            try:
+                await turn.wait(self._bring_orders(instrument))
+            except VenueError as error:
+                _log.warning("the orders of %s can't be read: %s", instrument, error)
+            if shown():
+                return True
+            if self._clock.now_ns() >= end_ns:
+                return False
+
+    async def _bring_orders(self, instrument: Instrument) -> None:
+        """What the venue shows of the symbol's protection, through the join."""
+        at = None
+        for report in await self._trading.open_orders(instrument.category, instrument.symbol, origin=Origin.RECONCILE):
+            if report.role is not Role.NONE:
+                at = await self._publisher.publish(report)
+        if at is not None:
+            await self._applied.reached(at)
+
+    def _row(
+        self, turn: Turn, command: Command, *, done: bool = True, ok: bool = False, code: str = "", sentence: str = ""
+    ) -> CommandRow:
+        return CommandRow(
+            command_id=command.command_id,
+            symbol=command.symbol,
+            action=command.action,
+            source=str(turn.record.source),
+            done=done,
+            ok=ok,
+            code=code,
+            sentence=sentence,
+            at_ns=self._clock.now_ns(),
+        )
+
+
+def _protects(order: Order, position: Position) -> bool:
+    return (
+        order.role is Role.STOP_LOSS
+        and not order.state.terminal
+        and (order.instrument, order.account, order.position_side)
+        == (position.instrument, position.account, position.side)
+    )
