@@ -8,6 +8,9 @@ import pytest
 from scenario_set import Desk, Row, wish
 from scenario_venue import DEADLINE_S
 
+from app.replay.folded import Until
+from app.replay.report import replay
+from app.verify.report import VerifyOptions, verify
 from domain.orders import PositionSide
 from domain.protection import TriggerBy
 
@@ -131,3 +134,13 @@ async def test_p04_after_a_restart_the_stop_is_compared_and_not_set_again(desk: 
     after = await stop_of(desk, symbol, "90", "6")
     assert after["order_id"] == before["order_id"]
     assert await desk.arrived("position/trading-stop") == asked
+
+
+async def test_p04_all_ledgers_agree_with_stops_that_were_set_and_moved(desk: Desk) -> None:
+    await desk.heal()
+
+    verified = await verify(desk.settings, VerifyOptions(settle_s=30.0))
+    replayed = await replay(desk.settings, directory=None, until=Until(), settle_s=30.0)
+
+    assert verified["equal"] is True, verified
+    assert replayed["equal"] is True, replayed

@@ -8,6 +8,10 @@ import pytest
 from scenario_set import Desk, Row, wish
 from scenario_venue import DEADLINE_S
 
+from app.replay.folded import Until
+from app.replay.report import replay
+from app.verify.report import VerifyOptions, verify
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SETTINGS = {"enable_order_splitting": True, "max_single_order_size": Decimal(2_000)}
@@ -205,3 +209,13 @@ async def test_p07_a_stop_that_triggers_while_the_worker_is_away_is_found(desk: 
     ended = await children(desk, parent["order_id"], "filled", "cancelled")
     assert ended["stop_loss"]["state"] == "filled"
     await desk.position_is(symbol, "0")
+
+
+async def test_p07_all_ledgers_agree_with_children_in_every_state(desk: Desk) -> None:
+    await desk.heal()
+
+    verified = await verify(desk.settings, VerifyOptions(settle_s=30.0))
+    replayed = await replay(desk.settings, directory=None, until=Until(), settle_s=30.0)
+
+    assert verified["equal"] is True, verified
+    assert replayed["equal"] is True, replayed

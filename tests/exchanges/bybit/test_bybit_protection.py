@@ -11,7 +11,7 @@ from domain.instruments import Instrument
 from domain.orders import OrderType, PositionSide, Side, TimeInForce, VenueState
 from domain.protection import Protection, Role, TriggerBy
 from domain.updates import decode_update, encode_update
-from exchanges.bybit.translate import create_body, fill_report, order_report
+from exchanges.bybit.translate import create_body, fill_report, order_report, stop_loss_body
 from exchanges.venue import NewOrder
 
 ETH = Instrument("bybit", "linear", "ETHUSDT")
@@ -118,3 +118,15 @@ def test_why_the_venue_took_it_away_is_told(cancel_type: str, reason: str) -> No
     row = order_row(orderStatus="Deactivated", cancelType=cancel_type, rejectReason="EC_NoError")
 
     assert order_report(row, context()).reason == reason
+
+
+def test_the_stop_of_a_position_is_asked_for_by_its_side_and_leaves_the_take_profit() -> None:
+    assert stop_loss_body(ETH, PositionSide.SHORT, Decimal("2600.50"), TriggerBy.MARK) == {
+        "category": "linear",
+        "symbol": "ETHUSDT",
+        "positionIdx": 2,
+        "tpslMode": "Full",
+        "stopLoss": "2600.5",
+        "slTriggerBy": "MarkPrice",
+        "slOrderType": "Market",
+    }
