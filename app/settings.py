@@ -97,6 +97,12 @@ class Settings(
             raise ValueError(f"venue {self.venue} needs {PREFIX}VENUE_KEY and {PREFIX}VENUE_SECRET")
         return self
 
+    @model_validator(mode="after")
+    def _stops_need_positions(self) -> Settings:
+        if self.auto_stop_loss and self.category == "spot":
+            raise ValueError(f"{PREFIX}AUTO_STOP_LOSS is on, and spot has no positions that a stop could follow")
+        return self
+
     # -- what follows --------------------------------------------------------------------------------------------
 
     @property

@@ -75,6 +75,11 @@ def test_a_live_venue_without_keys_is_refused() -> None:
         load_settings(venue=VenueName.BYBIT_TESTNET)
 
 
+def test_a_stop_that_could_follow_nothing_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="AUTO_STOP_LOSS is on, and spot has no positions"):
+        load_settings(category="spot", auto_stop_loss=True)
+
+
 def test_a_live_venue_differs_from_paper_by_settings_only() -> None:
     live = load_settings(venue=VenueName.BYBIT, venue_key=SecretStr("key"), venue_secret=SecretStr("secret"))
 
