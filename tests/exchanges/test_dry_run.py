@@ -11,14 +11,15 @@ import pytest
 
 from domain.errors import Withheld
 from domain.instruments import Instrument
-from domain.orders import OrderType, Side, TimeInForce
+from domain.orders import OrderType, PositionSide, Side, TimeInForce
+from domain.protection import TriggerBy
 from exchanges.dry_run import DryTrading
 from exchanges.venue import NewOrder, OrderRef, Trading
 
 BTC = Instrument("paper", "linear", "BTCUSDT")
 ORDER = NewOrder(BTC, "om1", Side.BUY, OrderType.LIMIT, Decimal(1), Decimal(100), TimeInForce.GTC)
 REF = OrderRef(BTC, "om1")
-CHANGES = {"create", "amend", "cancel"}
+CHANGES = {"create", "amend", "cancel", "set_stop_loss"}
 ASKS = {
     *("traits", "admit", "order", "open_orders", "closed_orders", "executions"),
     *("positions", "balances", "instruments", "quote", "quotes", "close"),
@@ -38,15 +39,16 @@ class Untouchable:
         lambda venue: venue.create(ORDER),
         lambda venue: venue.amend(REF, quantity=Decimal(2)),
         lambda venue: venue.cancel(REF),
+        lambda venue: venue.set_stop_loss(BTC, PositionSide.NET, Decimal(90), TriggerBy.LAST),
     ],
-    ids=["create", "amend", "cancel"],
+    ids=["create", "amend", "cancel", "set_stop_loss"],
 )
 async def test_x10_nothing_that_changes_something_reaches_the_venue(
     change: Callable[[DryTrading], Awaitable[object]],
 ) -> None:
     venue: Any = Untouchable()
 
-    with pytest.raises(Withheld, match=r"DRY_RUN: .*om1"):
+    with pytest.raises(Withheld, match=r"DRY_RUN: .*(om1|BTCUSDT)"):
         await change(DryTrading(venue))
 
 
