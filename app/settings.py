@@ -164,9 +164,10 @@ class Settings(
         )
         return tuple(value.get_secret_value() for value in values if value.get_secret_value())
 
-    def plan_settings(self) -> PlanSettings:
-        """What decisions depend on."""
+    def plan_settings(self, *, venue_protects: bool = True) -> PlanSettings:
+        """What decisions depend on; `venue_protects` is the venue's trait."""
         return PlanSettings(
+            venue_protects=venue_protects,
             instance=self.instance,
             dry_run=self.dry_run,
             warmup_mode=self.warmup_mode,

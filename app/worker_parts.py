@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-import msgspec
-
 from app.conditions import Alerts, Conditions
 from app.engine import Engine
 from app.settings import Settings
@@ -221,7 +219,7 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
 def signal_settings(settings: Settings, venue: VenueTraits) -> SignalSettings:
     """How signals are read and planned."""
     return SignalSettings(
-        plan=msgspec.structs.replace(settings.plan_settings(), venue_protects=venue.protects),
+        plan=settings.plan_settings(venue_protects=venue.protects),
         venue=settings.venue.value,
         categories=settings.traded_categories,
         account=settings.account,
