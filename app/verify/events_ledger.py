@@ -46,7 +46,7 @@ class _Told:
             event = orjson.loads(record.value or b"")
         except orjson.JSONDecodeError:
             event = {}
-        if "order_id" not in event or event["type"] in {schemas.LOSS_WARNING, schemas.LOSS_WARNING_OVER}:
+        if "order_id" not in event or event.get("type") in {schemas.LOSS_WARNING, schemas.LOSS_WARNING_OVER}:
             return
         key, value = str(event["event_id"]).encode(), record.value or b""
         place = orjson.dumps({"offset": record.offset, "topic": record.topic}) + b"\n"
