@@ -232,7 +232,7 @@ async def test_d13_the_same_signal_facts_and_settings_give_the_stored_plan_again
 def as_shown(plan: Plan) -> Row:
     """The plan in the views' own spelling, without what they show elsewhere."""
     shown: Row = msgspec.json.decode(to_json(msgspec.structs.asdict(plan)))
-    hidden = ("signal_id", "source", "attempt", "instrument", "account")
+    hidden = ("signal_id", "source", "attempt", "instrument", "account", "dry_run")
     return {name: value for name, value in shown.items() if name not in hidden}
 
 
