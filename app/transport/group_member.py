@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 FETCH_MAX_WAIT_MS = 500
 """How long the broker holds a fetch that finds nothing. A partition that is not in it waits for its answer."""
 
-FETCH_PAUSE_S = 0.004
-"""From an answer with records to the next fetch. A fetch costs this process, and the broker, more than the records in
-it; and one that is sent at once leaves out the partitions whose records are still on their way to their agents."""
-
 LEASE_REQUESTS = (HeartbeatRequest, SyncGroupRequest)
 """What starts the coordinator's count of the session anew."""
 
@@ -122,7 +118,6 @@ class GroupMember(driver.AIOKafkaConsumerThread):
         """Start aiokafka's consumer, waiting for a broker that went away meanwhile, and listen to its heartbeats."""
         await once_there("the group's consumer", self._start_consumer)
         self._watch_answers()
-        self._pace_fetches()
 
     async def _start_consumer(self) -> None:
         try:
@@ -150,19 +145,6 @@ class GroupMember(driver.AIOKafkaConsumerThread):
             return response
 
         coordinator._send_req = send_and_note
-
-    def _pace_fetches(self) -> None:
-        """Hand records over as soon as they are here, and count the fetch as under way for a moment longer."""
-        fetcher = self._consumer._fetcher  # private: aiokafka 0.14 knows no pause between fetches
-        fetch = fetcher._proc_fetch_request
-
-        async def fetch_and_pause(*request: Any) -> bool:
-            if await fetch(*request):
-                self.wake()
-                await asyncio.sleep(FETCH_PAUSE_S)
-            return False  # nobody is left to be notified
-
-        fetcher._proc_fetch_request = fetch_and_pause
 
     def is_evicted(self) -> bool:
         """Whether the coordinator has told us that we are no longer a member of this generation."""
