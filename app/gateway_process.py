@@ -15,7 +15,7 @@ from app.process_logs import configure_process_logs
 from app.settings import Settings
 from app.topic_creation import check_topics
 from app.topics import topics_of
-from app.venue import bybit_options
+from app.venue import Reader, bybit_options
 from exchanges.bybit.stream import BybitPrivateStream
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
@@ -32,8 +32,9 @@ async def run_gateway(settings: Settings) -> None:
     configure_process_logs(settings, "gateway")
     topics = topics_of(settings)
     await check_topics(settings.bootstrap, topics)
-    options = bybit_options(settings)
+    options = bybit_options(settings, Reader.GATEWAYS)
     trading = BybitTrading(options)
+    trading.set_workers(settings.gateways)
     name = producer_name(options.venue, options.account)
     producer: Any = AIOKafkaProducer(  # Any: aiokafka is untyped
         bootstrap_servers=settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0

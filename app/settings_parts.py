@@ -60,7 +60,9 @@ class VenueSettings(BaseModel):
     venue_orders_per_s: Annotated[float, Field(gt=0, le=10_000)] = Field(
         10.0, description="Creates, and cancels, per second that the account may send."
     )
-    venue_queries_per_s: Annotated[float, Field(gt=0, le=10_000)] = Field(50.0, description="Reads per second.")
+    venue_queries_per_s: Annotated[float, Field(gt=0, le=10_000)] = Field(
+        50.0, description="Reads per second of the account: half for the workers, the rest for gateways and checks."
+    )
     venue_address_per_s: Annotated[float, Field(gt=0, le=100_000)] = Field(
         80.0, description="Calls per second of any kind from this address."
     )
@@ -132,6 +134,9 @@ class WorkerSettings(BaseModel):
 class GatewaySettings(BaseModel):
     """The gateway process."""
 
+    gateways: Annotated[int, Field(ge=1, le=16)] = Field(
+        1, description="How many gateways run at once; they share a fifth of the account's reads."
+    )
     gateway_interval_s: Seconds = Field(1.0, description="Balances and prices are published this often.")
     gap_overlap_s: Seconds = Field(60.0, description="Gaps are filled from this long before the last known update.")
     gap_look_back_s: Annotated[float, Field(gt=0, le=604_800)] = Field(

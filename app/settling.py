@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from app.agreement import Agreement, compare
 from app.local_set import LocalSet, NotReady
+from app.transport.group_offsets import committed_offsets
 
 _IN_DOUBT = {"planned", "submitting", "uncertain"}
 _LOOK_AGAIN_S = 0.25
@@ -103,15 +104,14 @@ async def unread_records(bootstrap: str, group: str, topics: Collection[str]) ->
     await admin.start()
     try:
         await consumer.start()
-        committed = await admin.list_consumer_group_offsets(group)
         partitions = [
             TopicPartition(described["topic"], part["partition"])
             for described in await admin.describe_topics(list(topics))
             for part in described["partitions"]
         ]
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
-        finished = {tp: committed[tp].offset for tp in partitions if tp in committed}
-        return sum(end - max(0, finished.get(tp, 0)) for tp, end in ends.items())
+        finished = await committed_offsets(admin, group, partitions)
+        return sum(max(0, end - finished[tp]) for tp, end in ends.items())
     finally:
         await consumer.stop()
         await admin.close()

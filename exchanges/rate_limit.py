@@ -167,10 +167,14 @@ class RateLimiter:
         rates: Mapping[str, Rate],
         clock: Clock,
         *,
+        shares: Mapping[str, float] | None = None,
         on_wait: Callable[[str, float], None] = lambda _group, _seconds: None,
     ) -> None:
+        """`shares`: the part of a bucket that processes of our kind may use; all of it where none is named."""
         self._buckets = {name: TokenBucket(rate, clock) for name, rate in rates.items()}
+        self._shares = shares or {}
         self._on_wait = on_wait
+        self.set_workers(1)
 
     def bucket(self, name: str) -> TokenBucket:
         """A bucket by its name. Raises `KeyError` for one that was never declared."""
@@ -191,6 +195,6 @@ class RateLimiter:
             bucket.pause(seconds)
 
     def set_workers(self, workers: int) -> None:
-        """Share the account's limits evenly between so many workers."""
-        for bucket in self._buckets.values():
-            bucket.set_share(1 / max(1, workers))
+        """Share the account's limits evenly between so many processes of our kind."""
+        for name, bucket in self._buckets.items():
+            bucket.set_share(self._shares.get(name, 1.0) / max(1, workers))

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from app.transport.group_offsets import committed_offsets
 from app.transport.topic_reader import Connection, offsets_of, read_topics
 from domain.errors import OrderManagerError
 from streams.record import Record
@@ -48,16 +49,14 @@ async def bounds(connection: Connection, places: Iterable[tuple[str, int]]) -> t
 
 async def committed(connection: Connection, group: str, places: Iterable[tuple[str, int]]) -> Offsets:
     """What the workers have finished: every record before it, with all that it caused, is durable."""
+    partitions = [TopicPartition(*place) for place in places]
     admin: Any = AIOKafkaAdminClient(**connection)  # Any: aiokafka is untyped
     try:
         await admin.start()
-        known = await admin.list_consumer_group_offsets(group)
+        known = await committed_offsets(admin, group, partitions)
     finally:
         await admin.close()
-    return {
-        place: max(0, known[TopicPartition(*place)].offset) if TopicPartition(*place) in known else 0
-        for place in places
-    }
+    return {(tp.topic, tp.partition): offset for tp, offset in known.items()}
 
 
 async def first_after(connection: Connection, places: Iterable[tuple[str, int]], time_ms: int) -> dict[Any, int | None]:

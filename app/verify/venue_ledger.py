@@ -11,7 +11,7 @@ import orjson
 
 from app.replay.reading import CannotCompare
 from app.settings import Settings
-from app.venue import bybit_options
+from app.venue import Reader, bybit_options
 from app.verify.ledger import (
     CANCELLED,
     FILLED,
@@ -39,7 +39,7 @@ is asked for."""
 
 def venue_of(settings: Settings) -> Trading:
     """The adapter that speaks to the venue of the settings. Close it."""
-    return BybitTrading(bybit_options(settings))
+    return BybitTrading(bybit_options(settings, Reader.CHECKS))
 
 
 async def ledger_of_venue(

@@ -76,6 +76,7 @@ class BybitOptions:
     history_lag_s: float = 15.0
     timeouts: Timeouts = field(default_factory=Timeouts)
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    query_share: float = 1.0
     stream: StreamTimings = field(default_factory=StreamTimings)
     max_connections: int = 64
 

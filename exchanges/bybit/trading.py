@@ -53,6 +53,7 @@ class BybitTrading:
         self._limiter = RateLimiter(
             _rates(options.rate_limits),
             self._clock,
+            shares={_QUERY: options.query_share},
             on_wait=hooks.on_rate_limit,
         )
         self._rest = BybitRest(

@@ -231,6 +231,15 @@ async def test_a_call_counts_in_each_of_its_buckets(clock: VirtualClock) -> None
     assert waits == [("create", 1 + MARGIN_S)]
 
 
+async def test_x07_a_kind_of_process_keeps_to_its_part_of_a_bucket_however_many_there_are(clock: VirtualClock) -> None:
+    limiter = RateLimiter({"query": Rate(per_s=50, burst=50), "create": Rate(10, 10)}, clock, shares={"query": 0.5})
+    assert (limiter.bucket("query").tokens, limiter.bucket("create").tokens) == (25, 10)
+
+    limiter.set_workers(5)
+
+    assert (limiter.bucket("query").tokens, limiter.bucket("create").tokens) == (5, 2)
+
+
 async def test_in_a_shared_bucket_cancels_pass_before_queued_creates(clock: VirtualClock) -> None:
     limiter = RateLimiter({"create": Rate(10, 10), "cancel": Rate(10, 10), "address": Rate(per_s=1, burst=1)}, clock)
     await limiter.acquire(("address",), Priority.READ)
