@@ -24,7 +24,7 @@ Json = dict[str, Any]  # Any: JSON
 Key = tuple[str, str]
 """(symbol, signal id)"""
 
-_TERMS = ("side", "order_type", "time_in_force", "reduce_only", "post_only", "position_side", "due_s")
+_TERMS = ("side", "order_type", "time_in_force", "reduce_only", "post_only", "position_side")
 _FIGURES = ("quantity", "price")
 _EVERYTHING = 1_000_000
 
@@ -96,8 +96,8 @@ def decided(plans: Sequence[Json]) -> Json:
 
 
 def _terms(intent: Json, planned_ns: int) -> Json:
-    due_s = (intent["due_ns"] - planned_ns) / 1e9 if intent["due_ns"] else 0
-    return {name: intent[name] for name in (*_FIGURES, *_TERMS) if name != "due_s"} | {"due_s": round(due_s, 3)}
+    due_ms = (intent["due_ns"] - planned_ns) // 1_000_000 if intent["due_ns"] else 0
+    return {name: intent[name] for name in (*_FIGURES, *_TERMS)} | {"due_ms": due_ms}
 
 
 def compared(runs: Runs, tolerance: Decimal, *, whole: bool) -> Json:
@@ -128,7 +128,7 @@ def differences(dry: Json, live: Json, tolerance: Decimal) -> Iterator[Json]:
         if dry[name] != live[name]:
             yield _difference(name, dry[name], live[name])
     yield from _gates(dry["gates"], live["gates"])
-    for kind, names in (("amends", _FIGURES), ("orders", (*_FIGURES, *_TERMS))):
+    for kind, names in (("amends", _FIGURES), ("orders", (*_FIGURES, *_TERMS, "due_ms"))):
         if len(dry[kind]) != len(live[kind]):
             yield _difference(kind, len(dry[kind]), len(live[kind]))
             continue

@@ -153,11 +153,13 @@ class AutoStop:
             rules = await self._market.rules(instrument)
         except VenueError:
             return None
-        if rules is None or rules.tick <= 0 or self._brings_its_own(partition, position):
+        if rules is None or rules.tick <= 0:
             return None
         wanted = stop_price(state.size, state.average_entry, self._settings.distance, rules.tick)
         standing = self._protecting(partition, position)
-        return stop_to_set(state.size, wanted, standing, lambda at: self._set_here(partition, position, at))
+        price = stop_to_set(state.size, wanted, standing, lambda at: self._set_here(partition, position, at))
+        # Looked at last: it reads orders, and mostly there is nothing to set.
+        return None if price is None or self._brings_its_own(partition, position) else price
 
     def _protecting(self, partition: int, position: Position) -> list[Order]:
         orders = self._orders.open_orders(partition, position.instrument.symbol)
@@ -184,12 +186,10 @@ class AutoStop:
     async def protect(self, turn: Turn, command: Command) -> CommandRow:
         """Do what a command of ours asks for, if it is still wanted. Returns its row; never raises `VenueError`."""
         partition = turn.record.partition
-        position = await self._meant(turn, command)
-        if position is None:
+        meant = await self._meant(turn, command)
+        if meant is None:
             return self._row(turn, command, ok=True, sentence="no longer wanted: the position, or its stop, has moved")
-        price = await self._to_set(partition, position)
-        if price is None:  # pragma: no cover -- nothing has waited since `_meant`
-            return self._row(turn, command, ok=True, sentence="it stands already")
+        position, price = meant
         intended = Receipt()
         self._signals.put_command(partition, self._row(turn, command, done=False), intended)
         await turn.wait(intended.durable())
@@ -211,15 +211,15 @@ class AutoStop:
         self._alerts.over("AUTO_STOP_LOSS_REFUSED", subject)
         return self._row(turn, command, ok=True, sentence=f"a stop-loss stands at {plain(price)}")
 
-    async def _meant(self, turn: Turn, command: Command) -> Position | None:
-        """The position that the command's id speaks of, if its price is the one wanted now."""
+    async def _meant(self, turn: Turn, command: Command) -> tuple[Position, Decimal] | None:
+        """The position that the command's id speaks of and the price, if that is the one wanted now."""
         partition = turn.record.partition
         for position in list(self._positions.all(partition)):
             if position.instrument.symbol != command.symbol:
                 continue
             price = await turn.wait(self._to_set(partition, position))
             if price is not None and stop_command_id(command.symbol, position.side, price) == command.command_id:
-                return position
+                return position, price
         return None
 
     async def _ask_for(self, partition: int, position: Position, price: Decimal) -> None:
@@ -274,17 +274,8 @@ class AutoStop:
     def _row(
         self, turn: Turn, command: Command, *, done: bool = True, ok: bool = False, code: str = "", sentence: str = ""
     ) -> CommandRow:
-        return CommandRow(
-            command_id=command.command_id,
-            symbol=command.symbol,
-            action=command.action,
-            source=str(turn.record.source),
-            done=done,
-            ok=ok,
-            code=code,
-            sentence=sentence,
-            at_ns=self._clock.now_ns(),
-        )
+        source, now_ns = str(turn.record.source), self._clock.now_ns()
+        return CommandRow.of(command, source, now_ns, done=done, ok=ok, code=code, sentence=sentence)
 
 
 def _protects(order: Order, position: Position) -> bool:

@@ -296,18 +296,8 @@ class CommandAgent:
     def _result(
         self, turn: Turn, command: Command, ok: bool, code: str, sentence: str, details: dict[str, str]
     ) -> CommandRow:
-        return CommandRow(
-            command_id=command.command_id,
-            symbol=command.symbol,
-            action=command.action,
-            source=str(turn.record.source),
-            done=True,
-            ok=ok,
-            code=code,
-            sentence=sentence,
-            details=details,
-            at_ns=self._clock.now_ns(),
-        )
+        source, now_ns = str(turn.record.source), self._clock.now_ns()
+        return CommandRow.of(command, source, now_ns, ok=ok, code=code, sentence=sentence, details=details)
 
 
 def _ended(state: str) -> bool:

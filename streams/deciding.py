@@ -67,7 +67,12 @@ class Decider:
         def make(look: Look) -> Plan:
             # Nothing waits from here to the reservation: signals of other symbols plan on the same money.
             facts = self._facts.read(
-                *(partition, work.instrument, attempt, side, born_ns, market),
+                partition,
+                work.instrument,
+                attempt,
+                side,
+                born_ns,
+                market,
                 buys=work.signal.signal_type is Side.BUY,
                 look=look,
                 strategy_id=strategy_id,

@@ -6,11 +6,12 @@ c/<command id>            a command and its result
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
 
+from domain.commands import Command
 from domain.plans import Plan
 from tables.keys import join
 from tables.receipt import Receipt
@@ -101,6 +102,33 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str = ""
     details: dict[str, str] = msgspec.field(default_factory=dict)
     at_ns: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        command: Command,
+        source: str,
+        at_ns: int,
+        *,
+        done: bool = True,
+        ok: bool = False,
+        code: str = "",
+        sentence: str = "",
+        details: Mapping[str, str] | None = None,
+    ) -> CommandRow:
+        """The row of a command that came as the record `source`, as it stands at `at_ns`."""
+        return cls(
+            command_id=command.command_id,
+            symbol=command.symbol,
+            action=command.action,
+            source=source,
+            done=done,
+            ok=ok,
+            code=code,
+            sentence=sentence,
+            details=dict(details or {}),
+            at_ns=at_ns,
+        )
 
 
 class _Amended(msgspec.Struct):

@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
 
 from aiohttp import web
 
 from app.metrics import Metrics
-from app.snapshot_log import SnapshotPage
+from app.snapshot_log import SnapshotLog
 from domain.commands import Command
 from domain.instruments import Instrument
 from streams.alert_board import AlertAction, FoldedAlert
@@ -78,24 +77,6 @@ class WebSettings:
             raise ValueError("OPEN_PATHS: /* would open every view")
 
 
-class Snapshots(Protocol):
-    """Reads the topic of snapshots."""
-
-    async def page(
-        self,
-        partition: int,
-        symbol: str,
-        category: str = "",
-        *,
-        limit: int,
-        from_ns: int | None = None,
-        to_ns: int | None = None,
-        resume: int | None = None,
-        descending: bool = True,
-    ) -> SnapshotPage:
-        """The symbol's snapshots of moments from `from_ns` to before `to_ns`, up to `limit`."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebContext:
     """Everything the views use. All callables answer at once, from memory; the awaitable ones return when the broker
@@ -127,7 +108,7 @@ class WebContext:
     """What the account carries."""
     publish_everywhere: Callable[[Command], Awaitable[None]] | None = None
     """Publish a command for `EVERY_SYMBOL` to every partition; without it, such commands are refused."""
-    snapshots: Snapshots | None = None
+    snapshots: SnapshotLog | None = None
     """The archive of what positions were at regular moments; without it, such questions are refused."""
     explainer: Explainer | None = None
     """What would be decided about a signal."""

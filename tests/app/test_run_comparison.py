@@ -70,7 +70,7 @@ def test_x10_the_same_decision_under_other_ids_and_figures_is_the_same() -> None
         (plan(intents=[ORDER, ORDER]), "orders"),
         (plan(intents=[ORDER | {"order_type": "market"}]), "orders[0].order_type"),
         (plan(intents=[ORDER | {"post_only": False}]), "orders[0].post_only"),
-        (plan(intents=[ORDER | {"due_ns": 2_000_000_001}]), "orders[0].due_s"),
+        (plan(intents=[ORDER | {"due_ns": 2_000_000_001}]), "orders[0].due_ms"),
         (plan(verdicts=[{"gate": "freshness", "outcome": "reject", "code": "TOO_OLD"}]), "gate freshness"),
         (plan(verdicts=[]), "gate freshness"),
     ],

@@ -17,6 +17,7 @@ SECOND = 1_000_000_000
 NOW = 1_763_700_000 * SECOND
 BTC = Instrument("paper", "linear", "BTCUSDT")
 SPOT_BTC = Instrument("paper", "spot", "BTCUSDT")
+BTCUSD = Instrument("paper", "inverse", "BTCUSD")
 ACCOUNT = "main"
 
 Fields = Any  # keyword fields of the record that a builder makes: as varied as the records
@@ -161,6 +162,19 @@ def rules(**changed: Fields) -> InstrumentRules:
         "fetched_at_ns": NOW,
     }
     return InstrumentRules(**(fields | changed))
+
+
+INVERSE_RULES = rules(
+    instrument=BTCUSD,
+    quote_currency="USD",
+    settle_currency="BTC",
+    lot=dec(1),
+    min_quantity=dec(1),
+    max_quantity=dec(1_000_000),
+    max_market_quantity=dec(1_000_000),
+    min_notional=dec(0),
+)
+"""Dollars by the piece, settled in coins."""
 
 
 def quote(price: str = "50000", spread: str = "100", at_ns: int = NOW) -> Quote:

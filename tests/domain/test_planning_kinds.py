@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from domain_cases import SPOT_BTC, dec, facts, intent, open_order, plan, refusal, rules, settings, signal
+from domain_cases import (
+    BTCUSD,
+    INVERSE_RULES,
+    SPOT_BTC,
+    dec,
+    facts,
+    intent,
+    open_order,
+    plan,
+    refusal,
+    rules,
+    settings,
+    signal,
+)
 
-from domain.instruments import Instrument
 from domain.money import divide
 from domain.orders import PositionSide
 from domain.plans import Decision, Facts, PositionMode
 
-BTCUSD = Instrument("paper", "inverse", "BTCUSD")
-INVERSE_RULES = rules(
-    instrument=BTCUSD,
-    quote_currency="USD",
-    settle_currency="BTC",
-    lot=dec(1),
-    min_quantity=dec(1),
-    max_quantity=dec(1_000_000),
-    max_market_quantity=dec(1_000_000),
-    min_notional=dec(0),
-)
 HEDGE = settings(position_mode=PositionMode.HEDGE)
 SALE = signal(signal_type="sell")
 

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from domain_cases import SPOT_BTC, dec, facts, intent, open_order, plan, refusal, rules, settings, signal, verdict
+from domain_cases import (
+    BTCUSD,
+    INVERSE_RULES,
+    SPOT_BTC,
+    dec,
+    facts,
+    intent,
+    open_order,
+    plan,
+    refusal,
+    rules,
+    settings,
+    signal,
+    verdict,
+)
 
-from domain.instruments import Instrument
 from domain.money import divide
 from domain.orders import PositionSide, Side
 from domain.plans import Decision, Outcome, PositionMode
@@ -251,21 +264,9 @@ def test_r02_a_cancelled_order_that_took_nothing_gives_nothing_back(gives_nothin
 
 # -- inverse contracts ---------------------------------------------------------------------------------------------
 
-INVERSE_BTC = Instrument("paper", "inverse", "BTCUSD")
-INVERSE_RULES = rules(
-    instrument=INVERSE_BTC,
-    quote_currency="USD",
-    settle_currency="BTC",
-    lot=dec(1),
-    min_quantity=dec(1),
-    max_quantity=dec(1_000_000),
-    max_market_quantity=dec(1_000_000),
-    min_notional=dec(0),
-)
-
 
 def test_d04_inverse_contracts_are_counted_in_the_quote_currency():
-    made = plan(signal(amount="1099.99"), facts(rules=INVERSE_RULES), instrument=INVERSE_BTC)
+    made = plan(signal(amount="1099.99"), facts(rules=INVERSE_RULES), instrument=BTCUSD)
 
     assert intent(made).quantity == dec(1099)
 
@@ -273,6 +274,6 @@ def test_d04_inverse_contracts_are_counted_in_the_quote_currency():
 def test_r02_inverse_contracts_are_paid_for_in_the_base_currency():
     need = divide(dec(1000), dec(49_950)) * dec("1.00055")
 
-    assert intent(plan(known=facts(rules=INVERSE_RULES, available=need), instrument=INVERSE_BTC))
+    assert intent(plan(known=facts(rules=INVERSE_RULES, available=need), instrument=BTCUSD))
     short_of = facts(rules=INVERSE_RULES, available=need - dec("0.000000001"))
-    assert refusal(plan(known=short_of, instrument=INVERSE_BTC))[1] == "INSUFFICIENT_BALANCE"
+    assert refusal(plan(known=short_of, instrument=BTCUSD))[1] == "INSUFFICIENT_BALANCE"

@@ -9,7 +9,7 @@ from decimal import Decimal
 import httpx
 import pytest
 from scenario_set import Desk, Row, wish
-from test_r_workers import both_work, resting_at_venue
+from scenario_workers import both_work, resting_at_venue
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,26 +7,12 @@ from decimal import Decimal
 
 import pytest
 from scenario_set import Desk, Row, wish
+from scenario_workers import both_work, resting_at_venue
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WORKERS = 2
 SETTINGS = {"max_exposure": Decimal(3_000), "max_open_orders": 100}
-
-
-async def both_work(desk: Desk) -> dict[str, set[int]]:
-    """The partitions of each worker, once every partition has an owner and both have some."""
-
-    async def shared() -> dict[str, set[int]] | None:
-        beats = {}
-        for record in desk.told("heartbeats"):
-            if record.body["role"] == "worker":
-                beats[record.body["name"]] = set(record.body["partitions"])
-        owned = sorted(each for partitions in beats.values() for each in partitions)
-        both = len(beats) == 2 and all(beats.values())
-        return beats if both and owned == list(range(desk.settings.partitions)) else None
-
-    return await desk.until(shared, 40, "two workers that share the partitions")
 
 
 async def test_r04_two_workers_that_race_for_the_last_of_a_limit_never_exceed_it(desk: Desk) -> None:
@@ -60,11 +46,6 @@ async def race(desk: Desk, symbols: list[str]) -> list[Row]:
     ]
     await asyncio.gather(*(desk.send(signal | {"limit_price": "99.9"}) for signal in signals))
     return list(await asyncio.gather(*(desk.end_of(signal["signal_id"], within_s=30) for signal in signals)))
-
-
-async def resting_at_venue(desk: Desk, symbols: list[str]) -> int:
-    orders = [order for symbol in symbols for order in await desk.at_venue(symbol)]
-    return sum(order["orderStatus"] == "New" for order in orders)
 
 
 async def exposure_is(desk: Desk, wanted: str) -> None:

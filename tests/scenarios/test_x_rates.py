@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from scenario_set import Desk, Row, wish
-from test_r_workers import both_work
+from scenario_workers import both_work, everybody_has_heard
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,17 +37,6 @@ async def test_x07_workers_and_gateway_together_keep_the_limits_and_a_cancel_wai
     assert creates_then <= len(symbols) // 2, "the cancel went ahead of creates that waited"
     assert await most_in_a_second(desk, symbols) <= PER_S
     assert await over_the_limit(desk) == {}
-
-
-async def everybody_has_heard(desk: Desk) -> None:
-    """A worker shares with whom it has heard by its own next heartbeat: wait for two more of each."""
-    known = len(desk.told("heartbeats"))
-
-    async def heard() -> bool | None:
-        names = [each.body["name"] for each in desk.told("heartbeats")[known:] if each.body["role"] == "worker"]
-        return (len(set(names)) == WORKERS and min(names.count(name) for name in set(names)) >= 2) or None
-
-    await desk.until(heard, 10, "two more heartbeats of each worker")
 
 
 async def creates(desk: Desk) -> int:

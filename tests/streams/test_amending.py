@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from listed_orders import at_venue, order_of
 from quiet_venue import NOW
-from test_comparing import at_venue, order_of
 from trading_desk import TOPICS, Desk, FreeTurn, report
 
 from domain.orders import Pending

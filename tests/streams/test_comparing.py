@@ -8,60 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from listed_orders import alerts, at_venue, order_of, published, words
 from quiet_venue import SECOND
 from trading_desk import BTC, TOPICS, Desk, FreeTurn, fill_of, report
 
 from domain.commands import EVERY_SYMBOL, Action, Command, encode_command
-from domain.errors import Duplicate, NotAccepted, Uncertain
-from domain.orders import Evidence, LocalState, Order, OrderState, Sums, Times, VenueState
-from domain.updates import Absence, OrderReport, decode_update
+from domain.errors import NotAccepted, Uncertain
+from domain.orders import LocalState, OrderState, Sums, VenueState
+from domain.updates import Absence, decode_update
 from streams.record import Record
-from streams.recovery import Comparison
 from tables.receipt import Receipt
-
-
-def at_venue(desk: Desk, order_id: str = "om1", *, shown: bool = True, age_s: float = 60.0, **terms: Any) -> Order:
-    """An order that the venue has accepted, and (if `shown`) has told of as open."""
-    at_ns = desk.clock.now_ns() - int(age_s * SECOND)
-    seen = Evidence(
-        state=VenueState.LIVE,
-        raw_status="live",
-        terms_at_ns=at_ns,
-        price=Decimal(100),
-        quantity=Decimal(1),
-        terms_rank=VenueState.LIVE.rank,
-    )
-    fields: dict[str, Any] = {
-        "age_s": age_s,
-        "local": LocalState.ACCEPTED,
-        "state": OrderState.ACKNOWLEDGED,
-        "venue_order_id": f"venue-{order_id}",
-        "evidence": seen if shown else Evidence(),
-        "times": Times(created_ns=at_ns, acknowledged_ns=at_ns, updated_ns=at_ns),
-    }
-    return desk.intend(order_id, **(fields | terms))
-
-
-def order_of(desk: Desk, order_id: str = "om1") -> Order:
-    """The order's row."""
-    order = desk.orders.get(0, order_id)
-    assert order is not None
-    return order
-
-
-def published(desk: Desk) -> int:
-    """How many updates there are."""
-    return len(desk.log.records[TOPICS.order_updates])
-
-
-def alerts(desk: Desk) -> list[str]:
-    """The codes of what a person was told."""
-    return [msgspec.json.decode(record.value or b"")["code"] for record in desk.log.records[TOPICS.alerts]]
-
-
-def words(found: Comparison) -> dict[str, str]:
-    """The items by order."""
-    return {item.order_id: str(item) for item in found.orders}
 
 
 async def test_y03_an_order_that_agrees_costs_no_question_of_its_own_and_no_update() -> None:
@@ -311,97 +267,6 @@ async def test_y02_a_timers_command_leaves_no_row() -> None:
     assert desk.venue.asked == ["om1"]
     assert done == ["timer:om1:sync:1"]
     assert desk.signals.command(0, "timer:om1:sync:1") is None
-
-
-# -- ids -------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_second_order_under_one_id_is_adopted_with_an_alert_and_ours_is_left_as_it_was() -> None:
-    desk = Desk()
-    order = at_venue(desk)
-
-    await desk.told(report(order, VenueState.CANCELLED, venue_order_id="v-second"))
-
-    second = desk.orders.by_venue_id(0, BTC, "main", "v-second")
-    assert second is not None
-    assert (second.external, second.state) == (True, OrderState.CANCELLED)
-    assert order_of(desk) == order
-    assert alerts(desk) == ["SECOND_ORDER_UNDER_ONE_ID"]
-
-
-async def test_x02_what_is_told_of_the_order_that_an_id_conflicts_with_does_not_reach_ours() -> None:
-    desk = Desk()
-    order = desk.intend()
-    theirs = report(order, quantity=Decimal(7), venue_order_id="v-other")
-    desk.venue.answers = [Duplicate("DUPLICATE_ID", "the id is known")]
-    desk.venue.known = {"om1": theirs}
-    rejected = await desk.submit()
-
-    await desk.told(msgspec.structs.replace(fill_of(order), venue_order_id="v-other"))
-
-    ours = order_of(desk)
-    assert (rejected.state, rejected.stranger_id) == (OrderState.REJECTED, "v-other")
-    assert (ours.state, ours.fills.quantity) == (OrderState.REJECTED, 0)
-    assert desk.positions.get(0, BTC, "main", order.position_side).state.size == 1, (
-        "the account has traded all the same"
-    )
-
-
-def strange(order: Order, desk: Desk, quantity: str = "7", **terms: Any) -> OrderReport:
-    """The first word on an order that somebody else placed under the id of ours."""
-    now_ns = desk.clock.now_ns()
-    fields = {"venue_order_id": "v-other", "created_ns": now_ns, "updated_ns": now_ns + 15_000_000} | terms
-    return report(order, quantity=Decimal(quantity), **fields)
-
-
-async def test_x02_a_strangers_order_that_is_told_of_before_ours_is_sent_is_not_taken_for_ours() -> None:
-    desk = Desk()
-    order = desk.intend()
-    theirs = strange(order, desk)
-    desk.venue.answers = [Duplicate("DUPLICATE_ID", "the id is known")]
-    desk.venue.known = {"om1": theirs}
-
-    await desk.told(theirs)
-    told_between = order_of(desk)
-    rejected = await desk.submit()
-    await desk.told(msgspec.structs.replace(theirs, updated_ns=theirs.updated_ns + SECOND, state=VenueState.CANCELLED))
-
-    assert (told_between.state, told_between.venue_order_id) == (OrderState.PLANNED, "")
-    assert (rejected.state, rejected.stranger_id) == (OrderState.REJECTED, "v-other")
-    assert order_of(desk).state is OrderState.REJECTED
-    adopted = desk.orders.by_venue_id(0, BTC, "main", "v-other")
-    assert adopted is not None
-    assert (adopted.external, adopted.state) == (True, OrderState.CANCELLED)
-    assert "SECOND_ORDER_UNDER_ONE_ID" in alerts(desk)
-
-
-async def test_x02_a_strangers_order_that_is_found_after_a_crash_is_a_conflict() -> None:
-    desk = Desk()
-    order = desk.intend()
-    desk.venue.known = {"om1": strange(order, desk)}
-
-    rejected = await desk.submit(maybe_sent=True)
-
-    assert (rejected.state, rejected.stranger_id) == (OrderState.REJECTED, "v-other")
-    assert desk.venue.created == []
-    adopted = desk.orders.by_venue_id(0, BTC, "main", "v-other")
-    assert adopted is not None
-    assert adopted.external
-
-
-@pytest.mark.parametrize(
-    "terms",
-    [{"updated_ns": 2_000_000_000_000_000_000}, {"quantity": "1"}, {"reduce_only": True}],
-    ids=["amended-since", "same-quantity", "cut-by-the-venue"],
-)
-async def test_x02_what_may_have_become_of_our_order_is_ours(terms: dict[str, Any]) -> None:
-    desk = Desk()
-    order = desk.intend()
-
-    await desk.told(strange(order, desk, **terms))
-
-    assert order_of(desk).venue_order_id == "v-other"
-    assert alerts(desk) == []
 
 
 def test_every_absence_written_before_is_still_read() -> None:
