@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from scenario_set import Desk, Row, Seen
+from scenario_reader import Row, Seen
+from scenario_set import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

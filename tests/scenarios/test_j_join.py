@@ -6,7 +6,8 @@ import signal as signals
 from decimal import Decimal
 
 import pytest
-from scenario_set import Desk, Seen, wish
+from scenario_reader import Seen
+from scenario_set import Desk, wish
 
 from app.children import Child
 

@@ -6,7 +6,8 @@ import time
 from decimal import Decimal
 
 import pytest
-from scenario_set import Desk, Row, Seen, wish
+from scenario_reader import Row, Seen
+from scenario_set import Desk, wish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
