@@ -110,9 +110,12 @@ def ceil_to(value: Decimal, step: Decimal) -> Decimal:
 
 def plain(value: Decimal) -> str:
     """Canonical text: no exponent, no trailing zeros, no negative zero. Equal numbers have equal text."""
-    if value == 0:
-        return "0"
-    return format(value.normalize(), "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def plain_or_empty(value: Decimal | None) -> str:

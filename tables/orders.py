@@ -233,6 +233,12 @@ def decode_order(value: bytes) -> Order:
     return order
 
 
+def part_of_row(field: str, value: str) -> bytes:
+    """What is to be found in the row of every order that has this value in a field of this name, in whichever of its
+    parts."""
+    return b'"%b":%b' % (field.encode(), _encoder.encode(value))
+
+
 def _order_key(order_id: str) -> bytes:
     return join(b"o", order_id)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-FIRST_CHUNK = 64
+FIRST_CHUNK = 16
 LARGEST_CHUNK = 1_024
-"""Pairs read from disk at a time: small at first, as most scans are pages."""
+"""Pairs read from disk at a time: few at first, as most scans are pages, and each partition has its share of one."""
 
 Pair = tuple[bytes, bytes | None]
 

@@ -13,7 +13,7 @@ from app.web.scatter import Gathered
 from app.web.view import ApiView, list_reply, nothing_found
 from domain.instruments import CATEGORIES
 from domain.orders import STATUSES, OrderState, Side
-from tables.queries import OrderFilter
+from tables.filters import OrderFilter
 
 _PARAMETERS = (
     *("symbol", "status", "state", "side", "signal_id", "venue", "category", "strategy_id"),

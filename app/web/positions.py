@@ -14,7 +14,7 @@ from app.web.questions import Ledger, Positions, Snapshots
 from app.web.replies import json_reply
 from app.web.view import ApiView, list_reply
 from domain.instruments import CATEGORIES
-from tables.queries import PositionFilter
+from tables.filters import PositionFilter
 
 SNAPSHOTS_TIMEOUT_S = 10.0
 _PARAMETERS = ("venue", "category", "open", "limit", "cursor")

@@ -14,7 +14,7 @@ from app.web.rendering import (
     child_json,
     fill_json,
     ledger_json,
-    order_json,
+    order_bytes,
     plans_json,
     position_json,
     rehearsed_json,
@@ -27,7 +27,9 @@ from app.web.replies import to_json
 from domain.orders import Order, OrderState
 from domain.rehearsal import Group, Rehearsed, add_rehearsed
 from tables import queries
+from tables.filters import OrderFilter, PositionFilter, SignalFilter
 from tables.orders import OrderTable
+from tables.paging import Reading
 from tables.positions import PositionTable
 from tables.signals import SignalRow, SignalTable
 
@@ -61,7 +63,7 @@ class _Listing(_Question, frozen=True, kw_only=True):
 class Orders(_Listing, frozen=True, kw_only=True, tag="orders"):
     """A page of orders."""
 
-    wanted: queries.OrderFilter
+    wanted: OrderFilter
 
     @property
     def symbol_asked(self) -> str:
@@ -71,7 +73,7 @@ class Orders(_Listing, frozen=True, kw_only=True, tag="orders"):
 class Signals(_Listing, frozen=True, kw_only=True, tag="signals"):
     """A page of signals."""
 
-    wanted: queries.SignalFilter
+    wanted: SignalFilter
 
     @property
     def symbol_asked(self) -> str:
@@ -81,7 +83,7 @@ class Signals(_Listing, frozen=True, kw_only=True, tag="signals"):
 class Positions(_Listing, frozen=True, kw_only=True, tag="positions"):
     """A page of positions."""
 
-    wanted: queries.PositionFilter
+    wanted: PositionFilter
 
     @property
     def symbol_asked(self) -> str:
@@ -183,6 +185,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 T = TypeVar("T")
+Body = Json | msgspec.Raw
+"""A row as users see it: what becomes JSON, or what is JSON already."""
 
 
 async def answer(context: WebContext, ask: Ask) -> Answer:
@@ -196,7 +200,7 @@ async def answer(context: WebContext, ask: Ask) -> Answer:
             return await _rehearsed(context, partitions, question)
         case OneOrder(any_id=any_id, detail=detail):
             found = queries.orders_by_id(context.orders, partitions, any_id)
-            bodies = [_detail(context, *each) if detail else order_json(each[1]) for each in found]
+            bodies = [_detail(context, *each) if detail else order_bytes(each[1]) for each in found]
         case History(any_id=any_id, limit=limit, after=after):
             found = queries.orders_by_id(context.orders, partitions, any_id)
             bodies = [_history(context, *each, limit, after) for each in found]
@@ -214,96 +218,88 @@ def _ours(context: WebContext, asked: Iterable[int]) -> tuple[int, ...]:
 
 
 async def _list(context: WebContext, partitions: tuple[int, ...], listing: Listing) -> Answer:
-    """A page, made of slices as a reader would make it of pages: what is written in between neither repeats nor hides
-    a row that stood still. Partitions that go meanwhile take what was found in them along: the page begins anew."""
+    """A page, read in slices. Partitions that go meanwhile take what was found in them along: the page begins anew."""
+    next_slice = _slices(context, partitions, listing)
     items: list[Item] = []
-    scanned, after = 0, listing.after
+    scanned, max_scanned = 0, context.settings.max_scanned
     while True:
-        rows = min(SLICE_ROWS, listing.limit - len(items))
-        bound = min(SLICE_SCANNED, context.settings.max_scanned - scanned)
-        part = _slice(context, partitions, msgspec.structs.replace(listing, limit=rows, after=after), bound)
+        part = next_slice(min(SLICE_ROWS, listing.limit - len(items)), min(SLICE_SCANNED, max_scanned - scanned))
         items += part.items
-        scanned, after = scanned + part.scanned, part.resume
+        scanned += part.scanned
         full = len(items) == listing.limit
-        if after is None or full or scanned >= context.settings.max_scanned:
-            cut_short = after is not None and not full
-            return Answer(partitions=partitions, items=tuple(items), resume=after, scanned=scanned, cut_short=cut_short)
+        if part.resume is None or full or scanned >= max_scanned:
+            cut_short = part.resume is not None and not full
+            return Answer(
+                partitions=partitions, items=tuple(items), resume=part.resume, scanned=scanned, cut_short=cut_short
+            )
         await asyncio.sleep(0)
         left = _ours(context, partitions)
         if left != partitions:
             return await _list(context, left, listing)
 
 
-def _slice(context: WebContext, partitions: tuple[int, ...], listing: Listing, bound: int) -> Answer:
-    after, limit = None if listing.after is None else listing.after.encode(), listing.limit
+_NextSlice = Callable[[int, int], Answer]
+"""(rows, bound on those looked at) → what comes next in a list."""
+
+
+def _slices(context: WebContext, partitions: tuple[int, ...], listing: Listing) -> _NextSlice:
+    after = None if listing.after is None else listing.after.encode()
     match listing:
         case Orders(wanted=wanted, descending=descending):
-            page = queries.orders_page(
-                context.orders, partitions, wanted, limit=limit, after=after, descending=descending, max_scanned=bound
-            )
-            return _page(partitions, page, order_json)
+            orders = queries.list_orders(context.orders, partitions, wanted, after=after, descending=descending)
+            return _rendered(partitions, orders, order_bytes)
         case Signals(wanted=wanted_signals, descending=descending):
-            signals = queries.signals_page(
-                context.signals,
-                partitions,
-                wanted_signals,
-                limit=limit,
-                after=after,
-                descending=descending,
-                max_scanned=bound,
+            signals = queries.list_signals(
+                context.signals, partitions, wanted_signals, after=after, descending=descending
             )
-            return _page(partitions, signals, signal_json)
+            return _rendered(partitions, signals, signal_json)
         case Positions(wanted=wanted_positions):
-            positions = queries.positions_page(
-                context.positions, partitions, wanted_positions, limit=limit, after=after, max_scanned=bound
-            )
-            return _page(partitions, positions, lambda row: position_json(row, context.mark(row.instrument)))
+            positions = queries.list_positions(context.positions, partitions, wanted_positions, after=after)
+            return _rendered(partitions, positions, lambda row: position_json(row, context.mark(row.instrument)))
         case Ledger(symbol=symbol, category=category, descending=descending):
             partition = context.partition_of(symbol)
             if partition not in partitions:
-                return Answer(partitions=partitions)
-            ledger = queries.ledger_page(
-                context.positions,
-                partition,
-                symbol,
-                category,
-                limit=limit,
-                after=after,
-                descending=descending,
-                max_scanned=bound,
+                return lambda _rows, _bound: Answer(partitions=partitions)
+            ledger = queries.list_ledger(
+                context.positions, partition, symbol, category, after=after, descending=descending
             )
-            return _page(partitions, ledger, ledger_json)
+            return _rendered(partitions, ledger, ledger_json)
 
 
-def _page(partitions: tuple[int, ...], page: queries.Page[T], render: Callable[[T], Json]) -> Answer:
-    return Answer(
-        partitions=partitions,
-        items=tuple(_item(found.place.decode(), render(found.row)) for found in page.found),
-        resume=None if page.resume is None else page.resume.decode(),
-        scanned=page.scanned,
-        cut_short=page.cut_short,
-    )
+def _rendered(
+    partitions: tuple[int, ...], reading: Reading[T], render: Callable[[T], Json | msgspec.Raw]
+) -> _NextSlice:
+    def next_slice(rows: int, bound: int) -> Answer:
+        page = reading.page(rows, bound)
+        return Answer(
+            partitions=partitions,
+            items=tuple(_item(found.place.decode(), render(found.row)) for found in page.found),
+            resume=None if page.resume is None else page.resume.decode(),
+            scanned=page.scanned,
+            cut_short=page.cut_short,
+        )
+
+    return next_slice
 
 
-def _item(place: str, body: Json) -> Item:
-    return Item(place=place, body=msgspec.Raw(to_json(body)))
+def _item(place: str, body: Body) -> Item:
+    return Item(place=place, body=body if isinstance(body, msgspec.Raw) else msgspec.Raw(to_json(body)))
 
 
 async def _rehearsed(context: WebContext, partitions: tuple[int, ...], question: DryRun) -> Answer:
     """Every order that ended as `dry_run`, a slice at a time, up to `MAX_REHEARSED` of them."""
-    wanted = queries.OrderFilter(
+    wanted = OrderFilter(
         symbol=question.symbol, state=OrderState.DRY_RUN, from_ns=question.from_ns, to_ns=question.to_ns
     )
     sums: dict[Group, Rehearsed] = {}
-    scanned, after = 0, None
+    scanned, orders = 0, queries.list_orders(context.orders, partitions, wanted)
     while True:
-        page = queries.orders_page(context.orders, partitions, wanted, limit=SLICE_SCANNED, after=after)
+        page = orders.page(SLICE_SCANNED, SLICE_SCANNED)
         add_rehearsed(sums, (found.row for found in page.found))
-        scanned, after = scanned + page.scanned, page.resume
-        if after is None or scanned >= MAX_REHEARSED:
-            return Answer(
-                partitions=partitions, scanned=scanned, cut_short=after is not None, rehearsed=tuple(sums.values())
-            )
+        scanned += page.scanned
+        more = page.resume is not None
+        if not more or scanned >= MAX_REHEARSED:
+            return Answer(partitions=partitions, scanned=scanned, cut_short=more, rehearsed=tuple(sums.values()))
         await asyncio.sleep(0)
         if _ours(context, partitions) != partitions:
             return await _rehearsed(context, _ours(context, partitions), question)
@@ -326,7 +322,7 @@ def _detail(context: WebContext, partition: int, order: Order) -> Json:
         for child in OrderTable(context.orders).children_of(partition, order.order_id)
     ]
     return {
-        "order": order_json(order),
+        "order": order_bytes(order),
         "history": [transition_json(transition, order.instrument) for transition in history],
         "history_complete": not more_history,
         "fills": [fill_json(fill) for fill in fills],
@@ -353,4 +349,4 @@ def _signal(context: WebContext, partition: int, row: SignalRow) -> Json:
     for order_id in (*row.earlier_order_ids, *row.order_ids):
         orders += [order for _, order in queries.orders_by_id(context.orders, [partition], order_id)]
     own = {"plans": plans_json(row), "rehearsed": rehearsed_json(row)}
-    return signal_json(row) | own | {"orders": [order_json(order) for order in orders]}
+    return signal_json(row) | own | {"orders": [order_bytes(order) for order in orders]}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from operator import itemgetter
+
+import msgspec
 
 from app.web.context import Mark
 from domain.events import Transition
 from domain.instruments import Instrument
 from domain.money import plain
-from domain.orders import Order, Sums
+from domain.orders import Order, SignalContext, Sums
 from domain.plans import Plan
 from domain.positions import LedgerEntry, Position
 from domain.protection import Role
@@ -19,10 +22,11 @@ from tables.signals import SignalRow
 
 Json = dict[str, object]
 
+_encode = msgspec.json.Encoder().encode
+
 
 def order_json(order: Order) -> Json:
-    """An order as it stands."""
-    executed = order.cumulative
+    """An order as it stands; every amount is text already."""
     return {
         "order_id": order.order_id,
         "venue_order_id": order.venue_order_id,
@@ -40,15 +44,15 @@ def order_json(order: Order) -> Json:
         "role": order.role,
         "parent_order_id": order.parent_order_id,
         "protection": order.protection,
-        "trigger_price": order.evidence.trigger_price,
+        "trigger_price": _amount(order.evidence.trigger_price),
         "status": order.status,
         "state": order.state,
         "reason": order.reason,
-        "quantity": order.current_quantity,
-        "price": order.current_price,
-        **_executed(executed, order.instrument),
-        "leaves_quantity": order.leaves,
-        "original": {"quantity": order.quantity, "price": order.price},
+        "quantity": plain(order.current_quantity),
+        "price": _amount(order.current_price),
+        **_executed(order.cumulative, order.instrument),
+        "leaves_quantity": plain(order.leaves),
+        "original": {"quantity": plain(order.quantity), "price": _amount(order.price)},
         "local_state": order.local,
         "pending": order.pending,
         "venue": {
@@ -58,7 +62,7 @@ def order_json(order: Order) -> Json:
         },
         "missing_fills": order.missing_fills,
         "attempts": order.attempts,
-        "signal": order.signal,
+        "signal": None if order.signal is None else _signal_of(order.signal),
         "trace_id": order.trace_id,
         "sequence": order.sequence,
         "times": order.times,
@@ -66,13 +70,31 @@ def order_json(order: Order) -> Json:
     }
 
 
+def order_bytes(order: Order) -> msgspec.Raw:
+    """The same as JSON, for pages, which are made of hundreds of them: without a call back for each of its parts, as
+    `to_json` needs it, encoding takes a third of the time."""
+    return msgspec.Raw(_encode(order_json(order)))
+
+
 def _executed(sums: Sums, instrument: Instrument) -> Json:
     return {
-        "executed_quantity": sums.quantity,
-        "executed_value": sums.value,
-        "average_price": sums.average_price(instrument),
-        "fees": sums.fees,
+        "executed_quantity": plain(sums.quantity),
+        "executed_value": plain(sums.value),
+        "average_price": _amount(sums.average_price(instrument)),
+        "fees": {currency: plain(fee) for currency, fee in sums.fees.items()},
     }
+
+
+def _amount(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _signal_of(signal: SignalContext) -> msgspec.Raw:
+    """The metadata are the producer's, and may have numbers of any size."""
+    amounts = {"amount": plain(signal.amount), "confidence": _amount(signal.confidence)}
+    if amounts["amount"] == str(signal.amount) and amounts["confidence"] in {None, str(signal.confidence)}:
+        return msgspec.Raw(_encode(signal))
+    return msgspec.Raw(_encode(msgspec.to_builtins(signal) | amounts))
 
 
 def transition_json(transition: Transition, instrument: Instrument) -> Json:

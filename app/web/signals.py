@@ -10,7 +10,7 @@ from app.web.parameters import Parameters, check_id
 from app.web.questions import OneSignal, Signals
 from app.web.replies import json_reply
 from app.web.view import ApiView, list_reply, nothing_found
-from tables.queries import SignalFilter
+from tables.filters import SignalFilter
 from tables.signals import SignalResult
 
 _PARAMETERS = (

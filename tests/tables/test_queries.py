@@ -32,24 +32,23 @@ from domain.events import EventKind
 from domain.instruments import Instrument
 from domain.orders import Evidence, Order, OrderState, Side, VenueState
 from tables.durable_rows import DurableRows
+from tables.filters import OrderFilter, PositionFilter, SignalFilter
 from tables.orders import OrderTable, order_index
+from tables.paging import Page
 from tables.positions import position_index
 from tables.queries import (
-    OrderFilter,
-    Page,
-    PositionFilter,
-    SignalFilter,
+    MAX_SCANNED,
     commands_by_id,
     count_open_orders,
     count_uncertain_orders,
     fills_page,
     history_page,
-    ledger_page,
+    list_ledger,
+    list_orders,
+    list_positions,
+    list_signals,
     orders_by_id,
-    orders_page,
-    positions_page,
     signals_by_id,
-    signals_page,
 )
 from tables.receipt import Receipt
 from tables.rows import Rows
@@ -99,6 +98,12 @@ async def signals(make_rows: MakeRows) -> Rows:
     return make_rows(signal_index)
 
 
+def orders_page(
+    rows: Rows, wanted: OrderFilter, *, limit: int, max_scanned: int = MAX_SCANNED, **where: Any
+) -> Page[Order]:
+    return list_orders(rows, ALL, wanted, **where).page(limit, max_scanned)
+
+
 def ids(page: Page[Order]) -> list[str]:
     return [found.row.order_id for found in page.found]
 
@@ -107,7 +112,7 @@ def all_pages(rows: Rows, wanted: OrderFilter, *, limit: int, descending: bool =
     found: list[str] = []
     after = None
     while True:
-        page = orders_page(rows, ALL, wanted, limit=limit, after=after, descending=descending, max_scanned=max_scanned)
+        page = orders_page(rows, wanted, limit=limit, after=after, descending=descending, max_scanned=max_scanned)
         assert len(page.found) <= limit
         assert page.scanned <= max_scanned
         found += ids(page)
@@ -142,7 +147,7 @@ def mixed_orders(count: int) -> list[Order]:
 
 async def test_orders_come_newest_first_over_all_partitions(orders: Rows) -> None:
     store_orders(orders, *(order(number, symbol=SYMBOLS[number % 5]) for number in range(7)))
-    assert ids(orders_page(orders, ALL, OrderFilter(), limit=5)) == ["om6", "om5", "om4", "om3", "om2"]
+    assert ids(orders_page(orders, OrderFilter(), limit=5)) == ["om6", "om5", "om4", "om3", "om2"]
 
 
 @pytest.mark.parametrize("descending", [True, False])
@@ -156,7 +161,9 @@ async def test_orders_come_newest_first_over_all_partitions(orders: Rows) -> Non
         OrderFilter(status="pending", symbol="BTCUSDT"),
         OrderFilter(state=OrderState.EXPIRED),
         OrderFilter(state=OrderState.EXPIRED, status="cancelled", symbol="SOLUSDT"),
+        OrderFilter(state=OrderState.UNCERTAIN),
         OrderFilter(state=OrderState.UNCERTAIN, status="filled"),
+        OrderFilter(state=OrderState.UNCERTAIN, symbol="ETHUSDT"),
         OrderFilter(signal_id="s/2", side=Side.SELL),
         OrderFilter(venue="bybit", strategy_id="mean"),
         OrderFilter(from_ns=NOW + 5 * SECOND, to_ns=NOW + 20 * SECOND),
@@ -185,34 +192,60 @@ async def test_pages_together_are_exactly_what_the_filter_accepts(
 
 async def test_writes_between_pages_neither_repeat_nor_hide_orders_that_stood_still(orders: Rows) -> None:
     store_orders(orders, *(order(number) for number in range(10, 20)))
-    first = orders_page(orders, ALL, OrderFilter(status="pending"), limit=4)
+    first = orders_page(orders, OrderFilter(status="pending"), limit=4)
 
     store_orders(orders, order(30), order(31, symbol="ETHUSDT"), filled(19), filled(13))
-    rest = orders_page(orders, ALL, OrderFilter(status="pending"), limit=50, after=first.resume)
+    rest = orders_page(orders, OrderFilter(status="pending"), limit=50, after=first.resume)
 
     assert ids(first) == ["om19", "om18", "om17", "om16"]
     assert ids(rest) == ["om15", "om14", "om12", "om11", "om10"]
 
 
+async def test_writes_while_a_list_is_read_neither_repeat_nor_hide_orders_that_stood_still(orders: Rows) -> None:
+    store_orders(orders, *(order(number, symbol=SYMBOLS[number % 2]) for number in range(100)))
+    reading = list_orders(orders, ALL, OrderFilter(status="pending"))
+    found = []
+    for turn in range(10):
+        found += ids(reading.page(10, MAX_SCANNED))
+        store_orders(orders, order(200 + turn), filled(turn), filled(99 - turn, symbol=SYMBOLS[(99 - turn) % 2]))
+
+    stood_still = [f"om{number}" for number in range(89, 9, -1)]
+    assert [each for each in found if each in stood_still] == stood_still
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("strategy_id", ["trend", 'a "quoted" one', "back\\slash", "İstanbul ₺", "a/b\tc"])
+async def test_orders_of_a_strategy_are_found_whatever_it_is_called(orders: Rows, strategy_id: str) -> None:
+    context = signal_context(strategy_id=strategy_id)
+    store_orders(orders, order(1, signal=signal_context(strategy_id="other")), order(2, signal=context))
+    assert ids(orders_page(orders, OrderFilter(strategy_id=strategy_id), limit=5)) == ["om2"]
+
+
+async def test_uncertain_orders_are_found_without_a_look_at_the_others(orders: Rows) -> None:
+    store_orders(orders, *(order(number) for number in range(1, 30)), order(0, state=OrderState.UNCERTAIN))
+    page = orders_page(orders, OrderFilter(state=OrderState.UNCERTAIN), limit=5)
+    assert (ids(page), page.scanned) == (["om0"], 1)
+
+
 async def test_a_filter_without_an_index_stops_at_the_bound_and_says_where_to_go_on(orders: Rows) -> None:
     store_orders(orders, *(order(number, side=Side.SELL) for number in range(1, 30)), order(0))
 
-    page = orders_page(orders, ALL, OrderFilter(side=Side.BUY), limit=10, max_scanned=20)
+    page = orders_page(orders, OrderFilter(side=Side.BUY), limit=10, max_scanned=20)
 
     assert (ids(page), page.cut_short, page.scanned) == ([], True, 20)
-    page = orders_page(orders, ALL, OrderFilter(side=Side.BUY), limit=10, after=page.resume, max_scanned=20)
+    page = orders_page(orders, OrderFilter(side=Side.BUY), limit=10, after=page.resume, max_scanned=20)
     assert (ids(page), page.cut_short, page.resume) == (["om0"], False, None)
 
 
 async def test_a_full_page_is_not_called_cut_short(orders: Rows) -> None:
     store_orders(orders, *(order(number) for number in range(5)))
-    page = orders_page(orders, ALL, OrderFilter(), limit=5, max_scanned=5)
+    page = orders_page(orders, OrderFilter(), limit=5, max_scanned=5)
     assert (len(page.found), page.cut_short, page.resume) == (5, False, None)
 
 
 async def test_a_page_looks_at_no_more_rows_than_it_gives_where_an_index_answers(orders: Rows) -> None:
     store_orders(orders, *(filled(number) for number in range(60)), order(100), order(101))
-    page = orders_page(orders, ALL, OrderFilter(symbol="BTCUSDT", status="pending"), limit=10)
+    page = orders_page(orders, OrderFilter(symbol="BTCUSDT", status="pending"), limit=10)
     assert (ids(page), page.scanned) == (["om101", "om100"], 2)
 
 
@@ -278,10 +311,10 @@ async def test_signals_are_listed_by_time_and_found_by_id_whatever_the_symbol(si
         signal_row("s0", "ADAUSDT", 9, result=SignalResult.REJECTED),
     )
 
-    newest = signals_page(signals, ALL, SignalFilter(), limit=3)
-    rest = signals_page(signals, ALL, SignalFilter(), limit=10, after=newest.resume)
-    oldest = signals_page(signals, ALL, SignalFilter(from_ns=NOW + 2 * SECOND), limit=2, descending=False)
-    rejected = signals_page(signals, ALL, SignalFilter(result="rejected", symbol="ADAUSDT"), limit=3)
+    newest = list_signals(signals, ALL, SignalFilter()).page(3, MAX_SCANNED)
+    rest = list_signals(signals, ALL, SignalFilter(), after=newest.resume).page(10, MAX_SCANNED)
+    oldest = list_signals(signals, ALL, SignalFilter(from_ns=NOW + 2 * SECOND), descending=False).page(2, MAX_SCANNED)
+    rejected = list_signals(signals, ALL, SignalFilter(result="rejected", symbol="ADAUSDT")).page(3, MAX_SCANNED)
 
     assert [found.row.signal_id for found in newest.found + rest.found] == ["s0", "s5", "s4", "s3", "s2", "s1", "s0"]
     assert [found.row.signal_id for found in oldest.found] == ["s2", "s3"]
@@ -296,10 +329,10 @@ async def test_positions_are_listed_by_key_and_filtered(make_rows: MakeRows) -> 
     away = fill("x1", instrument=Instrument("paper", "linear", "XRPUSDT"), side=Side.SELL, executed_ns=NOW + 1)
     store_fill_in_position(rows, away, 100)
 
-    first = positions_page(rows, ALL, PositionFilter(), limit=3)
-    rest = positions_page(rows, ALL, PositionFilter(), limit=3, after=first.resume)
-    still_open = positions_page(rows, ALL, PositionFilter(open_only=True), limit=9)
-    one = positions_page(rows, ALL, PositionFilter(symbol="ETHUSDT", venue="paper"), limit=9)
+    first = list_positions(rows, ALL, PositionFilter()).page(3, MAX_SCANNED)
+    rest = list_positions(rows, ALL, PositionFilter(), after=first.resume).page(3, MAX_SCANNED)
+    still_open = list_positions(rows, ALL, PositionFilter(open_only=True)).page(9, MAX_SCANNED)
+    one = list_positions(rows, ALL, PositionFilter(symbol="ETHUSDT", venue="paper")).page(9, MAX_SCANNED)
 
     assert [found.row.instrument.symbol for found in first.found + rest.found] == sorted(SYMBOLS)
     assert "XRPUSDT" not in {found.row.instrument.symbol for found in still_open.found}
@@ -322,7 +355,9 @@ async def test_the_ledger_of_a_symbol_is_paged_in_the_order_of_execution(
 
     found, after = [], None
     while True:
-        page = ledger_page(rows, partition_of("BTCUSDT"), "BTCUSDT", limit=limit, after=after, descending=descending)
+        page = list_ledger(rows, partition_of("BTCUSDT"), "BTCUSDT", after=after, descending=descending).page(
+            limit, MAX_SCANNED
+        )
         found += [(each.row.fill.execution_id, each.row.fill.account) for each in page.found]
         after = page.resume
         if after is None:
@@ -339,7 +374,7 @@ async def test_a_fill_that_the_position_has_not_applied_is_not_in_its_ledger(mak
     store_fill_in_position(rows, fill("e2", executed_ns=NOW + 1), 2)
     rows.put(partition, key, value, Receipt())  # as after a crash between the ledger's row and the position's
 
-    page = ledger_page(rows, partition, "BTCUSDT", limit=5)
+    page = list_ledger(rows, partition, "BTCUSDT").page(5, MAX_SCANNED)
 
     assert [each.row.fill.execution_id for each in page.found] == ["e1"]
 

@@ -53,6 +53,20 @@ async def test_no_amount_is_ever_written_with_an_exponent(worker: Worker) -> Non
     assert (item["quantity"], item["price"]) == ("1000", "0.000000001")
 
 
+async def test_amounts_of_the_signal_are_written_without_exponents_and_zeros_too(worker: Worker) -> None:
+    store_orders(worker.orders, order(1, signal=signal_context(amount=Decimal("1000.00"), confidence=Decimal("1E-9"))))
+    item = (await worker.get("/orders")).json()["items"][0]
+    assert (item["signal"]["amount"], item["signal"]["confidence"]) == ("1000", "0.000000001")
+    assert (await worker.get("/orders/om1")).json()["order"] == item
+
+
+async def test_a_producer_s_metadata_may_hold_numbers_of_any_size(worker: Worker) -> None:
+    metadata = {"nonce": 2**200, "weights": [1e300, 0.1]}
+    store_orders(worker.orders, order(1, signal=signal_context(metadata=metadata)))
+    assert (await worker.get("/orders")).json()["items"][0]["signal"]["metadata"] == metadata
+    assert (await worker.get("/orders/om1")).json()["order"]["signal"]["metadata"] == metadata
+
+
 @pytest.mark.parametrize(
     ("parameters", "expected"),
     [
