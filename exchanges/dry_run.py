@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from domain.errors import Withheld
+from domain.errors import VenueError, Withheld
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import PositionSide
 from domain.protection import TriggerBy
@@ -44,6 +44,14 @@ class DryTrading:
         """Raises `Withheld`."""
         raise _withheld(Call.CANCEL, ref.client_order_id or ref.venue_order_id)
 
+    async def create_batch(self, orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+        """Every outcome is `Withheld`."""
+        return [_withheld(Call.CREATE, order.client_order_id) for order in orders]
+
+    async def cancel_batch(self, refs: Sequence[OrderRef]) -> Sequence[VenueError | None]:
+        """Every outcome is `Withheld`."""
+        return [_withheld(Call.CANCEL, ref.client_order_id or ref.venue_order_id) for ref in refs]
+
     async def set_stop_loss(
         self,
         instrument: Instrument,
@@ -61,9 +69,9 @@ class DryTrading:
         """What is special about the venue."""
         return self._trading.traits
 
-    async def admit(self, call: Call) -> None:
+    async def admit(self, call: Call, wanted: int = 1) -> int:
         """As the venue's: a dry run waits where the real one would."""
-        await self._trading.admit(call)
+        return await self._trading.admit(call, wanted)
 
     async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
         """As the venue's."""

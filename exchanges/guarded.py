@@ -11,10 +11,11 @@ from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import PositionSide
 from domain.protection import TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin
-from exchanges.breaker import Breaker, tells_of_an_unwell_venue
+from exchanges.breaker import Breaker, BreakerState, tells_of_an_unwell_venue
 from exchanges.venue import Balance, NewOrder, OrderRef, Trading, VenuePosition, VenueTraits
 
 T = TypeVar("T")
+Outcome = TypeVar("Outcome", str | VenueError, VenueError | None)
 
 
 class GuardedTrading:
@@ -29,13 +30,17 @@ class GuardedTrading:
         """What is special about the venue."""
         return self._trading.traits
 
-    async def admit(self, call: Call) -> None:
-        """As the venue's, after the breaker's consent to a create. Raises `NotAccepted` while it is open."""
+    async def admit(self, call: Call, wanted: int = 1) -> int:
+        """As the venue's, after the breaker's consent to a create. Raises `NotAccepted` while it is open. The trial
+        that follows is one order."""
         if call is Call.CREATE:
             await self.breaker.consent()
-        await self._trading.admit(call)
+            if self.breaker.state is not BreakerState.CLOSED:
+                wanted = 1
+        admitted = await self._trading.admit(call, wanted)
         if call is Call.CREATE:
             self.breaker.handed_over()
+        return admitted
 
     async def create(self, order: NewOrder) -> str:
         """Watched."""
@@ -49,6 +54,15 @@ class GuardedTrading:
     async def cancel(self, ref: OrderRef) -> None:
         """Watched."""
         await self._watch(self._trading.cancel(ref))
+
+    async def create_batch(self, orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+        """Watched; the batch counts as one call."""
+        self.breaker.began()
+        return self._judged(await self._trading.create_batch(orders), create=True)
+
+    async def cancel_batch(self, refs: Sequence[OrderRef]) -> Sequence[VenueError | None]:
+        """Watched, as above."""
+        return self._judged(await self._trading.cancel_batch(refs), create=False)
 
     async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
         """Watched."""
@@ -119,3 +133,12 @@ class GuardedTrading:
             raise
         self.breaker.succeeded(create=create)
         return answer
+
+    def _judged(self, outcomes: Sequence[Outcome], *, create: bool) -> Sequence[Outcome]:
+        """A batch is a failure when every outcome tells of an unwell venue: one healthy answer is an answer."""
+        unwell = [each for each in outcomes if isinstance(each, VenueError) and tells_of_an_unwell_venue(each)]
+        if unwell and len(unwell) == len(outcomes):
+            self.breaker.failed(unwell[0], create=create)
+        else:
+            self.breaker.succeeded(create=create)
+        return outcomes

@@ -113,6 +113,16 @@ class TokenBucket:
             self._leave(turn)
         return self._clock.monotonic_s() - began_s if waited else 0.0
 
+    def take_more(self, wanted: int) -> int:
+        """Take up to so many tokens without waiting, after one was waited for; returns how many. Whoever waits
+        meanwhile goes first."""
+        now_s = self._clock.monotonic_s()
+        if self._waiting or now_s < self._closed_until_s:
+            return 0
+        taken = min(wanted, self.tokens)
+        self._returns_at_s.extend([now_s + self._window_s] * taken)
+        return taken
+
     def follow(self, *, limit: int | None, left: int | None) -> None:
         """Adopt what the venue counts: its `limit` per second, and the calls `left` now. Calls that it counts and we
         don't were made by others of the same account; when they leave the window is unknown, so it is a whole one.

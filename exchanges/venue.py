@@ -7,13 +7,14 @@ is an acceptance of the request, never evidence of the order's state.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
+from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.protection import Protection, TriggerBy
@@ -35,6 +36,8 @@ class VenueTraits:
     """How long the venue shows orders that ended without a fill."""
     protects: bool = False
     """The venue keeps take-profit and stop-loss of a position, and takes them with an order (requirement P07)."""
+    batch_sizes: Mapping[str, int] = field(default_factory=dict)
+    """By category the most orders that one batch call takes; a category that is missing has no such calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,10 @@ class Trading(Protocol):
     def traits(self) -> VenueTraits:
         """What is special about the venue."""
 
-    async def admit(self, call: Call) -> None:
-        """Wait for the rate limit's consent to one more call of this kind. A create takes it before its last checks,
-        so that nothing waits between them and the first byte; `create`, `cancel` and `amend` themselves do not."""
+    async def admit(self, call: Call, wanted: int = 1) -> int:
+        """Wait for the rate limit's consent to one more order of this kind of call; returns for how many of the
+        `wanted` it was given, at least one. A create takes it before its last checks, so that nothing waits between
+        them and the first byte; `create`, `cancel`, `amend` and the batches themselves do not."""
 
     async def create(self, order: NewOrder) -> str:
         """Ask for a new order; returns the venue's order id. The reply is an acceptance, not an execution."""
@@ -104,6 +108,13 @@ class Trading(Protocol):
 
     async def cancel(self, ref: OrderRef) -> None:
         """Ask for the order to be cancelled. Raises `NotFoundOrTooLate` when there is no open order."""
+
+    async def create_batch(self, orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+        """Ask for several new orders of one category in one call, at most as many as the trait `batch_sizes` says. One
+        outcome each, in their order: what `create` would return, or the error that it would raise. Raises none."""
+
+    async def cancel_batch(self, refs: Sequence[OrderRef]) -> Sequence[VenueError | None]:
+        """Ask for several orders of one category to be cancelled, as `create_batch` does: None, or `cancel`'s error."""
 
     async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
         """Ask for the stop-loss of a whole position, in the place of the one it has; an order of the venue's own that

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import orjson
@@ -38,10 +38,13 @@ _EXCERPT_CHARS = 160
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A successful reply. `asked_ns` is our clock when the request left: what it tells was true then or later."""
+    """A successful reply. `asked_ns` is our clock when the request left: what it tells was true then or later. A batch
+    has a verdict for each order in `extra`; what was too many for the rate limit should wait for `retry_after_s`."""
 
     result: Mapping[str, object]
     asked_ns: int
+    extra: Mapping[str, object] = field(default_factory=dict)
+    retry_after_s: float = 1.0
 
 
 class BybitRest:
@@ -141,21 +144,23 @@ class BybitRest:
             if call.writes:
                 raise
             raise NotAccepted(error.code, error.sentence) from error
-        retry_after_s = self._follow(reply, bucket)
+        retry_after_s = self._follow(reply, bucket, batch=request.url.path.endswith("-batch"))
         try:
-            result = self._judge(call, reply, retry_after_s)
+            result, extra = self._judge(call, reply, retry_after_s)
         except RateLimited as error:
-            self._slow_down(error, bucket)
+            self.slow_down(error, bucket)
             raise
         except NotAccepted as error:
-            if error.code == "CLOCK_SKEW":
+            if error.code == "CLOCK_SKEW" and payload is not None:  # the question for the time is not signed
                 with contextlib.suppress(VenueError):  # the next request meets the same complaint and tries again
                     await self.sync_time()
             raise
-        return Answered(result, asked_ns)
+        return Answered(result, asked_ns, extra, retry_after_s)
 
-    def _judge(self, call: CallKind, reply: Reply, retry_after_s: float) -> Mapping[str, object]:
-        """The result of a successful reply; raises for every other."""
+    def _judge(
+        self, call: CallKind, reply: Reply, retry_after_s: float
+    ) -> tuple[Mapping[str, object], Mapping[str, object]]:
+        """The result of a successful reply, and what it says besides; raises for every other."""
         try:
             envelope = orjson.loads(reply.body)
             code, message, result = envelope["retCode"], envelope.get("retMsg"), envelope.get("result")
@@ -163,14 +168,16 @@ class BybitRest:
             raise self._unreadable(call, reply, retry_after_s) from None
         if reply.status != HTTPStatus.OK or isinstance(code, bool) or not isinstance(code, int):
             raise self._unreadable(call, reply, retry_after_s)
-        result = result if isinstance(result, dict) else {}
-        if code == 0:
-            return result
-        sentence = self._credentials.redact(str(message or ""))[:_EXCERPT_CHARS]
-        error = venue_error(call, code, sentence, retry_after_s=retry_after_s)
+        error = None if code == 0 else self.error(call, code, message, retry_after_s)
         if error is not None:
             raise error
-        return result
+        extra = envelope.get("retExtInfo")
+        return result if isinstance(result, dict) else {}, extra if isinstance(extra, dict) else {}
+
+    def error(self, call: CallKind, code: int, message: object, retry_after_s: float) -> VenueError | None:
+        """What a code other than 0 says of a call, or of one order of a batch; None: it is a success for this call."""
+        sentence = self._credentials.redact(str(message or ""))[:_EXCERPT_CHARS]
+        return venue_error(call, code, sentence, retry_after_s=retry_after_s)
 
     def _unreadable(self, call: CallKind, reply: Reply, retry_after_s: float) -> VenueError:
         """What a reply without a readable envelope means. Its beginning is shown, on one line and redacted."""
@@ -180,14 +187,14 @@ class BybitRest:
 
     # -- rates -------------------------------------------------------------------------------------------------------
 
-    def _follow(self, reply: Reply, bucket: str | None) -> float:
+    def _follow(self, reply: Reply, bucket: str | None, *, batch: bool) -> float:
         """Let the bucket follow the venue's count; returns the seconds that a throttled call should wait."""
         limit = _header_number(reply, "X-Bapi-Limit")
         left = _header_number(reply, "X-Bapi-Limit-Status")
         if bucket is not None:
-            # Categories have limits of their own: with several in one bucket the settings stay, and only the count
-            # of what is left is followed.
-            several = len(self._options.categories) > 1
+            # Categories have limits of their own, and so have batches: with several in one bucket the settings stay,
+            # and only the count of what is left is followed.
+            several = batch or len(self._options.categories) > 1
             self._limiter.bucket(bucket).follow(limit=None if limit and several else limit, left=left)
         reset_ms = _header_number(reply, "X-Bapi-Limit-Reset-Timestamp")
         if reset_ms is not None:
@@ -196,7 +203,7 @@ class BybitRest:
             wait_s = _header_number(reply, "Retry-After") or 1.0
         return min(max(0.0, wait_s), RATE_LIMIT_CAP_S)
 
-    def _slow_down(self, error: RateLimited, bucket: str | None) -> None:
+    def slow_down(self, error: RateLimited, bucket: str | None) -> None:
         """What one call was told holds for those that wait behind it."""
         if error.retry_after_s >= ADDRESS_BAN_S:
             self._limiter.pause_all(error.retry_after_s)

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-from domain.errors import InvalidInput, NotAccepted, NotFoundOrTooLate, Uncertain
+from domain.errors import InvalidInput, NotAccepted, NotFoundOrTooLate, Uncertain, VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.orders import PositionSide
 from domain.protection import TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin
-from exchanges.bybit import account, translate
+from exchanges.bybit import account, batches, translate
 from exchanges.bybit.errors import CallKind
 from exchanges.bybit.options import BybitOptions, RateLimits
 from exchanges.bybit.rest import ADDRESS, Answered, BybitRest
@@ -73,6 +73,7 @@ class BybitTrading:
             history_lag_s=self._options.history_lag_s,
             unfilled_history_s=UNFILLED_HISTORY_S,
             protects=True,
+            batch_sizes=batches.BATCH_SIZES,
         )
 
     @property
@@ -94,9 +95,11 @@ class BybitTrading:
 
     # -- changes -----------------------------------------------------------------------------------------------------
 
-    async def admit(self, call: Call) -> None:
-        """Wait for the tokens of one create, amend or cancel; those who cancel are served first."""
+    async def admit(self, call: Call, wanted: int = 1) -> int:
+        """Wait for the tokens of one create, amend or cancel, and take what more there is for others of the same call;
+        those who cancel are served first. Limits count orders, whether they go alone or in a batch."""
         await self._limiter.acquire((call.value, ADDRESS), _PRIORITY[call])
+        return 1 + self._limiter.bucket(call.value).take_more(wanted - 1)
 
     async def create(self, order: NewOrder) -> str:
         """Ask for a new order, admitted before; returns the venue's order id.
@@ -132,6 +135,20 @@ class BybitTrading:
             call=CallKind.CANCEL,
             bucket=Call.CANCEL.value,
         )
+
+    async def create_batch(self, orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+        """Ask, admitted before, for several orders of one category; an outcome for each, as `create` has it."""
+        items = [batches.Item(translate.create_body(order), frozenset({order.client_order_id})) for order in orders]
+        return await batches.ask(self._rest, Call.CREATE, orders[0].instrument.category, items)
+
+    async def cancel_batch(self, refs: Sequence[OrderRef]) -> Sequence[VenueError | None]:
+        """Ask, admitted before, for several orders of one category to be cancelled; an outcome for each, as above."""
+        items = [
+            batches.Item(translate.reference(ref), frozenset({ref.client_order_id, ref.venue_order_id} - {""}))
+            for ref in refs
+        ]
+        outcomes = await batches.ask(self._rest, Call.CANCEL, refs[0].instrument.category, items)
+        return [outcome if isinstance(outcome, VenueError) else None for outcome in outcomes]
 
     async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
         """Ask, admitted before, for the stop-loss of a whole position. One that stands so already is a success. Source:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
 import pytest
 from virtual_clock import VirtualClock
 
 from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, RefusedByAccount, Uncertain, VenueError
+from domain.instruments import Instrument
+from domain.orders import OrderType, Side, TimeInForce
+from domain.updates import Call
 from exchanges.breaker import Breaker, BreakerSettings, BreakerState, tells_of_an_unwell_venue
+from exchanges.guarded import GuardedTrading
+from exchanges.venue import NewOrder
 
 SETTINGS = BreakerSettings(window_s=30, min_calls=4, failure_ratio=0.5, open_s=10)
 NO_REPLY = Uncertain("NO_REPLY", "no complete reply within 8 s")
@@ -182,3 +191,61 @@ async def test_a_trial_of_which_nothing_was_sent_is_given_to_the_next(breaker: B
     breaker.succeeded(create=True)
 
     assert breaker.state is BreakerState.CLOSED
+
+
+# -- batches (requirement X03) ---------------------------------------------------------------------------------------
+
+BTC = Instrument("paper", "linear", "BTCUSDT")
+ORDER = NewOrder(BTC, "om1", Side.BUY, OrderType.LIMIT, Decimal(1), Decimal(100), TimeInForce.GTC)
+
+
+class BatchVenue:
+    """Takes batches only, and answers them as told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str | VenueError] = ["v1", "v2"]
+
+    async def admit(self, call: Call, wanted: int = 1) -> int:
+        return wanted
+
+    async def create_batch(self, orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+        return self.outcomes
+
+
+def behind(breaker: Breaker, venue: BatchVenue) -> GuardedTrading:
+    trading: Any = venue
+    return GuardedTrading(trading, breaker)
+
+
+async def test_x08_a_batch_that_failed_as_a_whole_is_one_failure(breaker: Breaker) -> None:
+    venue = BatchVenue()
+    trading = behind(breaker, venue)
+    venue.outcomes = [NO_REPLY] * 4
+
+    for _ in range(3):
+        await trading.create_batch([ORDER] * 4)
+    assert breaker.state is BreakerState.CLOSED
+    await trading.create_batch([ORDER] * 4)
+
+    assert breaker.state is BreakerState.OPEN
+
+
+async def test_x08_one_healthy_answer_in_a_batch_is_a_healthy_answer(breaker: Breaker) -> None:
+    venue = BatchVenue()
+    trading = behind(breaker, venue)
+    venue.outcomes = [NO_REPLY, Refused("FUNDS", "not enough")]
+
+    for _ in range(8):
+        await trading.create_batch([ORDER, ORDER])
+
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_x08_the_trial_is_one_order_not_a_batch(breaker: Breaker, clock: VirtualClock) -> None:
+    trading = behind(breaker, BatchVenue())
+    assert await trading.admit(Call.CREATE, 5) == 5
+    fail(breaker, 4)
+    await clock.advance(10)
+
+    assert await trading.admit(Call.CREATE, 5) == 1
+    assert await trading.admit(Call.CANCEL, 5) == 5

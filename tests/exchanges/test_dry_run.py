@@ -19,7 +19,7 @@ from exchanges.venue import NewOrder, OrderRef, Trading
 BTC = Instrument("paper", "linear", "BTCUSDT")
 ORDER = NewOrder(BTC, "om1", Side.BUY, OrderType.LIMIT, Decimal(1), Decimal(100), TimeInForce.GTC)
 REF = OrderRef(BTC, "om1")
-CHANGES = {"create", "amend", "cancel", "set_stop_loss"}
+CHANGES = {"create", "amend", "cancel", "create_batch", "cancel_batch", "set_stop_loss"}
 ASKS = {
     *("traits", "admit", "order", "open_orders", "closed_orders", "executions"),
     *("positions", "balances", "instruments", "quote", "quotes", "close"),
@@ -50,6 +50,14 @@ async def test_x10_nothing_that_changes_something_reaches_the_venue(
 
     with pytest.raises(Withheld, match=r"DRY_RUN: .*(om1|BTCUSDT)"):
         await change(DryTrading(venue))
+
+
+async def test_x10_nothing_of_a_batch_reaches_the_venue() -> None:
+    venue: Any = Untouchable()
+    trading = DryTrading(venue)
+
+    for outcomes in (await trading.create_batch([ORDER, ORDER]), await trading.cancel_batch([REF, REF])):
+        assert [type(outcome) for outcome in outcomes] == [Withheld, Withheld]
 
 
 def test_x10_every_method_of_a_venue_is_sorted_into_questions_and_changes() -> None:

@@ -65,9 +65,10 @@ class SimulatedTrading:
             unfilled_history_s=86_400.0,
         )
 
-    async def admit(self, call: Call) -> None:
-        """A token of the rate limit."""
+    async def admit(self, call: Call, wanted: int = 1) -> int:
+        """Tokens of the rate limit: one, and some more for a batch."""
         await asyncio.sleep(self._road.chance.choice((0.0, 0.0, 0.01, 0.3)))
+        return self._road.chance.randint(1, wanted) if wanted > 1 else 1
 
     async def create(self, order: NewOrder) -> str:
         """Ask for an order."""

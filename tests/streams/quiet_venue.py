@@ -36,9 +36,10 @@ class QuietVenue:
         self.on_positions: Callable[[], None] | None = None
         self.on_admit: Callable[[], Awaitable[None]] | None = None
 
-    async def admit(self, call: Call) -> None:
+    async def admit(self, call: Call, wanted: int = 1) -> int:
         if self.on_admit is not None:
             await self.on_admit()
+        return wanted
 
     async def create(self, order: NewOrder) -> str:
         self.created.append(order)
