@@ -27,7 +27,7 @@ class Verdict:
     def assert_agreed(self) -> None:
         """Nothing differs, and something was done at all."""
         assert not self.differences, "\n".join(self.differences)
-        assert self.books.account["orders"], "no order reached the exchange"
+        assert self.books.account["orders"], f"no order reached the exchange: {self.account()}"
 
     def account(self) -> str:
         """In one line what became of the signals, orders and events."""

@@ -37,7 +37,7 @@ PROMPT: dict[str, Any] = {  # Any: each setting has its own type
     "venue_queries_per_s": 1_000.0,
     "venue_address_per_s": 5_000.0,
     "venue_timeout_s": 1.0,
-    "receive_window_ms": 500,
+    "receive_window_ms": 1_500,
     "history_lag_s": 0.2,
     "clock_error_s": 0.1,
     "api_retry_base_s": 0.05,
@@ -203,20 +203,20 @@ class Desk(VenueSide, ToldSide):
         assert reply.status_code == httpx.codes.ACCEPTED, reply.text
         return await self.result_of(reply.json()["command_id"])
 
-    async def result_of(self, command_id: str) -> Row:
+    async def result_of(self, command_id: str, within_s: float = DEADLINE_S) -> Row:
         """The result of a command, once it is done."""
 
         async def done() -> Row | None:
             found: Row | None = await self.ask(f"/commands/{command_id}", missing=None)
             return found if found and found["done"] else None
 
-        return await until(done, DEADLINE_S, f"the result of command {command_id}")
+        return await until(done, within_s, f"the result of command {command_id}")
 
-    async def sync_everything(self) -> Row:
+    async def sync_everything(self, within_s: float = DEADLINE_S) -> Row:
         """Compare all symbols with the venue, and wait for the result of every partition."""
         reply = await self._http.post(self._url("/commands"), json={"action": "sync", "symbol": "*"})
         assert reply.status_code == httpx.codes.ACCEPTED, reply.text
-        return await self.result_of(reply.json()["command_id"])
+        return await self.result_of(reply.json()["command_id"], within_s)
 
     async def post(self, path: str, **body: object) -> httpx.Response:
         """Post to the views, whatever the reply."""
