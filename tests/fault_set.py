@@ -46,7 +46,7 @@ SHORT: dict[str, Any] = {  # Any: settings have many types
     "partitions": PARTITIONS,
     "session_timeout_s": 3.0,
     "drain_limit_s": 10.0,
-    "receive_window_ms": 2_000,
+    "receive_window_ms": 1_000,
     "venue_timeout_s": 3.0,
     "history_lag_s": 0.5,
     "clock_error_s": 0.2,

@@ -37,7 +37,7 @@ PROMPT: dict[str, Any] = {  # Any: each setting has its own type
     "venue_queries_per_s": 1_000.0,
     "venue_address_per_s": 5_000.0,
     "venue_timeout_s": 1.0,
-    "receive_window_ms": 1_500,
+    "receive_window_ms": 500,
     "history_lag_s": 0.2,
     "clock_error_s": 0.1,
     "api_retry_base_s": 0.05,
