@@ -13,7 +13,8 @@ from app.settings import PREFIX, Settings
 
 _HEAD = """\
 # Every setting of the order manager, with its default. Copy what you change into the environment of the process.
-# A wrong value is refused at start, with its name, the value and what it may be.
+# A wrong value is refused at start, with its name, the value and what it may be. A time in seconds may also be named
+# without its unit: SIGNAL_MAX_AGE is SIGNAL_MAX_AGE_S.
 """
 
 

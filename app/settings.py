@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.settings_parts import (
     GatewaySettings,
@@ -38,6 +38,17 @@ _ADDRESSES = {
 }
 
 
+class _WithoutUnit(EnvSettingsSource):
+    """Times in seconds by their names without `_S`: `…_SIGNAL_MAX_AGE` is `…_SIGNAL_MAX_AGE_S`; that wins."""
+
+    def __call__(self) -> dict[str, Any]:  # Any: as in the base class
+        """The values of such variables, by the field they are for."""
+        fields = self.settings_cls.model_fields
+        short = {name: name.removesuffix("_s") for name in fields if name.endswith("_s")}
+        named = {name: self.env_vars.get((PREFIX + without).lower()) for name, without in short.items()}
+        return {name: value for name, value in named.items() if value is not None and short[name] not in fields}
+
+
 class Settings(
     RehearsalSettings,
     NotifySettings,
@@ -54,6 +65,18 @@ class Settings(
     """All settings of all parts. Each default is safe for live money. (The last base's fields come first.)"""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=False)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- only the environment is read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, then the environment; there a time in seconds may do without its unit's name."""
+        return init_settings, env_settings, _WithoutUnit(settings_cls)
 
     @field_validator("instance")
     @classmethod

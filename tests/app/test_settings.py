@@ -36,6 +36,33 @@ def test_env_example_taken_as_it_is_gives_the_defaults(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("SIGNAL_MAX_AGE", "signal_max_age_s", 7.0),
+        ("ORDER_EXECUTION_TIMEOUT", "order_execution_timeout_s", 8.0),
+        ("CANCEL_STALE_ORDER_TIMEOUT", "cancel_stale_order_timeout_s", 9.0),
+        ("POSITION_SNAPSHOT_INTERVAL", "position_snapshot_interval_s", 10.0),
+        ("POSITION_VALIDATION_INTERVAL", "position_validation_interval_s", 11.0),
+    ],
+)
+def test_a_time_may_be_named_without_its_unit(
+    monkeypatch: pytest.MonkeyPatch, name: str, field: str, value: float
+) -> None:
+    monkeypatch.setenv(PREFIX + name, str(value))
+    assert getattr(load_settings(), field) == value
+
+    monkeypatch.setenv(f"{PREFIX}{name}_S", "12")
+    assert getattr(load_settings(), field) == 12.0
+
+
+def test_a_wrong_time_without_its_unit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "SIGNAL_MAX_AGE", "soon")
+
+    with pytest.raises(InvalidInput, match="ORDERMANAGER_SIGNAL_MAX_AGE_S is 'soon'"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
     ("name", "value", "told"),
     [
         ("PARTITIONS", "0", "greater than or equal to 1"),
