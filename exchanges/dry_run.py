@@ -101,6 +101,10 @@ class DryTrading:
         """As the venue's."""
         return await self._trading.executions(category, since_ns=since_ns, symbol=symbol, ref=ref, origin=origin)
 
+    async def payments(self, category: str, *, since_ns: int, origin: Origin = Origin.REST) -> Sequence[FillReport]:
+        """As the venue's."""
+        return await self._trading.payments(category, since_ns=since_ns, origin=origin)
+
     async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
         """As the venue's."""
         return await self._trading.positions(category, symbol)

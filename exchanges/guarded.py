@@ -98,6 +98,10 @@ class GuardedTrading:
             self._trading.executions(category, since_ns=since_ns, symbol=symbol, ref=ref, origin=origin)
         )
 
+    async def payments(self, category: str, *, since_ns: int, origin: Origin = Origin.REST) -> Sequence[FillReport]:
+        """Watched."""
+        return await self._watch(self._trading.payments(category, since_ns=since_ns, origin=origin))
+
     async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
         """Watched."""
         return await self._watch(self._trading.positions(category, symbol))

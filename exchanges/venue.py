@@ -145,6 +145,9 @@ class Trading(Protocol):
     ) -> Sequence[FillReport]:
         """Executions since a venue time, oldest first, every page."""
 
+    async def payments(self, category: str, *, since_ns: int, origin: Origin = Origin.REST) -> Sequence[FillReport]:
+        """Of the executions since a venue time those that trade nothing (funding), oldest first, every page."""
+
     async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
         """Positions that are open (with a symbol: that one, open or not)."""
 

@@ -20,10 +20,12 @@ A fill that has come before its position's last record, yet is not in it, takes 
 
 from __future__ import annotations
 
+import msgspec
+
 from domain.errors import InvalidInput, InvalidStateTransition
 from domain.merging import apply_update
 from domain.money import plain
-from domain.orders import Order
+from domain.orders import Order, PositionSide
 from domain.positions import LedgerEntry, closed_by
 from domain.updates import FillKind, FillReport, Update, decode_update
 from streams.applied import Applied
@@ -117,6 +119,8 @@ class OrderAgent:
         order = self._belonging.find(record, update, rows)  # 2
         if not isinstance(order, Order):
             return order
+        if isinstance(update, FillReport):
+            update = _on_the_side_of(order, update)
         outgoing = self._apply_order(record, order, update, rows)
         ours = order.external and self._orders.get(record.partition, update.client_order_id)
         if ours and self._adopted_by(record, order):
@@ -188,6 +192,13 @@ class OrderAgent:
         elif (alarming := _by_the_venue(entry)) is not None:
             outgoing.append(self._events.alert(record, *alarming, fill.instrument.symbol, trace_id))
         return outgoing
+
+
+def _on_the_side_of(order: Order, fill: FillReport) -> FillReport:
+    """The execution, on the position of its order where the venue did not say which it belongs to (hedge mode)."""
+    if fill.position_side is not PositionSide.NET or order.position_side is PositionSide.NET:
+        return fill
+    return msgspec.structs.replace(fill, position_side=order.position_side)
 
 
 def _by_the_venue(entry: LedgerEntry) -> tuple[str, str] | None:

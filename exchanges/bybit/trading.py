@@ -224,6 +224,15 @@ class BybitTrading:
     ) -> Sequence[FillReport]:
         """Executions since `since_ns` of the venue's clock, oldest first, each once."""
         scope = _of_category(category, symbol) if ref is None else translate.reference(ref)
+        return await self._executions(category, scope, since_ns, origin)
+
+    async def payments(self, category: str, *, since_ns: int, origin: Origin = Origin.REST) -> Sequence[FillReport]:
+        """Funding since `since_ns` of the venue's clock, oldest first, each once."""
+        return await self._executions(category, {"category": category, "execType": "Funding"}, since_ns, origin)
+
+    async def _executions(
+        self, category: str, scope: dict[str, str], since_ns: int, origin: Origin
+    ) -> Sequence[FillReport]:
         found: dict[str, FillReport] = {}
         for window in self._windows(since_ns):
             async for answered in self._pages("/v5/execution/list", {**scope, **window, "limit": "100"}):

@@ -247,7 +247,7 @@ def fill_report(row: Row, context: Context) -> FillReport:
         venue_sequence=row.whole("seq"),
         fill_kind=kind,
         maker=row.flag("isMaker") if kind is FillKind.TRADE else None,
-        position_side=_position_side(row, side, hedge=context.hedge and instrument.category == LINEAR),
+        position_side=_position_side(row, side, kind, hedge=context.hedge and instrument.category == LINEAR),
         worth=(row.amount("execValue") or msgspec.UNSET) if instrument.inverse else msgspec.UNSET,
         other_fees=extra or msgspec.UNSET,
         role=role,
@@ -264,13 +264,15 @@ def _extra_fees(row: Row) -> dict[str, Decimal]:
     return found
 
 
-def _position_side(row: Row, side: Side, *, hedge: bool) -> PositionSide:
-    """In hedge mode an execution either opens or closes: what it closed tells which side it belongs to."""
+def _position_side(row: Row, side: Side, kind: FillKind, *, hedge: bool) -> PositionSide:
+    """In hedge mode an execution either opens or closes: what it closed tells which side it belongs to. A payment names
+    the side that it was made on. Where neither tells, the order does (`streams.order_agent`)."""
     if row.text("positionIdx"):
         return words.POSITION_SIDE_OF.get(row.whole("positionIdx"), PositionSide.NET)
-    if not hedge or not row.text("closedSize"):
+    pays = kind is FillKind.FUNDING
+    if not hedge or not (pays or row.text("closedSize")):
         return PositionSide.NET
-    opens = row.amount("closedSize") == 0
+    opens = pays or row.amount("closedSize") == 0
     return PositionSide.LONG if (side is Side.BUY) == opens else PositionSide.SHORT
 
 

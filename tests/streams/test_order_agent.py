@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 from quiet_venue import NOW
-from trading_desk import ACCOUNT, BTC, TOPICS, Desk
+from trading_desk import ACCOUNT, BTC, TOPICS, Desk, fill_of
 
 from domain.orders import TRANSITIONS, OrderState, OrderType, PositionSide, Side, Sums, VenueState
 from domain.protection import Role
@@ -40,6 +40,18 @@ async def test_p06_a_settlement_changes_the_position_and_leaves_no_order_open_fo
     assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == Decimal("-0.5")
     assert desk.orders.open_orders(0, "BTCUSDT") == []
     assert [record.key for record in desk.log.records[TOPICS.alerts]] == [b"order-updates-0-0-POSITION_CLOSED_BY_VENUE"]
+
+
+async def test_d11_an_execution_that_names_no_side_belongs_to_the_position_of_its_order() -> None:
+    desk = Desk()
+    order = desk.intend(position_side=PositionSide.LONG)
+
+    await desk.told(fill_of(order))
+    await desk.told(fill_of(order))
+
+    assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.LONG).state.size == 1
+    assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == 0
+    assert len(desk.log.records[TOPICS.position_events]) == 1
 
 
 async def test_p06_a_settlement_told_twice_counts_once() -> None:

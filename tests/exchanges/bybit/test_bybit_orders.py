@@ -379,6 +379,14 @@ def test_in_hedge_mode_what_was_closed_tells_the_position(side: str, closed: str
     assert fill.position_side is expected
 
 
+@pytest.mark.parametrize("closed", ["", "0.000"])
+@pytest.mark.parametrize(("side", "expected"), [("Buy", PositionSide.LONG), ("Sell", PositionSide.SHORT)])
+def test_in_hedge_mode_a_payment_names_the_side_it_was_made_on(side: str, closed: str, expected: PositionSide) -> None:
+    row = execution_row(side=side, closedSize=closed, execType="Funding", orderType="UNKNOWN")
+    assert fill_report(row, context(hedge=True)).position_side is expected
+    assert fill_report(row, context()).position_side is PositionSide.NET
+
+
 def test_in_one_way_mode_there_is_one_position() -> None:
     assert fill_report(execution_row(closedSize="0.4"), context()).position_side is PositionSide.NET
 

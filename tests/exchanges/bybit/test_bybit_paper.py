@@ -16,7 +16,7 @@ import pytest
 from domain.errors import NotAccepted, NotFoundOrTooLate, RateLimited
 from domain.instruments import Instrument
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
-from domain.updates import Call
+from domain.updates import Call, FillKind
 from exchanges.bybit.errors import CallKind
 from exchanges.bybit.options import BybitOptions, RateLimits, StreamTimings
 from exchanges.bybit.stream import BybitPrivateStream
@@ -152,6 +152,14 @@ async def test_d11_in_hedge_mode_orders_fills_and_positions_name_their_side(adap
         assert report.position_side is PositionSide.LONG
         sizes = {position.side: position.size for position in await trading.positions("linear")}
         assert sizes == {PositionSide.LONG: Decimal("0.2"), PositionSide.SHORT: Decimal("-0.2")}
+
+        await control(exchange, "funding", symbol="BTCUSDT", rate="0.001")
+        paid = await trading.payments("linear", since_ns=time.time_ns() - 10**12)
+        assert {payment.position_side: payment.fee > 0 for payment in paid} == {
+            PositionSide.LONG: True,
+            PositionSide.SHORT: False,
+        }
+        assert {payment.fill_kind for payment in paid} == {FillKind.FUNDING}
 
 
 async def test_y03_a_thousand_open_orders_are_read_within_seconds(adapter: MakeAdapter) -> None:

@@ -40,6 +40,7 @@ QUESTIONS: dict[str, Callable[[BybitTrading], Awaitable[Any]]] = {
     "order": lambda trading: trading.order(REF),
     "open orders": lambda trading: trading.open_orders("linear"),
     "executions": lambda trading: trading.executions("linear", since_ns=time.time_ns()),
+    "payments": lambda trading: trading.payments("linear", since_ns=time.time_ns()),
     "balances": lambda trading: trading.balances(),
     "instruments": lambda trading: trading.instruments("linear"),
     "quotes": lambda trading: trading.quotes("linear"),
