@@ -78,6 +78,7 @@ class LossWatch:
         self._is_open = is_open
         self._alert = alert
         self._clock = clock
+        self._told: set[str] = set()
 
     async def run(self) -> None:
         """Look for as long as the worker runs."""
@@ -104,6 +105,7 @@ class LossWatch:
         limits = self._limits.everywhere()
         if limits.max_daily_loss is None and limits.max_drawdown is None:
             return
+        self._tell_of_uncounted()
         profit, known = self._board.profit(), self._board.peak
         if profit > known.peak or not self._board.knows_peak:
             await self._board.tell_peak(AccountPeak(peak=max(profit, known.peak), halted=known.halted))
@@ -118,6 +120,12 @@ class LossWatch:
             return
         await self._halt(code, sentence)
         await self._board.tell_peak(msgspec.structs.replace(self._board.peak, halted=(*self._board.peak.halted, once)))
+
+    def _tell_of_uncounted(self) -> None:
+        """Once for each currency: a limit on losses that does not see all of them must not look as if it did."""
+        for currency in sorted(self._board.uncounted - self._told):
+            self._alert("FEE_NOT_COUNTED", f"fees in {currency} count in no loss: its price in dollars is not known")
+        self._told = set(self._board.uncounted)
 
     async def _halt(self, code: str, sentence: str) -> None:
         control = boards.Control(
@@ -158,6 +166,7 @@ def exposure_board(
         positions=positions,
         reservations=reservations,
         mark=mark,
+        dollars=market.dollars,
         worth=lambda: market.worth(settings.account),
         clock=SystemClock(),
         worker=settings.worker_id,

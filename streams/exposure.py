@@ -23,7 +23,7 @@ from domain.money import ZERO
 from streams.broadcast import Entry
 from streams.ports import Clock, Log
 from streams.reservations import Reservations
-from streams.standing import Standing
+from streams.standing import Dollars, Standing
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.receipt import Receipt
@@ -60,6 +60,7 @@ class ExposureBoard:
         positions: PositionTable,
         reservations: Reservations,
         mark: Callable[[Instrument], Decimal | None],
+        dollars: Dollars,
         worth: Callable[[], Decimal | None],
         clock: Clock,
         worker: str,
@@ -72,7 +73,7 @@ class ExposureBoard:
         self._orders = orders
         self._positions = positions
         self._reservations = reservations
-        self._standing = Standing(orders=orders, positions=positions, mark=mark, clock=clock)
+        self._standing = Standing(orders=orders, positions=positions, mark=mark, dollars=dollars, clock=clock)
         self._worth = worth
         self._clock = clock
         self._worker = worker
@@ -174,6 +175,11 @@ class ExposureBoard:
 
     def _stands_before(self, name: str, source: str, before: int | None) -> bool:
         return before is None or self._asked_at.get((name, source), -1) < before
+
+    @property
+    def uncounted(self) -> frozenset[str]:
+        """Currencies in which fees were taken here, and whose price nobody knows."""
+        return frozenset(self._standing.uncounted)
 
     def profit(self) -> Decimal:
         """Of all instruments, everything ever."""

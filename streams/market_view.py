@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import msgspec
 
-from domain.instruments import Instrument, InstrumentRules, Quote
+from domain.instruments import INVERSE, LINEAR, SPOT, Instrument, InstrumentRules, Quote
+from domain.money import ZERO
 from domain.plans import TradingState
 from exchanges.venue import Trading
 from streams import boards
@@ -17,7 +18,8 @@ from streams.ports import Clock
 from streams.topics import Topics
 
 _NS = 1_000_000_000
-_WORTH_CURRENCIES = frozenset({b"USDT", b"USDC", b"USD"})
+_DOLLARS = frozenset({"USDT", "USDC", "USD"})
+_PRICED_BY = ((LINEAR, "USDT"), (SPOT, "USDT"), (INVERSE, "USD"), (LINEAR, "USDC"), (SPOT, "USDC"))
 _STRICTNESS = {TradingState.ARMED: 0, TradingState.REDUCE_ONLY: 1, TradingState.HALTED: 2}
 
 
@@ -89,13 +91,29 @@ class MarketView:
         return any(self.available(account, currency) is not None for currency in named)
 
     def worth(self, account: str) -> Decimal | None:
-        """What the account's quote currencies are worth by the venue's newest figures; None while none is known."""
-        prefix, found = f"{account}/".encode(), []
+        """What the account's balances are worth in dollars by the venue's newest figures; a coin whose price nobody
+        knows counts as nothing. None while no balance is known that counts."""
+        prefix, found = f"{account}/", []
         for key, entry in self._broadcasts.table(self._topics.balances).items():
-            if key.startswith(prefix) and key[len(prefix) :] in _WORTH_CURRENCIES:
-                with contextlib.suppress(msgspec.DecodeError):
-                    found.append(boards.decode_balance(entry.value).total)
-        return sum(found) if found else None  # type: ignore[return-value]  # of at least one Decimal
+            name = key.decode(errors="replace")
+            if not name.startswith(prefix) or (price := self.dollars(name.removeprefix(prefix))) is None:
+                continue
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(boards.decode_balance(entry.value).total * price)
+        return sum(found, ZERO) if found else None
+
+    def dollars(self, currency: str) -> Decimal | None:
+        """The newest price of a currency in dollars, by its contract or its pair; None where neither is shown."""
+        if currency in _DOLLARS:
+            return Decimal(1)
+        for category, quote in _PRICED_BY:
+            key = boards.market_key(category, currency + quote)
+            entry = self._broadcasts.table(self._topics.marks).get(key)
+            with contextlib.suppress(msgspec.DecodeError):
+                told = None if entry is None else boards.decode_quote(entry.value)
+                if told is not None and (price := told.mark or told.last):
+                    return price
+        return None
 
     def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
         """The strictest control that applies. What cannot be read, or heard, stops exposure from growing."""

@@ -22,9 +22,14 @@ _KEPT_MIDNIGHTS = 10_000
 replace = msgspec.structs.replace
 
 
+Dollars = Callable[[str], Decimal | None]
+"""The price of a currency in dollars; None: nobody knows."""
+
+
 class Standing:
     """Works out the figures of single instruments, all of them in quote currency: what inverse contracts won, lost and
-    paid in their coin counts at the mark."""
+    paid in their coin counts at the mark. Fees that were taken in a third currency count at its price in dollars; while
+    that is not known they are left out, and `uncounted` names the currency."""
 
     def __init__(
         self,
@@ -32,12 +37,15 @@ class Standing:
         orders: OrderTable,
         positions: PositionTable,
         mark: Callable[[Instrument], Decimal | None],
+        dollars: Dollars,
         clock: Clock,
     ) -> None:
         self._orders = orders
         self._positions = positions
         self._mark = mark
+        self._dollars = dollars
         self._clock = clock
+        self.uncounted: set[str] = set()
         self._midnight: dict[tuple[str, int], PositionState] = {}
 
     def figures(self, partition: int, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
@@ -61,8 +69,8 @@ class Standing:
             monday = self._at_midnight(partition, position.account, position.side, instrument, week_begins(today))
             traded_today += _traded(state, instrument) - _traded(begun, instrument)
             traded_week += _traded(state, instrument) - _traded(monday, instrument)
-            worth = _profit(state, price, instrument)
-            before = _profit(begun, price if day_mark is None else day_mark, instrument)
+            worth = self._profit(state, price, instrument)
+            before = self._profit(begun, price if day_mark is None else day_mark, instrument)
             profit += worth
             profit_today += worth - before
             own = [order for order in orders if order.position_side is position.side]
@@ -84,6 +92,28 @@ class Standing:
             at_ns=now_ns,
         )
 
+    def _profit(self, state: PositionState, price: Decimal, instrument: Instrument) -> Decimal:
+        """Realised and unrealised, less every fee, in quote currency: what counts in the base currency does so at
+        `price`."""
+        unrealised = state.unrealised(price, instrument) if state.size and price else ZERO
+        profit, taken_elsewhere = state.realised + unrealised + state.funding, ZERO
+        for currency, fee in state.fees.items():
+            if instrument.is_base(currency):
+                profit -= fee * price
+            elif _settles(instrument, currency):
+                profit -= fee
+            else:
+                taken_elsewhere += self._in_dollars(currency, fee)
+        return (profit * price if instrument.inverse else profit) - taken_elsewhere
+
+    def _in_dollars(self, currency: str, fee: Decimal) -> Decimal:
+        price = self._dollars(currency)
+        if price is None:
+            self.uncounted.add(currency)
+            return ZERO
+        self.uncounted.discard(currency)
+        return fee * price
+
     def _at_midnight(
         self, partition: int, account: str, side: PositionSide, instrument: Instrument, day: int
     ) -> PositionState:
@@ -102,18 +132,16 @@ class Standing:
         return state
 
 
+def _settles(instrument: Instrument, currency: str) -> bool:
+    """Whether the currency is the one that the instrument's values are in, as far as its symbol tells; without a name
+    it is taken for that."""
+    name = instrument.symbol
+    return name.startswith(currency) if instrument.inverse else name.endswith(currency)
+
+
 def _traded(state: PositionState, instrument: Instrument) -> Decimal:
     """Inverse contracts are worth one quote unit each."""
     return state.bought + state.sold if instrument.inverse else state.bought_value + state.sold_value
-
-
-def _profit(state: PositionState, price: Decimal, instrument: Instrument) -> Decimal:
-    """Realised and unrealised, less every fee, in quote currency: what counts in the base currency does so at `price`.
-    A fee in a third currency counts as it stands."""
-    unrealised = state.unrealised(price, instrument) if state.size and price else ZERO
-    paid = sum((fee * price if instrument.is_base(coin) else fee for coin, fee in state.fees.items()), ZERO)
-    profit = state.realised + unrealised + state.funding - paid
-    return profit * price if instrument.inverse else profit
 
 
 def _exposure(size: Decimal, orders: list[Order], price: Decimal | None) -> Decimal:
