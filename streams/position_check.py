@@ -9,6 +9,9 @@
        update applied, two reads of the venue that agree with each other, a history lag apart, and our own row unchanged
        meanwhile. Then the venue's word is published to `order-updates`, and the join takes it, like everything else
 
+Payments (funding) change no size. The venue's list of them is read with every validation, and what our tables miss goes
+through the join too.
+
 Nothing here touches an order: a position that differs is no reason to drop what works.
 """
 
@@ -16,9 +19,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import islice
 
 from domain.instruments import Instrument
 from domain.money import ZERO, plain
@@ -33,7 +37,7 @@ from streams.hooks import Hooks
 from streams.ports import Clock
 from streams.reconciling import Reconciler
 from streams.updates import UpdatePublisher
-from streams.venue_lists import Lists
+from streams.venue_lists import Lists, Payments
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 
@@ -177,29 +181,49 @@ class PositionCheck:
         return PositionItem(stored.side, False, sentence)
 
     async def _added_up(self, partition: int, position: Position) -> Decimal:
-        """The size that the ledger's fills add up to, in no order: a sum of its own, not the fold. Others get their
-        turn in between."""
-        size, rows = ZERO, 0
-        for entry in list(self._positions.ledger(partition, position.instrument, position.account, position.side)):
-            fill = entry.fill
-            if entry.offset > position.applied_offset or fill.fill_kind is FillKind.FUNDING:
-                continue
-            signed = fill.change
-            size = signed if fill.fill_kind is FillKind.TAKEN_OVER else size + signed
-            rows += 1
-            if rows % _ROWS_AT_A_TIME == 0:
-                await asyncio.sleep(0)
-        return size
+        """The size that the ledger's fills add up to, in no order: a sum of its own, not the fold. A ledger is long:
+        others get their turn in between, and a fill that comes meanwhile makes another version of the position."""
+        size, last = ZERO, None
+        where = position.instrument, position.account, position.side
+        while True:
+            entries = list(islice(self._positions.ledger(partition, *where, after=last), _ROWS_AT_A_TIME))
+            for entry in entries:
+                fill = entry.fill
+                if entry.offset <= position.applied_offset and fill.fill_kind is not FillKind.FUNDING:
+                    size = fill.change if fill.fill_kind is FillKind.TAKEN_OVER else size + fill.change
+            if len(entries) < _ROWS_AT_A_TIME:
+                return size
+            last = entries[-1].fill
+            await asyncio.sleep(0)
 
     async def _bring_executions(self, partition: int, instrument: Instrument) -> None:
         since_ns = max(0, self._clock.now_ns() - int(self._settings.look_back_s * _NS))
         fills = await self._trading.executions(
             instrument.category, since_ns=since_ns, symbol=instrument.symbol, origin=Origin.RECONCILE
         )
+        await self._bring(fill for fill in fills if self._is_new(partition, fill))
+
+    async def bring_payments(self, partition: int, payments: Payments) -> None:
+        """Publish the payments that our tables miss. They show in no size: only the venue's list of them tells. Those
+        that have just come may be on their way, and are judged the next time."""
+        settled_ns = payments.begun_ns - int(self._settings.settle_s * _NS)
+        settled = [row for row in payments.rows if row.executed_ns <= settled_ns]
+        if any(self._is_new(partition, row) for row in settled):
+            await self._reconciler.catch_up(partition)
+        missed = [row for row in settled if self._is_new(partition, row)]
+        for row in missed:
+            _log.warning("a payment on %s that nobody told of: %s", row.instrument, row.execution_id)
+            self._hooks.on_compared("payment")
+        await self._bring(missed)
+
+    def _is_new(self, partition: int, fill: FillReport) -> bool:
+        return self._orders.fill(partition, fill) is None and self._positions.entry(partition, fill) is None
+
+    async def _bring(self, fills: Iterable[FillReport]) -> None:
+        """Through the join; returns when they are applied."""
         at = None
         for fill in fills:
-            if self._orders.fill(partition, fill) is None and self._positions.entry(partition, fill) is None:
-                at = await self._publisher.publish(fill)
+            at = await self._publisher.publish(fill)
         if at is not None:
             await self._applied.reached(at)
 

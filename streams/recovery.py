@@ -4,7 +4,8 @@
     2. the updates that a former owner's calls led to are applied; symbols without unfinished orders and without a
        position are open
     3. the venue's lists are read, until the venue answers; each symbol is compared, and opens
-    4. every `interval_s` the lists are read again, and every symbol is compared, open or not
+    4. every symbol is compared once, open or not, its position also with the sum of its fills
+    5. every `interval_s` the lists are read again, and every symbol is compared
 
 It asks once and applies what is found. What is not found stays in doubt: a signal that comes again, or a timer's
 command, concludes under the conditions of absence.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from domain.errors import RateLimited, VenueError
@@ -46,7 +47,8 @@ class Unanswered(VenueError):  # noqa: N818 -- what happened, in a word
 class RecoverySettings:
     """`parallel`: symbols compared at a time. `pause_s`: before a venue that did not answer is asked again.
     `interval_s`: between rounds; `positions_s`: between validations of positions with all of their fills.
-    `merge_s`: a reading that began so shortly before somebody asked is as good as a new one."""
+    `merge_s`: a reading that began so shortly before somebody asked is as good as a new one. `payments_s`: how far back
+    payments on positions are listed."""
 
     venue: str
     categories: tuple[str, ...]
@@ -55,6 +57,7 @@ class RecoverySettings:
     interval_s: float = 300.0
     positions_s: float = 3_600.0
     merge_s: float = 2.0
+    payments_s: float = 86_400.0
 
 
 @dataclass(slots=True)
@@ -124,6 +127,7 @@ class Recovery:
         wanted = sorted(self._symbols(partition, lists)) if symbols is None else symbols
         found = Comparison()
         await self._each(wanted, lambda symbol: self._compare(partition, symbol, lists, found, thorough=True))
+        await self._bring_payments(partition, symbols)
         return found
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -152,7 +156,10 @@ class Recovery:
         self._applied.touch_all()
         if symbols:
             await self._open(partition, symbols)
-        validated_ns = 0
+        validated_ns = self._clock.now_ns()
+        while not await self._round(partition, thorough=True):
+            await self._clock.sleep(self._settings.pause_s)
+            validated_ns = self._clock.now_ns()
         while True:
             await self._clock.sleep(self._until_next_round_s())
             now_ns = self._clock.now_ns()
@@ -184,6 +191,8 @@ class Recovery:
             found = Comparison()
             for symbol in sorted(self._symbols(partition, lists)):
                 await self._compare(partition, symbol, lists, found, thorough=thorough)
+            if thorough:
+                await self._bring_payments(partition, None)
         except VenueError as error:
             _log.warning("partition %d could not be compared with the venue: %s", partition, error)
             return False
@@ -204,6 +213,14 @@ class Recovery:
             items = await self._position_check.check(partition, instrument, lists, thorough=thorough)
             if items or len(self._settings.categories) == 1:
                 found.positions[instrument] = items
+
+    async def _bring_payments(self, partition: int, symbols: Sequence[str] | None) -> None:
+        """What the venue paid on positions of these symbols, or of all of the partition, and nobody told."""
+        not_before_ns = self._clock.now_ns() - int(self._settings.merge_s * _NS)
+        payments = await self._lists.payments(not_before_ns, self._settings.payments_s)
+        mine = [row for row in payments.rows if self._log.partition_of(row.instrument.symbol.encode()) == partition]
+        wanted = [row for row in mine if symbols is None or row.instrument.symbol in symbols]
+        await self._position_check.bring_payments(partition, replace(payments, rows=wanted))
 
     # -- which symbols, and how many at a time -------------------------------------------------------------------
 

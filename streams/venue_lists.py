@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from domain.errors import VenueError
 from domain.instruments import SPOT
 from domain.orders import Order
-from domain.updates import OrderReport, Origin
+from domain.updates import FillReport, OrderReport, Origin
 from exchanges.venue import Balance, Trading, VenuePosition
 from streams.ports import Clock
 
@@ -50,6 +50,14 @@ class Lists:
         return self.by_client_id.get(order.client_order_id or order.order_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """What the venue showed of payments on positions; `begun_ns` as for `Lists`."""
+
+    begun_ns: int
+    rows: Sequence[FillReport]
+
+
 class ListReader:
     """Reads lists, one reading at a time. Callers that come together share one (requirement Y03); so do those whose
     question came during a reading: the next one is for all of them."""
@@ -63,7 +71,9 @@ class ListReader:
         self._categories = categories
         self._closed_since_s = closed_since_s
         self._reading = asyncio.Lock()
+        self._reading_payments = asyncio.Lock()
         self._last: Lists | None = None
+        self._payments: Payments | None = None
         self._failures = 0
         self._failed_ns = 0
         self._failure: VenueError | None = None
@@ -85,6 +95,20 @@ class ListReader:
                 self._failures += 1
                 raise
             return self._last
+
+    async def payments(self, not_before_ns: int, look_back_s: float) -> Payments:
+        """Payments of the last so many seconds, in a reading that began at `not_before_ns` (our clock) or later. Raises
+        `VenueError`."""
+        async with self._reading_payments:
+            if self._payments is None or self._payments.begun_ns < not_before_ns:
+                begun_ns = self._clock.now_ns()
+                since_ns = max(0, begun_ns - int(look_back_s * _NS))
+                found: list[FillReport] = []
+                for category in self._categories:
+                    if category != SPOT:
+                        found += await self._trading.payments(category, since_ns=since_ns, origin=Origin.RECONCILE)
+                self._payments = Payments(begun_ns, found)
+            return self._payments
 
     async def _read(self, begun_ns: int) -> Lists:
         since_ns = max(0, begun_ns - int(self._closed_since_s * _NS))

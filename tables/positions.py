@@ -55,9 +55,18 @@ class PositionTable:
         value = self.rows.get(partition, _ledger_key(fill))
         return None if value is None else _entry.decode(value)
 
-    def ledger(self, partition: int, instrument: Instrument, account: str, side: PositionSide) -> Iterator[LedgerEntry]:
-        """The fills of a position in the venue's execution order."""
-        for _, value in self.rows.scan(partition, join(b"l", *_where(instrument, account, side)) + b"/"):
+    def ledger(
+        self,
+        partition: int,
+        instrument: Instrument,
+        account: str,
+        side: PositionSide,
+        *,
+        after: FillReport | None = None,
+    ) -> Iterator[LedgerEntry]:
+        """The fills of a position in the venue's execution order, beyond `after`."""
+        prefix = join(b"l", *_where(instrument, account, side)) + b"/"
+        for _, value in self.rows.scan(partition, prefix, after=None if after is None else _ledger_key(after)):
             yield _entry.decode(value)
 
     def last_before(

@@ -68,6 +68,30 @@ async def test_p06_funding_that_nobody_heard_of_is_made_good_and_counts_once(des
     assert Decimal(held["funding"]) == -Decimal(held["size"]) / 10
 
 
+async def test_p06_funding_that_a_living_stream_swallows_is_found_by_the_next_validation(
+    desk: Desk, symbol: str
+) -> None:
+    await desk.bought(symbol)
+    await desk.position_is(symbol, "10")
+    lost = await desk.fault("drop_stream", topic="execution", symbol=symbol)
+    await desk.set.paper_post("/paper/funding", {"symbol": symbol, "rate": "0.001"})
+
+    async def swallowed() -> bool | None:
+        return bool(await desk.fired(lost)) or None
+
+    await desk.until(swallowed, 10, "the swallowed message")
+    assert Decimal((await desk.position(symbol))["funding"]) == 0
+
+    async def validated() -> Decimal | None:
+        await desk.command(action="sync", symbol=symbol)
+        return Decimal((await desk.position(symbol))["funding"]) or None
+
+    assert await desk.until(validated, 20, "the payment") == -1
+    await desk.command(action="sync", symbol=symbol)
+    assert Decimal((await desk.position(symbol))["funding"]) == -1
+    assert not desk.told("alerts", symbol=symbol)
+
+
 async def test_p06_a_liquidation_closes_takes_our_orders_along_and_raises_an_alert(desk: Desk, symbol: str) -> None:
     bought = await desk.bought(symbol)
     resting = await desk.resting(symbol, "sell", limit_price="120")

@@ -112,13 +112,20 @@ class SimulatedTrading:
             f"executions {symbol}", lambda: self._executions(ref, symbol, since_ns, origin), reading=True
         )
 
+    async def payments(self, category: str, *, since_ns: int, origin: Origin = Origin.REST) -> Sequence[FillReport]:
+        """The funding that some replica knows."""
+        return await self._travel("payments", lambda: self._seen(self._books.funding, since_ns, origin), reading=True)
+
     def _executions(self, ref: OrderRef | None, symbol: str | None, since_ns: int, origin: Origin) -> list[FillReport]:
-        seen_until_ns = self._seen_until_ns()
         if ref is None:
             fills = self._books.fills_of(symbol)
         else:
             order = self._books.find(ref.client_order_id, ref.venue_order_id)
             fills = order.fills if order else []
+        return self._seen(fills, since_ns, origin)
+
+    def _seen(self, fills: Sequence[FillReport], since_ns: int, origin: Origin) -> list[FillReport]:
+        seen_until_ns = self._seen_until_ns()
         return [
             msgspec.structs.replace(fill, received_ns=self._clock.now_ns(), origin=origin)
             for fill in fills

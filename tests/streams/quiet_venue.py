@@ -10,7 +10,7 @@ from typing import Any
 from domain.errors import VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.plans import TradingState
-from domain.updates import Call, FillReport, OrderReport, Origin
+from domain.updates import Call, FillKind, FillReport, OrderReport, Origin
 from exchanges.venue import NewOrder, OrderRef, VenuePosition, VenueTraits
 
 SECOND = 1_000_000_000
@@ -31,7 +31,7 @@ class QuietVenue:
         self.asked: list[str] = []
         self.listed: list[OrderReport] = []
         self.held: list[VenuePosition] = []
-        self.readings = self.position_reads = 0
+        self.readings = self.position_reads = self.payment_reads = 0
         self.away: VenueError | None = None
         self.on_positions: Callable[[], None] | None = None
         self.on_admit: Callable[[], Awaitable[None]] | None = None
@@ -54,6 +54,10 @@ class QuietVenue:
     async def executions(self, category: str, *, since_ns: int, **_scope: Any) -> Sequence[FillReport]:
         self.executions_since_ns.append(since_ns)
         return self.executed
+
+    async def payments(self, category: str, *, since_ns: int, **_scope: Any) -> Sequence[FillReport]:
+        self.payment_reads += 1
+        return [fill for fill in self.executed if fill.fill_kind is FillKind.FUNDING and fill.executed_ns >= since_ns]
 
     async def open_orders(self, category: str, **_scope: Any) -> Sequence[OrderReport]:
         self.readings += 1

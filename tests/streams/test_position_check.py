@@ -69,6 +69,61 @@ async def test_p03_a_position_that_agrees_costs_no_question_of_its_own() -> None
     assert (item.agrees, desk.venue.position_reads, desk.venue.executions_since_ns) == (True, 1, [])
 
 
+def funding(desk: Desk, name: str, *, age_s: int = 40, symbol: str = "BTCUSDT") -> FillReport:
+    """A quarter that was paid on a position so long ago."""
+    return FillReport(
+        instrument=msgspec.structs.replace(BTC, symbol=symbol),
+        account=ACCOUNT,
+        origin=Origin.RECONCILE,
+        received_ns=desk.clock.now_ns(),
+        venue_order_id=f"payment-{name}",
+        execution_id=name,
+        side=Side.BUY,
+        price=Decimal(100),
+        quantity=Decimal(1),
+        fee=Decimal("0.25"),
+        fee_currency="USDT",
+        executed_ns=desk.clock.now_ns() - age_s * SECOND,
+        fill_kind=FillKind.FUNDING,
+    )
+
+
+async def test_p06_a_payment_that_nobody_told_of_is_found_by_a_validation_and_counts_once() -> None:
+    desk = Desk()
+    await bought(desk)
+    known = funding(desk, "f1")
+    await desk.told(known)
+    desk.venue.held, desk.venue.executed = [shown("1")], [known, funding(desk, "f2")]
+
+    await check(desk)
+    await check(desk)
+
+    assert held(desk).state.funding == Decimal("-0.5")
+    assert [entry.fill.execution_id for entry in desk.positions.ledger(0, BTC, ACCOUNT, NET)] == ["e-om1", "f1", "f2"]
+
+
+async def test_p06_payments_of_other_symbols_and_those_just_made_are_left_for_their_own_time() -> None:
+    desk = Desk()
+    await bought(desk)
+    desk.venue.held = [shown("1")]
+    desk.venue.executed = [funding(desk, "new", age_s=1), funding(desk, "other", symbol="ETHUSDT")]
+
+    await check(desk)
+
+    assert held(desk).state.funding == 0
+    assert not list(desk.positions.ledger(0, msgspec.structs.replace(BTC, symbol="ETHUSDT"), ACCOUNT, NET))
+
+
+async def test_p06_who_validates_at_the_same_time_shares_one_reading_of_payments() -> None:
+    desk = Desk()
+
+    await desk.lists.payments(desk.clock.now_ns(), 60.0)
+    await desk.lists.payments(desk.clock.now_ns(), 60.0)
+    await desk.lists.payments(desk.clock.now_ns() + 1, 60.0)
+
+    assert desk.venue.payment_reads == 2
+
+
 async def test_p03_what_has_just_changed_is_not_judged() -> None:
     desk = Desk()
     order = desk.intend()
