@@ -35,6 +35,8 @@ class Connections:
         self._idle_limit_s = idle_limit_s
         self._clock_s = clock_s
         self._idle_since_s: dict[RequestHandler, float] = {}
+        self._served: dict[RequestHandler, int] = {}
+        """How many requests each connection had had at the last sweep."""
         self._server: web.Server | None = None
 
     async def watch(self, runner: web.AppRunner) -> None:
@@ -63,13 +65,17 @@ class Connections:
         if self._server is None:
             return
         now_s = self._clock_s()
-        connections = self._server.connections
-        self._idle_since_s = {
-            handler: self._idle_since_s.get(handler, now_s) for handler in connections if not _busy(handler)
-        }
+        quiet = [handler for handler in self._server.connections if not _busy(handler)]
+        self._idle_since_s = {handler: self._since_s(handler, now_s) for handler in quiet}
+        self._served = {handler: _requests(handler) for handler in quiet}
         for handler, since_s in self._idle_since_s.items():
             if now_s - since_s > self._idle_limit_s:
                 _close(handler)
+
+    def _since_s(self, handler: RequestHandler, now_s: float) -> float:
+        """A connection may have had many short requests since the last sweep, and be quiet at each."""
+        asked = self._served.get(handler, 0) != _requests(handler)
+        return now_s if asked else self._idle_since_s.get(handler, now_s)
 
     def _make_room(self, server: web.Server) -> None:
         """Close the connection that has been without a request for longest; the newest if all others are at work."""
@@ -80,6 +86,10 @@ class Connections:
 
 def _busy(handler: RequestHandler) -> bool:
     return handler._request_in_progress
+
+
+def _requests(handler: RequestHandler) -> int:
+    return handler._request_count
 
 
 def _closing(handler: RequestHandler) -> bool:

@@ -97,6 +97,30 @@ async def test_a_silent_connection_is_closed_and_one_at_work_is_not(slow_server:
     busy_writer.close()
 
 
+async def test_a_connection_with_short_requests_between_the_sweeps_is_kept(slow_server: SlowServer) -> None:
+    now_s = [0.0]
+    connections = Connections(limit=10, idle_limit_s=5, clock_s=lambda: now_s[0])
+    connections._attach(slow_server.server)
+    slow_server.release.set()
+    reader, writer = await opened(slow_server.port)
+    await until(lambda: len(slow_server.server.connections) == 1)
+
+    for _ in range(4):
+        connections.sweep()
+        now_s[0] += 3.0
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"done")).startswith(b"HTTP/1.1 200")
+        await until(lambda: not any(each._request_in_progress for each in slow_server.server.connections))
+    connections.sweep()
+    assert not reader.at_eof()
+
+    now_s[0] += 6.0
+    connections.sweep()
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
 async def test_the_connection_longest_without_a_request_makes_room(slow_server: SlowServer) -> None:
     now_s = [0.0]
     connections = Connections(limit=2, idle_limit_s=100, clock_s=lambda: now_s[0])
