@@ -4,8 +4,7 @@
     2. the updates that a former owner's calls led to are applied; symbols without unfinished orders and without a
        position are open
     3. the venue's lists are read, until the venue answers; each symbol is compared, and opens
-    4. every symbol is compared once, open or not, its position also with the sum of its fills
-    5. every `interval_s` the lists are read again, and every symbol is compared
+    4. every `interval_s` the lists are read again, and every symbol is compared, open or not
 
 It asks once and applies what is found. What is not found stays in doubt: a signal that comes again, or a timer's
 command, concludes under the conditions of absence.
@@ -156,10 +155,7 @@ class Recovery:
         self._applied.touch_all()
         if symbols:
             await self._open(partition, symbols)
-        validated_ns = self._clock.now_ns()
-        while not await self._round(partition, thorough=True):
-            await self._clock.sleep(self._settings.pause_s)
-            validated_ns = self._clock.now_ns()
+        validated_ns = 0
         while True:
             await self._clock.sleep(self._until_next_round_s())
             now_ns = self._clock.now_ns()
