@@ -58,9 +58,7 @@ async def test_p07_each_side_has_children_of_its_own_and_the_stop_of_one_leaves_
 ) -> None:
     opened = {}
     for signal_type, side, profit, loss in (("buy", "long", "110", "90"), ("sell", "short", "80", "120")):
-        signal = wish(
-            symbol, signal_type, order_type="market", position_side=side, take_profit=profit, stop_loss=loss
-        )
+        signal = wish(symbol, signal_type, order_type="market", position_side=side, take_profit=profit, stop_loss=loss)
         [opened[side]] = (await desk.trade(signal))["order_ids"]
         await desk.order_in(opened[side], "filled")
     longs = await children(desk, opened["long"], "untriggered")
