@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from exchanges.paper.contract_admission import check_price, check_qty, new_contract_order
-from exchanges.paper.fields import Fields, number, text
+from exchanges.paper.fields import Fields, choice, number, text
 from exchanges.paper.instruments import LISTED, Instrument
 from exchanges.paper.refusals import bad_parameter, invalid_spot_symbol
 from exchanges.paper.spot_admission import check_spot_price, check_spot_qty, new_spot_order
-from exchanges.paper.vocabulary import Category, OrderType
+from exchanges.paper.vocabulary import Category, OrderType, TriggerBy
 from exchanges.paper.wishes import Amendment, NewOrder
 
 # Wishes that this exchange does not fulfil. Dropping one in silence would be worse than saying no.
@@ -60,6 +60,9 @@ def amendment(fields: Fields, instrument: Instrument) -> Amendment:
         stop_loss=number(fields, "stopLoss"),
         take_profit_limit=number(fields, "tpLimitPrice") or None,
         stop_loss_limit=number(fields, "slLimitPrice") or None,
+        trigger_by=_trigger_by(fields, "triggerBy"),
+        take_profit_by=_trigger_by(fields, "tpTriggerBy"),
+        stop_loss_by=_trigger_by(fields, "slTriggerBy"),
     )
     check = check_spot_price if instrument.is_spot else check_price
     for price in (
@@ -73,6 +76,10 @@ def amendment(fields: Fields, instrument: Instrument) -> Amendment:
         else:
             check_qty(instrument, OrderType.LIMIT, wish.qty)
     return wish
+
+
+def _trigger_by(fields: Fields, name: str) -> TriggerBy | None:
+    return choice(TriggerBy, fields, name) if text(fields, name) else None
 
 
 def refuse_unsupported(fields: Fields) -> None:

@@ -84,6 +84,8 @@ class Amending:
             (wish.stop_loss, order.stop_loss),
             (wish.take_profit_limit, order.take_profit_limit),
             (wish.stop_loss_limit, order.stop_loss_limit),
+            (wish.take_profit_by, order.take_profit_by),
+            (wish.stop_loss_by, order.stop_loss_by),
         )
         return any(wanted is not None and wanted != now for wanted, now in pairs)
 
@@ -95,12 +97,16 @@ class Amending:
         if wish.qty is not None and order.stop_order_type in PROTECTING:
             raise bad_parameter("Qty invalid")
         trigger_price = wish.trigger_price or order.trigger_price
-        if wish.trigger_price is not None and order.trigger_by is not None and not order.is_spot:
+        trigger_by = wish.trigger_by or order.trigger_by
+        moved = wish.trigger_price is not None or trigger_by is not order.trigger_by
+        if moved and trigger_by is not None and not order.is_spot:
             direction = TriggerDirection(order.trigger_direction)
-            check_trigger(market, Trigger(trigger_price, direction, order.trigger_by))
+            check_trigger(market, Trigger(trigger_price, direction, trigger_by))
         price = wish.price if wish.price is not None and order.order_type is OrderType.LIMIT else order.price
         account.unrest(order)
         order.qty, order.price, order.trigger_price = wish.qty or order.qty, price, trigger_price
+        if not order.is_spot:
+            order.trigger_by = trigger_by
         if order.is_spot and wish.trigger_price is not None:
             rises = trigger_price > market.last_price
             order.trigger_direction = TriggerDirection.RISE if rises else TriggerDirection.FALL
@@ -126,7 +132,9 @@ class Amending:
 
 def _protect(order: Order, wish: Amendment) -> None:
     """Zero takes a take-profit or stop-loss away, None leaves it."""
-    for name in ("take_profit", "stop_loss", "take_profit_limit", "stop_loss_limit"):
+    for name in (
+        "take_profit", "stop_loss", "take_profit_limit", "stop_loss_limit", "take_profit_by", "stop_loss_by",
+    ):  # fmt: skip
         wanted = getattr(wish, name)
         if wanted is not None:
             setattr(order, name, wanted)

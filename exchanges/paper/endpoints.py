@@ -131,7 +131,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
         _public("market/instruments-info", market_questions.instruments_info),
         _public("market/tickers", market_questions.tickers),
         _public("market/orderbook", market_questions.orderbook),
-        _public("market/full_orderbook", market_questions.orderbook),
+        _public("market/full_orderbook", market_questions.full_orderbook),
         _public("market/rpi_orderbook", market_figures.rpi_orderbook),
         _public("market/recent-trade", market_questions.recent_trades),
         _public("market/kline", market_figures.kline),

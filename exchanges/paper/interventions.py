@@ -12,7 +12,7 @@ from decimal import Decimal
 from exchanges.paper.accounts import Account
 from exchanges.paper.exact import ZERO
 from exchanges.paper.ledger import Position
-from exchanges.paper.market import Match, SymbolMarket
+from exchanges.paper.market import Match, PublicTrade, SymbolMarket
 from exchanges.paper.matching import MatchingEngine
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.turn import Turn
@@ -133,3 +133,9 @@ class Interventions:
         match = Match(market.mark_price, order.qty, None)
         self.engine.fill(turn, market, order, match, is_maker=False)
         self.engine.booking.deal_with_market_maker(market.instrument, order.side, match)
+        if why is CreateType.BY_LIQUIDATION:
+            told = PublicTrade(
+                order.order_id, order.symbol, match.price, order.qty, order.side, turn.at_ns, order.placed_seq
+            )
+            market.liquidations.append(told)
+            market.changed = True

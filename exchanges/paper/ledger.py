@@ -53,6 +53,7 @@ class Position(msgspec.Struct, kw_only=True):
     opened_fees: Decimal = ZERO
     entry_fees: Decimal = ZERO
     created_at_ns: int = 0
+    opened_at_ns: int = 0
     updated_at_ns: int = 0
     seq: int = 0
     category: Category = Category.LINEAR

@@ -56,6 +56,7 @@ class SymbolMarket:
         self.resting = RestingBook()
         self.quotes = self.process.quotes()
         self.recent_trades: deque[PublicTrade] = deque(maxlen=RECENT_TRADES)
+        self.liquidations: deque[PublicTrade] = deque(maxlen=RECENT_TRADES)
         self.changed = True  # since the public stream looked last
 
     @property

@@ -12,7 +12,7 @@ from exchanges.paper.exact import ZERO, ceiled, exactly, floored, plain
 from exchanges.paper.fields import Fields, text, whole
 from exchanges.paper.instruments import LISTED, Instrument
 from exchanges.paper.market import SymbolMarket
-from exchanges.paper.market_questions import LAUNCHED_MS, orderbook
+from exchanges.paper.market_questions import LAUNCHED_MS, PRICE_LIMIT_RATIO, orderbook
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
 from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import MAINTENANCE_RATE, NS_PER_MS, RISK_LIMIT_VALUE
@@ -20,7 +20,6 @@ from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
 from exchanges.paper.vocabulary import Category
 
-LIMIT_RATIO: Final = Decimal("0.05")  # how far a limit price may lie from the mark price; shown, not enforced
 OPEN_INTEREST_MINUTES: Final = {"5min": 5, "15min": 15, "30min": 30, "1h": 60, "4h": 240, "1d": 1440}
 
 
@@ -160,8 +159,8 @@ def price_limit(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
 def price_band(market: SymbolMarket) -> Row:
     tick, mark = market.instrument.tick, market.mark_price
     return {
-        "buyLmt": plain(floored(mark * (1 + LIMIT_RATIO), tick)),
-        "sellLmt": plain(ceiled(mark * (1 - LIMIT_RATIO), tick)),
+        "buyLmt": plain(floored(mark * (1 + PRICE_LIMIT_RATIO), tick)),
+        "sellLmt": plain(ceiled(mark * (1 - PRICE_LIMIT_RATIO), tick)),
     }
 
 

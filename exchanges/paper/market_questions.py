@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from exchanges.paper.admission import instrument_of
 from exchanges.paper.exact import ZERO, displayed, exactly, plain
 from exchanges.paper.fields import Fields, text
-from exchanges.paper.instruments import LISTED, Instrument
+from exchanges.paper.instruments import LISTED, MARKETS, Instrument
+from exchanges.paper.market import SymbolMarket
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
 from exchanges.paper.rows import NS_PER_MS, ms_text
 from exchanges.paper.spot_admission import MAX_VALUE
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import Side
+from exchanges.paper.vocabulary import Category, Side
 
 LAUNCHED_MS: Final = "1585526400000"
-_NOT_ON_SPOT: Final = (
-    "tickDirection", "markPrice", "indexPrice", "prevPrice1h", "openInterest", "openInterestValue", "fundingRate",
-    "nextFundingTime",
+_ON_SPOT: Final = (
+    "symbol", "bid1Price", "bid1Size", "ask1Price", "ask1Size", "lastPrice", "prevPrice24h", "price24hPcnt",
+    "highPrice24h", "lowPrice24h", "turnover24h", "volume24h", "usdIndexPrice",
 )  # fmt: skip
+BOOK_LEVELS: Final = 1000
+FULL_BOOK_LEVELS: Final = 10_000
+PRICE_LIMIT_RATIO: Final = Decimal("0.05")
+"""How far a limit price may lie from the mark price; shown, not enforced."""
 NS_PER_S: Final = 1_000_000_000
+CONTRACTS: Final = (Category.LINEAR, Category.INVERSE)
+_RISK_PARAMETERS: Final[Row] = {
+    "priceLimitRatioX": plain(PRICE_LIMIT_RATIO),
+    "priceLimitRatioY": plain(PRICE_LIMIT_RATIO),
+}
+_NUMBERS: Final = {key: number for number, key in enumerate(MARKETS, start=1)}
 FUNDING_INTERVAL_MS: Final = 8 * 3600 * 1000
 
 
@@ -30,17 +42,30 @@ def time(venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
 
 
 def instruments_info(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    """What is listed. Spot pairs come all at once; a base coin is asked of contracts only, and answered for contracts
+    of every kind. All that is listed is trading."""
     category = any_category(fields)
     listed = list(LISTED.get(category, {}).values())
+    base = text(fields, "baseCoin")
+    if base and category in CONTRACTS:
+        of_all_kinds = [instrument for kind in CONTRACTS for instrument in LISTED[kind].values()]
+        listed = [instrument for instrument in of_all_kinds if instrument.base == base]
     if text(fields, "symbol"):
         listed = [instrument for instrument in listed if instrument.symbol == text(fields, "symbol")]
-    if text(fields, "baseCoin"):
-        listed = [instrument for instrument in listed if instrument.base == text(fields, "baseCoin")]
+    if text(fields, "status") not in {"", "Trading"}:
+        listed = []
+    if category is Category.SPOT:
+        return {"category": category, "list": [instrument_row(one) for one in listed], "nextPageCursor": ""}
     start = offset(fields)
     limit = page_limit(fields, default=500, maximum=1000)
     page = listed[start : start + limit]
     cursor = cursor_text(start + limit) if start + limit < len(listed) else ""
     return {"category": category, "list": [instrument_row(one) for one in page], "nextPageCursor": cursor}
+
+
+def symbol_id(instrument: Instrument) -> int:
+    """The number of a symbol."""
+    return _NUMBERS[instrument.key]
 
 
 def instrument_row(instrument: Instrument) -> Row:
@@ -51,6 +76,7 @@ def _pair_row(pair: Instrument) -> Row:
     """A spot pair."""
     return {
         "symbol": pair.symbol,
+        "symbolId": symbol_id(pair),
         "baseCoin": pair.base,
         "quoteCoin": pair.quote,
         "innovation": "0",
@@ -69,14 +95,16 @@ def _pair_row(pair: Instrument) -> Row:
             "postOnlyMaxLimitOrderSize": plain(pair.max_limit_qty),
         },
         "priceFilter": {"tickSize": plain(pair.tick)},
-        "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.05"},
+        "riskParameters": _RISK_PARAMETERS,
         "symbolType": "",
+        "xstockMultiplier": "1",
     }
 
 
 def _contract_row(instrument: Instrument) -> Row:
     return {
         "symbol": instrument.symbol,
+        "symbolId": symbol_id(instrument),
         "contractType": "InversePerpetual" if instrument.is_inverse else "LinearPerpetual",
         "status": "Trading",
         "baseCoin": instrument.base,
@@ -111,6 +139,8 @@ def _contract_row(instrument: Instrument) -> Row:
         "lowerFundingRate": "-0.00375",
         "isPreListing": False,
         "preListingInfo": None,
+        "riskParameters": _RISK_PARAMETERS,
+        "forbidUplWithdrawal": False,
         "displayName": "",
         "symbolType": "",
     }
@@ -150,6 +180,8 @@ def ticker_row(venue: PaperVenue, key: str) -> Row:
         "turnover24h": plain(day.turnover),
         "openInterest": "0",
         "openInterestValue": "0",
+        "singleOpenInterest": "0",
+        "singleOpenInterestValue": "0",
         "fundingRate": "0.0001",
         "nextFundingTime": str(funding_at_ms),
         "fundingIntervalHour": "8",
@@ -165,9 +197,8 @@ def ticker_row(venue: PaperVenue, key: str) -> Row:
         "curPreListingPhase": "",
     }
     if market.instrument.is_spot:
-        for name in _NOT_ON_SPOT:
-            del row[name]
         row["usdIndexPrice"] = mark
+        return {name: row[name] for name in _ON_SPOT}
     return row
 
 
@@ -180,8 +211,18 @@ def tickers(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
 
 @exactly
 def orderbook(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    """The best levels of each side."""
     market = venue.markets[instrument_of(fields).key]
-    limit = page_limit(fields, default=25, maximum=500)
+    return _book(venue, market, page_limit(fields, default=1 if market.instrument.is_spot else 25, maximum=BOOK_LEVELS))
+
+
+@exactly
+def full_orderbook(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
+    """All levels of each side."""
+    return _book(venue, venue.markets[instrument_of(fields).key], FULL_BOOK_LEVELS)
+
+
+def _book(venue: PaperVenue, market: SymbolMarket, limit: int) -> Row:
     now_ms = venue.clock() // NS_PER_MS
     return {
         "s": market.instrument.symbol,
@@ -197,7 +238,8 @@ def orderbook(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
 def recent_trades(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
     instrument = instrument_of(fields)
     trades = list(venue.markets[instrument.key].recent_trades)
-    limit = page_limit(fields, default=500, maximum=1000)
+    most = 60 if instrument.is_spot else 1000
+    limit = page_limit(fields, default=min(most, 500), maximum=most)
     rows = [
         {
             "execId": trade.trade_id,

@@ -99,8 +99,9 @@ class MatchingEngine:
         account = self.accounts[order.uid]
         if is_maker:
             account.executed(order, match.qty)
-        booked = self.booking.book(account, market.instrument, order, match, is_maker=is_maker)
         position = account.position_of(order)
+        side_before = position.side if position is not None else None
+        booked = self.booking.book(account, market.instrument, order, match, is_maker=is_maker)
         seq = self.numbering.next_seq()
         order.cum_qty += match.qty
         order.cum_value += booked.value
@@ -111,6 +112,8 @@ class MatchingEngine:
         if position is not None:
             position.seq, position.updated_at_ns = seq, turn.at_ns
             position.created_at_ns = position.created_at_ns or turn.at_ns
+            if position.side is not side_before:
+                position.opened_at_ns = turn.at_ns
         is_over = not order.leaves_value if order.is_by_value else order.qty == order.cum_qty
         order.status = Status.FILLED if is_over else Status.PARTIALLY_FILLED
         turn.touch(order, position)

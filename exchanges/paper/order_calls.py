@@ -9,12 +9,13 @@ from exchanges.paper.accounts import dollars
 from exchanges.paper.admission import amendment, instrument_of, new_order
 from exchanges.paper.exact import ZERO, exactly, floored, plain
 from exchanges.paper.fields import Fields, choice, text
+from exchanges.paper.orders import Order
 from exchanges.paper.paging import any_category, symbols_of
 from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import MAINTENANCE_RATE, wallet_row
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import Category, Side
+from exchanges.paper.vocabulary import Category, Side, StopOrderType
 
 
 def create(venue: PaperVenue, uid: int, fields: Fields) -> Row:
@@ -38,14 +39,22 @@ def cancel(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 
 def cancel_all(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    """symbol goes before baseCoin before settleCoin; for contracts one of them must be there.
+    """symbol goes before baseCoin before settleCoin; for contracts one of them must be there. `stopOrderType` "Stop"
+    with the filter StopOrder leaves alone what protects positions.
 
     Without an `orderFilter` it means all kinds of contract orders, but only the active ones of spot.
     """
     category = any_category(fields)
     symbols = symbols_of(fields, required=category in {Category.LINEAR, Category.INVERSE})
     order_filter = text(fields, "orderFilter") or ("Order" if category is Category.SPOT else "")
-    cancelled = venue.cancel_all(uid, symbols, lambda order: questions.is_kind(order, order_filter), category)
+    stop_type = text(fields, "stopOrderType") if order_filter == "StopOrder" else ""
+    if stop_type not in {"", StopOrderType.STOP}:
+        raise bad_parameter("params error: stopOrderType invalid")
+
+    def wanted(order: Order) -> bool:
+        return questions.is_kind(order, order_filter) and stop_type in {"", order.stop_order_type}
+
+    cancelled = venue.cancel_all(uid, symbols, wanted, category)
     return {
         "list": [{"orderId": order.order_id, "orderLinkId": order.order_link_id} for order in cancelled],
         "success": "1",

@@ -133,6 +133,8 @@ class PublicStream:
             market = markets.get(topic.market_key)
             if market is not None and (market.changed or topic.kind == "kline"):
                 self._tell(topic, observer.look(topic))
+            if topic.is_best_only:
+                self._tell(topic, observer.repeated(topic))
 
     def _tell(self, topic: Topic, messages: Iterable[Message]) -> None:
         for message in messages:

@@ -1,7 +1,8 @@
 """The topics of the public WebSocket: what each told last, and what it has to tell now.
 
 All readers of a topic are told the same: a newcomer gets what it told last as its snapshot, and every later message is
-the difference. Tickers of spot pairs and candles are always told whole.
+the difference. Tickers of spot pairs, the best bid and ask (`orderbook.1`) and candles are always told whole, the best
+bid and ask again after three seconds without a change.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
 from exchanges.paper.vocabulary import Category, Side
 
+REPEATED_AFTER_MS: Final = 3_000
 DEPTHS: Final = frozenset({1, 50, 200, 500, 1000})
-SILENT_KINDS: Final = frozenset({"liquidation", "allLiquidation", "insurance", "adlAlert"})
-WHOLE_TICKER_NAMES: Final = (
-    "symbol", "lastPrice", "highPrice24h", "lowPrice24h", "prevPrice24h", "volume24h", "turnover24h", "price24hPcnt",
-    "usdIndexPrice",
-)  # fmt: skip
+SILENT_KINDS: Final = frozenset({"liquidation", "insurance", "adlAlert"})
+WITHOUT_PAST: Final = frozenset({"publicTrade", "allLiquidation"})
+NOT_IN_SPOT_TICKERS: Final = frozenset({"bid1Price", "bid1Size", "ask1Price", "ask1Size"})
 
 Levels = dict[str, str]  # price → quantity
 Message = dict[str, object]
@@ -46,11 +46,17 @@ class Topic:
     asks: Levels = field(default_factory=dict)
     trade_seq: int = 0
     number: int = 0
+    told_at_ms: int = 0
     is_fresh: bool = True
 
     @property
     def symbol(self) -> str:
         return self.name.rsplit(".", 1)[-1]
+
+    @property
+    def is_best_only(self) -> bool:
+        """Whether it is a book of one level."""
+        return self.kind == "orderbook" and self.depth == 1
 
 
 def topic_of(name: object, category: Category) -> Topic | None:
@@ -65,6 +71,8 @@ def topic_of(name: object, category: Category) -> Topic | None:
         return None
     match [kind, *rest[:-1]]:
         case ["tickers" | "publicTrade" | "priceLimit"]:
+            return Topic(name, kind, category, key)
+        case ["allLiquidation"] if category is not Category.SPOT:
             return Topic(name, kind, category, key)
         case ["orderbook", "rpi"]:
             return Topic(name, kind, category, key, depth=50)
@@ -94,15 +102,17 @@ class Observer:
                 return self._candles(topic)
             case "priceLimit":
                 return self._price_limit(topic)
+            case "allLiquidation":
+                return self._liquidations(topic)
             case _:
                 return self._trades(topic)
 
     def snapshot(self, topic: Topic) -> Message | None:
-        """What a newcomer needs to follow; trades have no past."""
-        if not topic.market_key or topic.kind == "publicTrade":
+        """What a newcomer needs to follow; trades and liquidations have no past."""
+        if not topic.market_key or topic.kind in WITHOUT_PAST:
             return None
         if topic.kind == "orderbook":
-            return self._message(topic, "snapshot", _book_row(topic, topic.bids, topic.asks))
+            return self._book_message(topic, "snapshot", topic.bids, topic.asks)
         if topic.kind == "kline":
             return self._kline_message(topic, self._candle(topic, self._now_ms()), confirmed=False)
         if topic.kind == "priceLimit":
@@ -118,7 +128,7 @@ class Observer:
     def _ticker(self, topic: Topic) -> list[Message]:
         now = ticker_row(self._venue, topic.market_key)
         if topic.category is Category.SPOT:
-            now = {name: now[name] for name in WHOLE_TICKER_NAMES if name in now}
+            now = {name: value for name, value in now.items() if name not in NOT_IN_SPOT_TICKERS}
         difference = {name: value for name, value in now.items() if topic.told.get(name) != value}
         topic.told = now
         if not difference:
@@ -135,7 +145,22 @@ class Observer:
         if not (changed_bids or changed_asks):
             return []
         topic.number += 1
-        return [self._message(topic, "delta", _book_row(topic, changed_bids, changed_asks))]
+        topic.told_at_ms = self._now_ms()
+        if topic.is_best_only:
+            return [self._book_message(topic, "snapshot", bids, asks)]
+        return [self._book_message(topic, "delta", changed_bids, changed_asks)]
+
+    def repeated(self, topic: Topic) -> list[Message]:
+        """The best bid and ask once more, under the same number, if they have stood still for long."""
+        now_ms = self._now_ms()
+        if not topic.is_best_only or now_ms < topic.told_at_ms + REPEATED_AFTER_MS:
+            return []
+        topic.told_at_ms = now_ms
+        return [self._book_message(topic, "snapshot", topic.bids, topic.asks)]
+
+    def _book_message(self, topic: Topic, kind: str, bids: Levels, asks: Levels) -> Message:
+        now_ms = self._now_ms()
+        return {"topic": topic.name, "type": kind, "ts": now_ms, "data": _book_row(topic, bids, asks), "cts": now_ms}
 
     def _levels(self, topic: Topic, side: Side) -> Levels:
         levels = self._market(topic).depth(side)
@@ -153,13 +178,31 @@ class Observer:
                 "S": trade.taker_side,
                 "v": plain(trade.qty),
                 "p": plain(trade.price),
-                "L": "ZeroPlusTick",
+                **({} if topic.category is Category.SPOT else {"L": "ZeroPlusTick"}),
                 "i": trade.trade_id,
                 "BT": False,
                 "RPI": False,
                 "seq": trade.seq,
             }
             for trade in trades
+        ]
+        return [{"topic": topic.name, "type": "snapshot", "ts": self._now_ms(), "data": rows}]
+
+    def _liquidations(self, topic: Topic) -> list[Message]:
+        """Positions that were taken over. `S` is the side of the position: Buy for a long one."""
+        found = [one for one in self._market(topic).liquidations if one.seq > topic.trade_seq]
+        if not found:
+            return []
+        topic.trade_seq = found[-1].seq
+        rows = [
+            {
+                "T": one.traded_at_ns // NS_PER_MS,
+                "s": one.symbol,
+                "S": one.taker_side.opposite,
+                "v": plain(one.qty),
+                "p": plain(one.price),
+            }
+            for one in found
         ]
         return [{"topic": topic.name, "type": "snapshot", "ts": self._now_ms(), "data": rows}]
 
@@ -203,7 +246,7 @@ class Observer:
 
     def _message(self, topic: Topic, kind: str, row: Row) -> Message:
         now_ms = self._now_ms()
-        return {"topic": topic.name, "type": kind, "data": row, "cs": topic.number, "ts": now_ms, "cts": now_ms}
+        return {"topic": topic.name, "type": kind, "data": row, "cs": topic.number, "ts": now_ms}
 
 
 def _candle_row(topic: Topic, candle: Candle) -> Row:

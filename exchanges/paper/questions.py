@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from exchanges.paper.accounts import PROTECTING
@@ -32,6 +33,7 @@ from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
 from exchanges.paper.vocabulary import HEDGE_BUY, HEDGE_SELL, Category, StopOrderType
 
+WITH_AN_ID: Final = frozenset({"category", "orderId", "orderLinkId", "limit", "cursor"})
 SPOT_PROTECTING: Final = frozenset({StopOrderType.SPOT_TPSL, StopOrderType.SPOT_STOP_LOSS})
 
 # -- orders and executions -------------------------------------------------------------------------------------------
@@ -39,14 +41,13 @@ SPOT_PROTECTING: Final = frozenset({StopOrderType.SPOT_TPSL, StopOrderType.SPOT_
 
 @exactly
 def realtime(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    """Open orders; asked by id, or with openOnly=1, also those that closed lately (not after a restart)."""
+    """Open orders; asked by id, or with openOnly=1, also those that closed lately (not after a restart). An id goes
+    before everything else that is named."""
     category, account = any_category(fields), venue.accounts[uid]
     order_id, link = text(fields, "orderId"), text(fields, "orderLinkId")
     if order_id or link:
-        symbol = text(fields, "symbol")
         order = venue.known_order(uid, order_id, link)
-        found = [order] if order is not None and symbol in {"", order.symbol} else []
-        found = [order for order in found if order.category is category]
+        found = [order] if order is not None and order.category is category else []
     else:
         symbols = symbols_of(fields, required=category is Category.LINEAR)
         closed = whole(fields, "openOnly", 0) == 1
@@ -62,12 +63,18 @@ def history(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     """Closed orders from the books. Those that never filled are forgotten after the options' window (24 h)."""
     limit = page_limit(fields, default=20, maximum=50)
     wanted = _selection(venue, uid, fields, limit + 1, closed_only=True)
-    return _order_page(venue.store.orders(wanted), fields)
+    order_filter = text(fields, "orderFilter")
+    if order_filter:
+        wanted = replace(wanted, limit=None)
+    return _order_page([order for order in venue.store.orders(wanted) if is_kind(order, order_filter)], fields)
 
 
 @exactly
 def executions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
+    """Fills. Asked by an order's id, whatever else would narrow the list does not count."""
     category = any_category(fields)
+    if text(fields, "orderId") or text(fields, "orderLinkId"):
+        fields = {name: value for name, value in fields.items() if name in WITH_AN_ID}
     limit = page_limit(fields, default=50, maximum=100)
     found = venue.store.executions(_selection(venue, uid, fields, limit + 1, closed_only=False))
     cursor = cursor_text(found[limit - 1].seq) if len(found) > limit else ""
@@ -146,14 +153,22 @@ def symbol_settings(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 
 def is_kind(order: Order, order_filter: str) -> bool:
-    """`orderFilter`: Order for active orders, StopOrder for conditional ones, tpslOrder for those of positions."""
+    """`orderFilter`: Order for active orders, OpenOrder for those of them that open something, StopOrder for
+    conditional ones, tpslOrder for those of positions; empty for all. One that is over is what it was made as."""
+    waits = order.is_waiting if order.status.is_open else order.stop_order_type is not StopOrderType.NONE
     match order_filter:
+        case "":
+            return True
+        case "OpenOrder":
+            return not (waits or order.reduces)
         case "Order":
-            return not order.is_waiting
+            return not waits
         case "StopOrder":
-            return order.is_waiting
+            return waits
         case "tpslOrder":
             kind = order.stop_order_type
             return kind in PROTECTING or kind.is_partial or kind in SPOT_PROTECTING
+        case "OcoOrder" | "BidirectionalTpslOrder":
+            return order.stop_order_type == order_filter
         case _:
-            return True
+            raise bad_parameter("params error: orderFilter invalid")

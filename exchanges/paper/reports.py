@@ -211,5 +211,8 @@ def _is_wanted(row: Row, fields: Fields, end_ms: int | None) -> bool:
         return False
     if text(fields, "category") and any_category(fields) != row["category"]:
         return False
-    wanted = ((text(fields, name), row[name]) for name in ("currency", "type", "symbol"))
+    base = text(fields, "baseCoin")
+    if base and LISTED[Category(str(row["category"]))][str(row["symbol"])].base != base:
+        return False
+    wanted = ((text(fields, name), row[name]) for name in ("currency", "type", "symbol", "transSubType"))
     return all(not value or value == shown for value, shown in wanted)

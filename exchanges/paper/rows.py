@@ -226,6 +226,7 @@ def _position_figures(position: Position, account: Account, mark_price: MarkPric
         "stopLoss": _protecting_price(position, account, StopOrderType.STOP_LOSS),
         "trailingStop": plain(trailing.trailing) if trailing is not None else "0",
         "unrealisedPnl": plain(position.unrealised(mark)),
+        "openTime": position.opened_at_ns // NS_PER_MS if position.size else 0,
         "curRealisedPnl": plain(position.cur_realised_pnl),
         "cumRealisedPnl": plain(position.cum_realised_pnl),
         "createdTime": ms_text(position.created_at_ns),
@@ -304,6 +305,7 @@ def _coin_row(account: Account, coin: str, price: Decimal, mark_price: MarkPrice
         "collateralSwitch": True,
         "marginCollateral": True,
         "spotHedgingQty": "0",
+        "colRes": "0",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from exchanges.paper.admission import category_of, contract_of, instrument_of
@@ -30,13 +31,14 @@ ONE_WAY_MODE: Final = 0
 HEDGE_MODE: Final = 3
 CROSS_MARGIN: Final = "REGULAR_MARGIN"
 MARGIN_MODES: Final = frozenset({CROSS_MARGIN, "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"})
+LEVERAGE_STEP: Final = Decimal("0.01")
 DCP_RANGE_S: Final = (3, 300)
 
 
 def set_leverage(venue: PaperVenue, uid: int, fields: Fields) -> Row:
     instrument, account = contract_of(fields), venue.accounts[uid]
     buy, sell = number(fields, "buyLeverage"), number(fields, "sellLeverage")
-    if not buy or not sell or buy != sell:
+    if not buy or not sell or buy != sell or buy % LEVERAGE_STEP:
         raise bad_parameter("buy leverage invalid" if not buy else "sell leverage invalid")
     if not 1 <= buy <= instrument.max_leverage:
         raise leverage_out_of_range(plain(instrument.max_leverage))
@@ -48,25 +50,27 @@ def set_leverage(venue: PaperVenue, uid: int, fields: Fields) -> Row:
 
 
 def switch_mode(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    """One-way or hedge, for one symbol or for all of a coin, those listed later too."""
+    """One-way or hedge, for one symbol, or for all of a coin that have neither position nor open order."""
     if category_of(fields) is not Category.LINEAR:
         raise hedge_mode_unsupported()
     account, mode = venue.accounts[uid], whole(fields, "mode", -1)
     if mode not in {ONE_WAY_MODE, HEDGE_MODE}:
         raise bad_parameter("mode invalid")
     hedged = mode == HEDGE_MODE
+    held = {position.symbol for position in account.held()}
+    ordered = {order.symbol for order in account.open_orders.values() if not order.is_spot}
     if text(fields, "symbol"):
         symbols = [instrument_of(fields).symbol]
     elif text(fields, "coin") == SETTLE_COIN:
-        symbols = list(INSTRUMENTS)
+        symbols = [symbol for symbol in INSTRUMENTS if symbol not in held | ordered]
     else:
         raise bad_parameter("params error: symbol or coin required")
     changing = [symbol for symbol in symbols if account.is_hedged(symbol) is not hedged]
     if not changing:
         raise mode_unchanged()
-    if any(position.symbol in changing for position in account.held()):
+    if held.intersection(changing):
         raise mode_change_with_position()
-    if any(order.symbol in changing for order in account.open_orders.values()):
+    if ordered.intersection(changing):
         raise mode_change_with_orders()
     account.settings.hedged.update(dict.fromkeys(changing, hedged))
     venue.store.put_settings(account.settings)

@@ -86,8 +86,8 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """New total quantity, price, trigger price, take-profit, stop-loss; None leaves it as it is, and for the last two
-    zero takes it away."""
+    """New total quantity, price, trigger price, take-profit, stop-loss, and which price triggers; None leaves it as it
+    is, and for take-profit and stop-loss zero takes it away."""
 
     qty: Decimal | None = None
     price: Decimal | None = None
@@ -96,6 +96,9 @@ class Amendment:
     stop_loss: Decimal | None = None
     take_profit_limit: Decimal | None = None
     stop_loss_limit: Decimal | None = None
+    trigger_by: TriggerBy | None = None
+    take_profit_by: TriggerBy | None = None
+    stop_loss_by: TriggerBy | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -158,3 +158,36 @@ def test_trades_are_public(public: Callable[[str], WebSocket], session: HTTP) ->
 
     eventually(traded, "a trade has been told")
     assert heard[0]["data"][0]["S"] == "Buy"
+
+
+def test_the_best_bid_and_ask_are_always_told_whole(
+    public: Callable[[str], WebSocket], exchange: RunningExchange
+) -> None:
+    heard: list[Row] = []
+    stream = public("linear")
+    exchange.pin("NEARUSDT", "5.000", "5.010")
+    stream.orderbook_stream(1, "NEARUSDT", heard.append)
+    eventually(lambda: heard, "the snapshot has come")
+    exchange.pin("NEARUSDT", "5.100", "5.110", qty="7")
+    eventually(lambda: heard[-1]["data"]["b"] == [["5.1", "7"]], "the new best bid has come")
+    assert {message["type"] for message in heard} == {"snapshot"}
+    last = heard[-1]
+    assert last["data"]["a"] == [["5.11", "7"]]
+    eventually(lambda: heard[-1] is not last, "what stands still is told again")
+    assert heard[-1]["data"] == last["data"]
+
+
+def test_liquidations_are_public(
+    public: Callable[[str], WebSocket], session: HTTP, exchange: RunningExchange, key: ApiKey
+) -> None:
+    heard: list[Row] = []
+    tickers: list[Row] = []
+    stream = public("linear")
+    stream.all_liquidation_stream("ATOMUSDT", heard.append)
+    stream.ticker_stream("ATOMUSDT", tickers.append)
+    eventually(lambda: tickers, "the exchange has taken the second subscription, so it has the first")
+    session.place_order(category="linear", symbol="ATOMUSDT", side="Buy", orderType="Market", qty="10")
+    exchange.control("liquidation", {"symbol": "ATOMUSDT", "uid": key.uid})
+    eventually(lambda: heard, "the liquidation was told")
+    (row,) = heard[0]["data"]
+    assert (row["s"], row["S"], row["v"]) == ("ATOMUSDT", "Buy", "10")
