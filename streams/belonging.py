@@ -26,6 +26,8 @@ from tables.receipt import Receipt
 
 PARKED_AT = "ordermanager-parked-at"
 """Header of a parked update's copy: the offset under which it was parked."""
+LATE_AT = "ordermanager-late-at"
+"""Header of a late fill's copy: the offset at which the fill was not applied."""
 
 
 class Belonging:
@@ -79,8 +81,15 @@ class Belonging:
             if (record.partition, key) in self._released:
                 continue
             self._released.add((record.partition, key))
-            again.append(self.copy(record, symbol, value, ((PARKED_AT, b"%d" % offset),)))
+            again.append(self._copy(record, symbol, value, ((PARKED_AT, b"%d" % offset),)))
         return again
+
+    def release_all_parked(self, record: Record) -> list[Outgoing]:
+        """Parked updates of every symbol that has nothing in flight any more. An intent that was taken back says so to
+        no update of its symbol: a mark does."""
+        parked = self._orders.all_parked(record.partition)
+        symbols = dict.fromkeys(decode_update(value).instrument.symbol for value in parked)
+        return [copy for symbol in symbols for copy in self.release_parked(record, symbol)]
 
     def unpark_original(self, record: Record, symbol: str, rows: Receipt) -> None:
         """If the record is a parked update's copy, the parked row has done its duty."""
@@ -89,7 +98,11 @@ class Belonging:
             self._orders.unpark(record.partition, key, rows)
             self._released.discard((record.partition, key))
 
-    def copy(self, record: Record, symbol: str, value: bytes, headers: Headers = ()) -> Outgoing:
+    def late_copy(self, record: Record, symbol: str) -> Outgoing:
+        """A fill that came too late for its place in the log, to be applied further on."""
+        return self._copy(record, symbol, record.value or b"", ((LATE_AT, b"%d" % record.offset),))
+
+    def _copy(self, record: Record, symbol: str, value: bytes, headers: Headers) -> Outgoing:
         """An update that is appended to the log once more."""
         return Outgoing(self._topics.order_updates, record.partition, symbol.encode(), value, headers)
 

@@ -87,7 +87,8 @@ class OrderAgent:
         rows = Receipt()
         symbol: str | None = None
         if is_mark(record):
-            self._outbox.submit(record.partition, rows, [], lambda: self._inbox.finished(record))
+            released = self._belonging.release_all_parked(record)
+            self._outbox.submit(record.partition, rows, released, lambda: self._inbox.finished(record))
             self._applied.advance(record.partition, record.offset, None)
             return
         try:
@@ -145,7 +146,7 @@ class OrderAgent:
             return []  # the same execution, told again
         symbol = order.instrument.symbol
         if isinstance(update, FillReport) and counted is None and self._too_late(record, order, update):
-            return [self._belonging.copy(record, symbol, record.value or b"")]
+            return [self._belonging.late_copy(record, symbol)]
         outgoing: list[Outgoing] = []
         if order.applied_offset >= record.offset:
             outgoing += self._events.again(record, order)

@@ -56,6 +56,7 @@ from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
 from streams.unsettled import left_without_plan
+from streams.updates import mark_in
 from tables.orders import OrderTable
 from tables.receipt import Receipt
 from tables.signals import SignalResult, SignalRow, SignalState, SignalTable
@@ -249,6 +250,8 @@ class SignalAgent:
                 self._orders.discard_intent(turn.record.partition, order, discarded)
         if not discarded.complete:
             await turn.wait(discarded.durable())
+            # What had to wait for them goes on.
+            await self._publish(turn, [mark_in(self._topics, turn.record.partition)])
         await self._clearance.to_plan(turn, symbol, until_ns, reduces=work.reduces)
 
     async def _settle_plan(self, turn: Turn, row: SignalRow, plan: Plan, planned: Receipt) -> SignalRow:

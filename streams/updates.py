@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.updates import Update, encode_update
+from streams.outbox import Outgoing
 from streams.ports import Headers, Log
 from streams.record import Record, Source
 from streams.topics import Topics
@@ -17,6 +18,11 @@ MARK: Headers = (("schema", b"order-update-mark/1"), ("producer", b"ordermanager
 """Headers of a record that only marks how far the log has been read."""
 
 
+def mark_in(topics: Topics, partition: int) -> Outgoing:
+    """A mark, which says nothing of any order."""
+    return Outgoing(topics.order_updates, partition, b"", b"{}", MARK)
+
+
 def is_mark(record: Record) -> bool:
     """Whether the record is such a mark."""
     return dict(record.headers).get("schema") == b"order-update-mark/1"
@@ -27,13 +33,14 @@ class UpdatePublisher:
 
     def __init__(self, log: Log, topics: Topics) -> None:
         self._log = log
-        self._topic = topics.order_updates
+        self._topics = topics
 
     async def mark(self, partition: int) -> Source:
-        """Append a mark, which says nothing of any order: when it is applied, everything before it is."""
-        return await self._log.publish(self._topic, b"", b"{}", MARK, partition)
+        """Append a mark: when it is applied, everything before it is."""
+        mark = mark_in(self._topics, partition)
+        return await self._log.publish(mark.topic, mark.key, mark.value, mark.headers, partition)
 
     async def publish(self, update: Update) -> Source:
         """Returns where the record stands; see `streams.applied` to wait until it is applied."""
         key = update.instrument.symbol.encode()
-        return await self._log.publish(self._topic, key, encode_update(update), _HEADERS)
+        return await self._log.publish(self._topics.order_updates, key, encode_update(update), _HEADERS)

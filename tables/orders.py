@@ -185,6 +185,11 @@ class OrderTable:
         rows = self.rows.scan(partition, join(b"p", symbol) + b"/")
         return [(int(key[key.rindex(b"/") + 1 :]), key, value) for key, value in rows]
 
+    def all_parked(self, partition: int) -> Iterator[bytes]:
+        """The partition's parked updates, symbol by symbol."""
+        for _, value in self.rows.scan(partition, b"p/"):
+            yield value
+
     def unpark(self, partition: int, key: bytes, receipt: Receipt) -> None:
         """The update has found its way."""
         self.rows.put(partition, key, None, receipt)

@@ -1,8 +1,8 @@
 """The fold: intents and updates through the order agent itself, into tables of our own.
 
-Two things that the live agent decided by what it had in memory are read from the log instead. An update that was parked
-has a copy further on, whose header says so; a fill that came too late for its place has a copy with the same bytes.
-Neither is applied where it stands first.
+What the live agent decided by what it had in memory is read from the log instead. An update that was parked, and a fill
+that came too late for its place, has a copy further on, whose header says so; neither is applied where it stands first.
+An intent that was taken back was in flight for the updates between.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from app.replay.scratch import ScratchInbox, ScratchLog
 from domain.errors import InvalidInput
 from domain.updates import decode_update
 from streams.applied import Applied
-from streams.belonging import PARKED_AT
+from streams.belonging import LATE_AT, PARKED_AT
 from streams.order_agent import OrderAgent
 from streams.record import Record
 from streams.topics import Topics
-from tables.durable_rows import DurableRows
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.receipt import Receipt
+from tables.rows import Rows
 
 MakeIntent = Callable[[int, str], Intent | None]
 """(partition, order id) → its first row; None if nothing tells of it."""
-
-_ANONYMOUS = b'"client_order_id":""'
 
 
 class PutOff:
@@ -38,7 +36,7 @@ class PutOff:
         self._until = until
         self._parked: dict[int, set[int]] = defaultdict(set)
         self._late: dict[int, set[int]] = defaultdict(set)
-        self._seen: dict[tuple[int, bytes], int] = {}
+        self._copied_at: dict[tuple[int, int], int] = {}
         self.last_ns: dict[int, int] = {}
         """Time of the last record of each partition that is folded."""
 
@@ -46,14 +44,11 @@ class PutOff:
         """Remember what the record says of one before it."""
         if record.offset < self._until.get(record.partition, 0):
             self.last_ns[record.partition] = record.timestamp_ns
-        parked_at = _parked_at(record)
-        if parked_at is not None:
+        if (parked_at := _offset_in(record, PARKED_AT)) is not None:
             self._parked[record.partition].add(parked_at)
-        if record.value and _ANONYMOUS in record.value:
-            before = self._seen.get((record.partition, record.value))
-            if before is not None and parked_at is None:
-                self._late[record.partition].add(before)
-            self._seen[record.partition, record.value] = record.offset
+            self._copied_at.setdefault((record.partition, parked_at), record.offset)
+        if (late_at := _offset_in(record, LATE_AT)) is not None:
+            self._late[record.partition].add(late_at)
 
     def parked(self, record: Record) -> bool:
         """Whether it was kept until it was known whose it is."""
@@ -63,9 +58,13 @@ class PutOff:
         """Whether it was only appended again."""
         return record.offset in self._late[record.partition]
 
+    def copied_at(self, partition: int, parked_at: int) -> int | None:
+        """Where the first copy stands of what was parked; None if there is none."""
+        return self._copied_at.get((partition, parked_at))
 
-def _parked_at(record: Record) -> int | None:
-    text = dict(record.headers).get(PARKED_AT, b"")
+
+def _offset_in(record: Record, header: str) -> int | None:
+    text = dict(record.headers).get(header, b"")
     return int(text) if text.isdigit() else None
 
 
@@ -74,7 +73,7 @@ class Fold:
 
     def __init__(
         self,
-        tables: Mapping[str, DurableRows],
+        tables: Mapping[str, Rows],
         log: ScratchLog,
         topics: Topics,
         instance: str,
@@ -87,7 +86,7 @@ class Fold:
         self.positions = PositionTable(tables["positions"])
         self.updates = 0
         self.unknown_intents: list[str] = []
-        self._intents = {partition: deque(each.places.items()) for partition, each in intents.items()}
+        self._intents = {partition: deque(each.steps()) for partition, each in intents.items()}
         self._make_intent = make_intent
         self._put_off = put_off
         self._agent = OrderAgent(
@@ -106,7 +105,9 @@ class Fold:
         self.updates += 1
         if self._put_off.parked(record):
             self._park(record)
-        elif not self._put_off.late(record):
+        elif self._put_off.late(record):
+            self._unpark_original(record)
+        else:
             self._agent.handle([record])
 
     def finish(self) -> None:
@@ -116,11 +117,15 @@ class Fold:
 
     def _write_intents(self, partition: int, before: int | None) -> None:
         waiting = self._intents.get(partition)
-        while waiting and (before is None or waiting[0][1] < before):
-            order_id, _ = waiting.popleft()
-            intent = self._make_intent(partition, order_id)
-            if intent is None:
-                self.unknown_intents.append(order_id)
+        while waiting and (before is None or waiting[0].place < before):
+            step = waiting.popleft()
+            if step.undone is not None:
+                if step.ends:
+                    self.orders.discard_intent(partition, step.undone, Receipt())
+                else:
+                    self.orders.put(partition, step.undone, [], Receipt())
+            elif (intent := self._make_intent(partition, step.order_id)) is None:
+                self.unknown_intents.append(step.order_id)
             else:
                 self.orders.put(partition, intent.order, [intent.transition], Receipt())
 
@@ -129,7 +134,14 @@ class Fold:
             symbol = decode_update(record.value).instrument.symbol
         except InvalidInput:  # pragma: no cover -- what cannot be read is never parked
             return
-        partition, parked_at = record.partition, _parked_at(record)
-        self.orders.park(partition, symbol, record.offset, record.value or b"", Receipt())
-        if parked_at is not None and (key := self.orders.is_parked(partition, symbol, parked_at)):
-            self.orders.unpark(partition, key, Receipt())  # a copy that had to wait once more, in its place
+        self.orders.park(record.partition, symbol, record.offset, record.value or b"", Receipt())
+        self._unpark_original(record)
+
+    def _unpark_original(self, record: Record) -> None:
+        """A copy that had to wait once more stands for the first."""
+        partition, parked_at = record.partition, _offset_in(record, PARKED_AT)
+        if parked_at is None:
+            return
+        symbol = decode_update(record.value).instrument.symbol
+        if key := self.orders.is_parked(partition, symbol, parked_at):
+            self.orders.unpark(partition, key, Receipt())

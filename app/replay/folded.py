@@ -27,9 +27,9 @@ from app.transport.topic_reader import Connection
 from streams.record import Record
 from streams.schemas import OrderEvent
 from streams.topics import Topics
-from tables.durable_rows import DurableRows
 from tables.orders import order_index
 from tables.positions import position_index
+from tables.rows import Rows
 from tables.signals import SignalTable, signal_index
 
 _POLL_S = 0.25
@@ -54,8 +54,8 @@ class Folded:
     """Both sets, for as long as the scratch files are there."""
 
     topics: Topics
-    live: dict[str, DurableRows]
-    replayed: dict[str, DurableRows]
+    live: Mapping[str, Rows]
+    replayed: Mapping[str, Rows]
     until: dict[int, int]
     """First offset of `order-updates` that is not folded, by partition."""
     unfinished: int
@@ -92,7 +92,7 @@ async def folded(settings: Settings, directory: Path, until: Until, settle_s: fl
             put_off = PutOff(reach.until)
             updates = reading.only(reach.ends, topics.order_updates)
             await reading.read_all(connection, reach.starts, updates, put_off.note)
-            live = LiveTables(scratch, topics, reach.until, put_off.last_ns if until.given else None)
+            live = LiveTables(scratch, topics, reach.until, put_off.last_ns if until.given else None, put_off.copied_at)
             changelogs = {place: end for place, end in reach.ends.items() if place[0] in topics.changelogs}
             await reading.read_all(connection, reach.starts, changelogs, live.take, live.settle)
             inputs = Inputs(
@@ -143,7 +143,7 @@ async def folded(settings: Settings, directory: Path, until: Until, settle_s: fl
 
 
 @asynccontextmanager
-async def live_now(settings: Settings, directory: Path) -> AsyncIterator[dict[str, DurableRows]]:
+async def live_now(settings: Settings, directory: Path) -> AsyncIterator[Mapping[str, Rows]]:
     """The live tables as their changelogs have them at this moment; the table of signals is left empty."""
     connection: Connection = {"bootstrap_servers": settings.bootstrap}
     topics = topics_of(settings)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.replay.scratch import Scratch, load
+from app.replay.scratch import Scratch
 from domain.commands import Command, decode_command
 from domain.errors import InvalidInput
 from streams.origin import origin_of
@@ -39,7 +39,7 @@ class Inputs:
         """Bring to the scratch files what was taken."""
         waiting, self._waiting = self._waiting, {}
         for partition, pairs in waiting.items():
-            load(self._records, partition, pairs)
+            self._records.load(partition, pairs)
 
     def work(self, partition: int, source: str) -> Work | None:
         """The signal as its agent read it; None if the record is gone or is no signal for us."""

@@ -8,18 +8,17 @@ offset are the fold of the changelog up to its first record that a later update 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from app.replay.rows import decode
-from app.replay.scratch import Scratch, load
+from app.replay.scratch import Scratch, ScratchRows
 from domain.events import Transition
 from domain.orders import Order
 from streams.record import Record
 from streams.topics import TABLES, Topics
-from tables.durable_rows import DurableRows
 from tables.signals import SignalRow
 
 _INTENT = b"/0000000001"
@@ -43,6 +42,17 @@ _offset = msgspec.json.Decoder(_Offset)
 _source = msgspec.json.Decoder(_Source)
 
 
+@dataclass(frozen=True, slots=True)
+class IntentStep:
+    """An intent that is written after the rows of the update at `place`, or one that was `undone` later and is in
+    flight from here, or to here."""
+
+    place: int
+    order_id: str
+    undone: Order | None = None
+    ends: bool = False
+
+
 @dataclass(slots=True)
 class Intents:
     """Where intents stand among the updates of one partition, in the order in which they were written.
@@ -53,6 +63,7 @@ class Intents:
     places: dict[str, int] = field(default_factory=dict)
     _without_row: set[str] = field(default_factory=set)
     _heard_of: set[str] = field(default_factory=set)
+    _undone: list[IntentStep] = field(default_factory=list)
 
     def begins(self, order_id: str, newest: int) -> None:
         """The order's first transition was written."""
@@ -69,17 +80,29 @@ class Intents:
         """An update was applied to the order: from now on it is more than an intent."""
         self._heard_of.add(order_id)
 
-    def deleted(self, order_id: str) -> None:
-        """The order's own row was deleted. An intent that nobody has heard of was never meant, until it is written
-        again (decision 0009); any other order does not become undone by losing its row."""
-        if order_id not in self._heard_of:
-            self.places.pop(order_id, None)
-            self._without_row.discard(order_id)
+    def may_be_undone(self, order_id: str) -> bool:
+        """Whether nobody has heard of the intent: then it was never meant if its row is deleted, until it is written
+        again (decision 0009). Any other order does not become undone by losing its row."""
+        return order_id in self.places and order_id not in self._heard_of
+
+    def undone(self, order_id: str, newest: int, row: Order | None) -> None:
+        """The intent's own row, as it was written, was deleted. What came meanwhile may have waited for it."""
+        place = self.places.pop(order_id)
+        self._without_row.discard(order_id)
+        if row is not None and place < newest:
+            self._undone += [IntentStep(place, order_id, row), IntentStep(newest, order_id, row, ends=True)]
+
+    def steps(self) -> list[IntentStep]:
+        """All of them in their order. What ends at a place ends before anything begins there: the same intent may be
+        written again."""
+        meant = [IntentStep(place, order_id) for order_id, place in self.places.items()]
+        return sorted(meant + self._undone, key=lambda step: (step.place, not step.ends))
 
 
 class LiveTables:
     """Takes the changelogs' records in their order; `until` has the first update that does not count, by partition.
-    `signals_until_ns`: rows of signals that were written after this time don't count either, by partition."""
+    `signals_until_ns`: rows of signals that were written after this time don't count either, by partition.
+    `copied_at`: (partition, offset) of a parked update → where its first copy stands; that takes the row away."""
 
     def __init__(
         self,
@@ -87,8 +110,9 @@ class LiveTables:
         topics: Topics,
         until: Mapping[int, int],
         signals_until_ns: Mapping[int, int] | None = None,
+        copied_at: Callable[[int, int], int | None] = lambda _partition, _offset: None,
     ) -> None:
-        self.rows: dict[str, DurableRows] = {name: scratch.table(name) for name in TABLES}
+        self.rows: dict[str, ScratchRows] = {name: scratch.table(name) for name in TABLES}
         self.plans = scratch.table("plans")
         """Order id → the newest version of its signal's row that plans it."""
         self.first_rows = scratch.table("first-rows")
@@ -100,9 +124,10 @@ class LiveTables:
         self._updates = topics.order_updates
         self._until = until
         self._signals_until_ns = signals_until_ns
+        self._copied_at = copied_at
         self._newest: dict[int, int] = defaultdict(lambda: -1)
         self._next: dict[tuple[str, int], int] = {}
-        self._waiting: dict[tuple[DurableRows, int], list[tuple[bytes, bytes | None]]] = defaultdict(list)
+        self._waiting: dict[tuple[ScratchRows, int], list[tuple[bytes, bytes | None]]] = defaultdict(list)
 
     def take(self, record: Record) -> None:
         """One record of a changelog."""
@@ -135,7 +160,7 @@ class LiveTables:
         """Bring to the scratch files what was taken."""
         waiting, self._waiting = self._waiting, defaultdict(list)
         for (rows, partition), pairs in waiting.items():
-            load(rows, partition, pairs)
+            rows.load(partition, pairs)
 
     def _update_of(self, name: str, record: Record) -> int | None:
         """The offset of the update that led to the row; None for rows of intents, deletions, and what is unreadable."""
@@ -143,7 +168,8 @@ class LiveTables:
         try:
             match name, key[:1]:
                 case "orders", b"p":
-                    return None if value is None else int(key[key.rindex(b"/") + 1 :])
+                    parked_at = int(key[key.rindex(b"/") + 1 :])
+                    return parked_at if value is not None else self._copied_at(record.partition, parked_at)
                 case _ if value is None:
                     return None
                 case ("orders", b"o") | ("positions", b"p"):
@@ -161,7 +187,10 @@ class LiveTables:
     def _take_intent(self, partition: int, key: bytes, value: bytes | None) -> None:
         if value is None:
             if key.startswith(b"o/"):
-                self.intents[partition].deleted(key[2:].decode())
+                order_id = key[2:].decode()
+                if (intents := self.intents[partition]).may_be_undone(order_id):
+                    self.settle()  # its row may be among what was just taken
+                    intents.undone(order_id, self._newest[partition], self.first_row(partition, order_id))
                 self._waiting[self.first_rows, partition].append((key[2:], None))
             return
         if key.startswith(b"h/") and key.endswith(_INTENT):

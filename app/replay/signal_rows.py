@@ -17,9 +17,9 @@ from domain.orders import OrderState
 from domain.plans import Decision
 from streams.signal_intake import Work
 from streams.signal_results import AMEND_NOT_CONFIRMED, RESULT_OF, UNTRIED, order_ids_of, result_of_orders
-from tables.durable_rows import DurableRows
 from tables.orders import OrderTable
 from tables.receipt import Receipt
+from tables.rows import Rows
 from tables.signals import CommandRow, SignalResult, SignalRow, SignalState, SignalTable
 
 replace = msgspec.structs.replace
@@ -28,7 +28,7 @@ replace = msgspec.structs.replace
 class SignalRows:
     """Makes the rows of `live` again into `table`. `unread`: rows whose record is gone, taken as they are."""
 
-    def __init__(self, live: DurableRows, table: SignalTable, inputs: Inputs, orders: OrderTable) -> None:
+    def __init__(self, live: Rows, table: SignalTable, inputs: Inputs, orders: OrderTable) -> None:
         self._live = live
         self._table = table
         self._inputs = inputs

@@ -18,7 +18,7 @@ import orjson
 from app.replay.reading import CannotCompare
 from app.replay.rows import Json, canonical, cause, field_differences
 from streams.topics import TABLES
-from tables.durable_rows import DurableRows
+from tables.rows import Rows
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     until: dict[str, int]
 
 
-def write_snapshot(directory: Path, tables: Mapping[str, DurableRows], until: Mapping[int, int]) -> Snapshot:
+def write_snapshot(directory: Path, tables: Mapping[str, Rows], until: Mapping[int, int]) -> Snapshot:
     """Write every row; returns the digests. Deterministic: the same rows give the same bytes."""
     directory.mkdir(parents=True, exist_ok=True)
     digests = {name: _write_table(directory / f"{name}.jsonl", name, tables[name]) for name in TABLES}
@@ -57,7 +57,7 @@ def read_snapshot(directory: Path) -> Snapshot:
         raise CannotCompare("NO_SNAPSHOT", f"{directory} is no snapshot of tables: {error}") from error
 
 
-def _write_table(path: Path, name: str, rows: DurableRows) -> Digest:
+def _write_table(path: Path, name: str, rows: Rows) -> Digest:
     digest, count = hashlib.sha256(), 0
     with path.open("wb") as file:
         for partition in sorted(rows.partitions()):

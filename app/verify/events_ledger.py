@@ -14,7 +14,7 @@ from app.replay import reading
 from app.replay.folded import Folded
 from app.replay.reading import Offsets
 from app.replay.rows import decode, field_differences
-from app.replay.scratch import Scratch, load, scratch_tables
+from app.replay.scratch import Scratch, scratch_tables
 from app.transport.topic_reader import Connection
 from app.verify.ledger import Difference
 from domain.events import EventKind, Transition
@@ -64,7 +64,7 @@ class _Told:
         """Bring to the scratch files what was taken."""
         waiting, self._waiting = self._waiting, {}
         for partition, events in waiting.items():
-            load(self.rows, partition, events.items())
+            self.rows.load(partition, events.items())
 
     def get(self, partition: int, event_id: str) -> bytes | None:
         """The event's value."""
@@ -99,7 +99,7 @@ async def compare_events(
         known = scratch.table("known")
         for rows in (_transitions(tables), _changes(tables)):
             for partition, kind, event_id, wanted in rows:
-                load(known, partition, [(event_id.encode(), b"")])
+                known.load(partition, [(event_id.encode(), b"")])
                 said = told.get(partition, event_id)
                 compared += said is not None
                 found += _differences(kind, event_id, wanted, said)

@@ -26,13 +26,13 @@ from domain.instruments import label
 from domain.orders import Order
 from domain.positions import LedgerEntry, Position
 from domain.updates import FillKind
-from tables.durable_rows import DurableRows
 from tables.orders import FillRow
+from tables.rows import Rows
 
 _PAGE = "500"
 
 
-def ledger_of_rows(name: str, tables: Mapping[str, DurableRows]) -> Ledger:
+def ledger_of_rows(name: str, tables: Mapping[str, Rows]) -> Ledger:
     """What the tables say. Fills are the positions' ledger; an order's own fill rows must be the same."""
     ledger = Ledger(name)
     for partition in sorted(tables["orders"].partitions()):
@@ -51,7 +51,7 @@ def ledger_of_rows(name: str, tables: Mapping[str, DurableRows]) -> Ledger:
     return ledger
 
 
-def ledger_of_fill_rows(name: str, tables: Mapping[str, DurableRows]) -> Ledger:
+def ledger_of_fill_rows(name: str, tables: Mapping[str, Rows]) -> Ledger:
     """The fills as the orders have counted them."""
     ledger = Ledger(name)
     for partition in sorted(tables["orders"].partitions()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from app.replay.fold import Fold, PutOff
@@ -20,9 +20,9 @@ from simulation.worker import CATEGORY, INSTANCE, VENUE, Surroundings, Worker
 from simulation.world import simulate
 from streams.record import Record
 from streams.topics import TABLES, Topics
-from tables.durable_rows import DurableRows
 from tables.orders import order_index
 from tables.positions import position_index
+from tables.rows import Rows
 from tables.signals import SignalTable, signal_index
 
 SEEDS = range(int(os.environ.get("ORDERMANAGER_REPLAY_SEEDS", "30")))
@@ -36,7 +36,7 @@ def records(broker: Broker, topic: str, name: str) -> Iterator[Record]:
         )
 
 
-def make_again(scratch: Scratch, around: Surroundings) -> tuple[dict[str, DurableRows], dict[str, DurableRows], Fold]:
+def make_again(scratch: Scratch, around: Surroundings) -> tuple[Mapping[str, Rows], Mapping[str, Rows], Fold]:
     """(live tables, tables made again, the fold) of a run's logs."""
     broker, topics = around.broker, Topics(partitions=around.broker.partitions)
     until = {partition: broker.end((topics.order_updates, partition)) for partition in range(broker.partitions)}
@@ -44,7 +44,7 @@ def make_again(scratch: Scratch, around: Surroundings) -> tuple[dict[str, Durabl
     put_off = PutOff(until)
     for record in updates:
         put_off.note(record)
-    live = LiveTables(scratch, topics, until)
+    live = LiveTables(scratch, topics, until, copied_at=put_off.copied_at)
     for table in TABLES:
         for record in records(broker, f"{table}-changelog", topics.changelog(table)):
             live.take(record)

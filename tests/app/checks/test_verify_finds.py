@@ -33,7 +33,7 @@ from domain.instruments import Instrument
 from domain.orders import OrderType, Side, TimeInForce
 from exchanges.bybit.trading import BybitTrading
 from exchanges.venue import NewOrder
-from tables.durable_rows import DurableRows
+from tables.rows import Rows
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -67,7 +67,7 @@ class Stopped:
         """The first row of its kind for which `where` holds."""
         directory = self.settings.data_dir / "look"
         async with folded(self.settings, directory, Until(), 0.0) as tables:
-            rows: DurableRows = tables.live[table]
+            rows: Rows = tables.live[table]
             for partition in sorted(rows.partitions()):
                 for key, value in rows.scan(partition, letter + b"/"):
                     if where(json.loads(value)):
