@@ -61,6 +61,8 @@ class Difference:
     key: str
     field: str
     values: tuple[str | None, str | None]
+    unsure: bool = False
+    """Whether it may be due to an order that is in doubt, or whose single fills are unknown (`app.verify.doubt`)."""
 
     @property
     def place(self) -> tuple[tuple[str, str], str, str, str]:
@@ -171,6 +173,7 @@ def order_figures(order: Order) -> Figures:
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,
         "symbol": order.instrument.symbol,
+        "instrument": order.instrument.label,
         "side": order.side.value,
         "state": order.state.value,
         "standing": standing(order),

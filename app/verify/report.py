@@ -30,6 +30,7 @@ from app.settings import Settings
 from app.settings_parts import VenueName
 from app.topics import topics_of
 from app.transport.topic_reader import Connection
+from app.verify.doubt import with_doubts
 from app.verify.events_ledger import compare_events, event_ends
 from app.verify.ledger import IN_DOUBT, KINDS, ORDER, Difference, Ledger, compare
 from app.verify.tables_ledger import ledger_of_fill_rows, ledger_of_rows, ledger_of_web, trades
@@ -149,7 +150,7 @@ async def _compare_outside(settings: Settings, options: VerifyOptions, place: Pa
             await asyncio.sleep(_LOOK_AGAIN_S)
     for seen in suspects.values():
         last = seen[-1]
-        if last.field in {_DOUBT, _MISSING}:
+        if last.unsure or last.field in {_DOUBT, _MISSING}:
             found.unsettled.append(last)
         elif last.values == seen[-2].values:
             found.differences.append(last)
@@ -168,7 +169,7 @@ def _outside(ours: Ledger, others: list[Ledger], found: _Found) -> list[Differen
         if other.of_venue:
             with_flat_positions(other, ours)
         found.compared[f"{TABLES}, {other.name}"] = _counts(ours, other)
-        differences += compare(ours, other)
+        differences += with_doubts(compare(ours, other), ours, other) if other.of_venue else compare(ours, other)
     return differences
 
 

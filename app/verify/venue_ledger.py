@@ -187,6 +187,7 @@ def ledger_of_account(account: dict[str, Any]) -> Ledger:  # Any: JSON
                 _note_twin(ledger, link, other, row["orderId"])
     for row in account["executions"]:
         ledger.fills[row["execId"]] = {
+            "venue_order_id": row["orderId"] or None,
             "symbol": row["symbol"],
             "fill_kind": _KINDS.get(row["execType"], row["execType"]),
             "side": row["side"].lower(),
