@@ -28,7 +28,7 @@ contracts: setup  ## the engine's contract on a live broker: stock Faust beside 
 
 faults: setup  ## every fault and contract, the long ones too; SEED=n repeats a run, TABLE=file tells what became of each
 	@ORDERMANAGER_FAULTS=all $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults tests/contracts \
-		$(if $(TABLE),--fault-table $(TABLE))
+		--numprocesses 2 --dist loadfile $(if $(TABLE),--fault-table $(TABLE))
 
 soak: setup  ## the set under load and random faults for S seconds (an hour unless said)
 	@ORDERMANAGER_SOAK_S=$(or $(S),3600) $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults/test_soak.py

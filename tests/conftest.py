@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,11 +18,18 @@ from app.topic_creation import create_topics
 from streams.topics import Topics
 
 TEST_PARTITIONS = 4
+SEED_NAME = "ORDERMANAGER_FAULTS_SEED"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name our markers, since unknown ones are errors."""
+    """Name our markers, since unknown ones are errors. All processes of a run draw from one seed."""
+    os.environ.setdefault(SEED_NAME, str(random.SystemRandom().randrange(1, 1_000_000)))
     config.addinivalue_line("markers", "topics(partitions=4): how many partitions the `topics` fixture makes")
+
+
+def pytest_report_header() -> str:
+    """The seed of this run, so that it can be run again."""
+    return f"faults: {SEED_NAME}={os.environ[SEED_NAME]}"
 
 
 def test_broker(directory: Path) -> LocalKafka:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +24,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from fault_verdict import Verdict, dead_letters, verdict_on
+from pydantic import SecretStr
 
 from app.children import Child
 from app.crash_points import WISH_FILE
@@ -30,17 +33,21 @@ from app.local_set import LocalSet
 from app.sample_producer import SampleProducer
 from app.settings import Settings, api_key
 from app.settling import settled_books, unread_records
+from app.verify.report import VerifyOptions, verify
 
 log = logging.getLogger(__name__)
 Headers = Iterable[tuple[str, bytes]]
 
 PARTITIONS = 4
 SETTLE_LIMIT_S = 60.0
+VERIFY_LIMIT_S = 30.0
+SEED = int(os.environ.get("ORDERMANAGER_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+"""Of what is drawn at random in this run; `tests/conftest.py` gives all processes of a run the same."""
 LATENCY_S = 0.1
 """Of the exchange's replies under load: what dies then dies in the middle of calls."""
 
 CANARY = "canary-5b1e7d"
-"""Part of each secret of the set that is searched for them."""
+"""Part of each secret of a set: nothing that anybody writes may have it."""
 
 SHORT: dict[str, Any] = {  # Any: settings have many types
     "partitions": PARTITIONS,
@@ -61,6 +68,9 @@ SHORT: dict[str, Any] = {  # Any: settings have many types
     "max_snapshot_age_s": 300.0,
     "allow_short": True,
     "crash_at": "file",
+    "api_key": SecretStr(f"{CANARY}-web"),
+    "paper_key": f"{CANARY}-key",
+    "paper_secret": SecretStr(f"{CANARY}-secret"),
 }
 
 
@@ -217,7 +227,36 @@ class FaultSet:
     # -- the end -------------------------------------------------------------------------------------------------
 
     async def verdict(self, *, symbols: Collection[str] = (), limit_s: float = SETTLE_LIMIT_S) -> Verdict:
-        """What became of everything (or of what concerns `symbols`), once it has come to rest or the time is up."""
+        """What became of everything (or of what concerns `symbols`), once it has come to rest or the time is up; and of
+        the whole set, whether all ledgers are equal (`ordermanager verify`) and nobody has written a secret."""
+        rested = await self.rest(symbols=symbols, limit_s=limit_s)
+        verdict = replace(rested, differences=rested.differences + await self.unequal() + self.leaks())
+        self.sound = not verdict.differences
+        return verdict
+
+    async def unequal(self) -> list[str]:
+        """What `verify` finds, in words."""
+        began_s = time.monotonic()
+        found = await verify(self._answered_settings(), VerifyOptions(settle_s=VERIFY_LIMIT_S))
+        log.info("verified in %.1f s: %s", time.monotonic() - began_s, found["compared"])
+        told = [f"verify: {each['sentence']}" for each in found["differences"]]
+        doubts = {name: found[name] for name in ("moving", "unsettled", "unfinished", "unread") if found[name]}
+        return told + [f"verify cannot tell: {name} {what}" for name, what in doubts.items()]
+
+    def leaks(self) -> list[str]:
+        """Logs that have a secret."""
+        logs = sorted((self.settings.data_dir / "logs").iterdir())
+        return [f"{file.name} has a secret" for file in logs if CANARY.encode() in file.read_bytes()]
+
+    def _answered_settings(self) -> Settings:
+        """The settings with the address of a worker that is there."""
+        alive = (
+            url for keeper, url in zip(self.local.workers, self.local.worker_urls, strict=True) if keeper.child.pid
+        )
+        return self.settings.model_copy(update={"web_url": next(alive, "")})
+
+    async def rest(self, *, symbols: Collection[str] = (), limit_s: float = SETTLE_LIMIT_S) -> Verdict:
+        """Both books and all events, once everything has come to rest or the time is up."""
         end_s = time.monotonic() + limit_s
         sent = [name for name, symbol in self.sent.items() if not symbols or symbol in symbols]
         while True:
@@ -231,7 +270,6 @@ class FaultSet:
         verdict = await verdict_on(
             self.local, books, trouble + lagging, letters=self.letters, clock_behind_ms=self.clock_behind_ms
         )
-        self.sound = not verdict.differences
         log.info("%s, %s creates arrived", verdict.account(), await self.creates())
         return verdict
 

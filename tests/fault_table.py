@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,23 +89,36 @@ def table(outcomes: Iterable[Outcome]) -> str:
     return "\n".join([*lines, *(_line(by_test[name]) for name in sorted(by_test))]) + "\n"
 
 
+def summary(outcomes: Iterable[Outcome], seed: str, took_s: float) -> str:
+    """The run in a sentence: how many cases came to what, how long they took side by side, and what repeats it."""
+    cases = [outcome for outcome in outcomes if rows_of(outcome.test)]
+    done = {row for case in cases if case.outcome != "skipped" for row in rows_of(case.test)}
+    missing = [str(row) for row in FAULTS if row not in done]
+    of = f"{len(done)} of {len(FAULTS)} faults" + (f" (not {', '.join(missing)})" if missing else "")
+    return f"One run, {of}: {_counted(cases)} in {took_s / 60:.0f} minutes; `make faults SEED={seed}` repeats it.\n"
+
+
+def _counted(cases: Iterable[Outcome]) -> str:
+    counted = Counter(case.outcome for case in cases)
+    return ", ".join(f"{counted[kind]} {kind}" for kind in _WORST_FIRST if counted[kind])
+
+
 def _line(cases: list[Outcome]) -> str:
     first, rows = cases[0], rows_of(cases[0].test)
     number = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]}–{rows[-1]}"  # noqa: RUF001 -- a range, as printed
     faults = "; ".join(FAULTS[row] for row in rows)
-    counted = Counter(case.outcome for case in cases)
-    word = ", ".join(f"{counted[kind]} {kind}" for kind in _WORST_FIRST if counted[kind])
     sentence = _NAME.sub(r"\3", first.test).replace("_", " ")
     test = f"`{first.file.removeprefix('tests/faults/')}` {sentence}"
-    return f"| {number} | {faults} | {test} | {word} | {sum(case.seconds for case in cases):.1f} | {first.seed} |"
+    took_s = sum(case.seconds for case in cases)
+    return f"| {number} | {faults} | {test} | {_counted(cases)} | {took_s:.1f} | {first.seed} |"
 
 
 START, END = "<!-- faults: written by `make faults TABLE=README.md` -->", "<!-- end of faults -->"
 
 
-def write_table(file: Path, outcomes: Iterable[Outcome]) -> None:
+def write_table(file: Path, outcomes: Sequence[Outcome], seed: str, took_s: float) -> None:
     """Between the two marks, where the file has them; else the table is all of the file."""
-    made = table(outcomes)
+    made = f"{summary(outcomes, seed, took_s)}\n{table(outcomes)}"
     before, start, rest = (file.read_text() if file.exists() else "").partition(START)
     _, end, after = rest.partition(END)
     file.write_text(f"{before}{start}\n{made}{end}{after}" if end else made)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from fault_set import CANARY, FaultSet, Stage
+from fault_set import SEED, FaultSet, Stage
 from fault_table import Outcome, rows_of, write_table
-from pydantic import SecretStr
 
 from exchanges.paper.instruments import INSTRUMENTS
 
+BEGAN_S = time.monotonic()
 KEPT = frozenset({"BTCUSDT", "TRXUSDT"})
 """Symbols that tests name."""
 
@@ -36,7 +37,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for report in terminalreporter.stats.get(kind, ())
         for name, (test, seed) in (each for each in getattr(report, "user_properties", ()) if each[0] == "fault")
     ]
-    write_table(Path(file), outcomes)
+    write_table(Path(file), outcomes, str(SEED), time.monotonic() - BEGAN_S)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,14 +63,9 @@ async def still(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def calm(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultSet]:
-    """One worker, a market that stands still, and secrets that can be searched for; for faults from outside."""
-    secrets = {
-        "api_key": SecretStr(f"{CANARY}-web"),
-        "paper_key": f"{CANARY}-key",
-        "paper_secret": SecretStr(f"{CANARY}-secret"),
-    }
+    """One worker and a market that stands still; for faults from outside."""
     directory = tmp_path_factory.mktemp("calm")
-    async with FaultSet(kafka, directory, paper_market_interval_s=0.0, signal_max_bytes=20_000, **secrets) as made:
+    async with FaultSet(kafka, directory, paper_market_interval_s=0.0, signal_max_bytes=20_000) as made:
         yield made
 
 

@@ -20,10 +20,12 @@ def test_the_table_stands_between_its_marks_with_the_worst_that_happened(tmp_pat
     name = "test_fault_30_to_31_rows_are_whole"
     cases = [Outcome(name, "tests/faults/test_x.py", outcome, 1.0, "7") for outcome in ("passed", "failed")]
 
-    write_table(file, [*cases, Outcome("test_without_number", "tests/faults/test_x.py", "passed", 1.0, "7")])
+    others = [Outcome("test_without_number", "tests/faults/test_x.py", "passed", 1.0, "7")]
+    write_table(file, [*cases, *others], "7", 130.0)
 
     text = file.read_text()
-    assert text.startswith(f"before\n{START}\n|")
+    assert text.startswith(f"before\n{START}\nOne run, 2 of 42 faults (not 1, 2, 3,")
+    assert "1 failed, 1 passed in 2 minutes; `make faults SEED=7` repeats it.\n\n| # |" in text
     assert text.endswith(f"{END}\nafter\n")
     [line] = [line for line in text.splitlines() if line.startswith("| 30")]
     assert all(part in line for part in ("state corrupted", "rows are whole", "1 failed, 1 passed", "2.0", "| 7 |"))

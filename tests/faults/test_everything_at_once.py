@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import signal
 from typing import Any
 
 import httpx
 import pytest
-from fault_set import FaultSet, hurt_under_load
+from fault_set import SEED, FaultSet, hurt_under_load
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 log = logging.getLogger(__name__)
 
-SEED = int(os.environ.get("ORDERMANAGER_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 
 VENUE_FAULTS: tuple[dict[str, Any], ...] = (  # Any: JSON
     {"kind": "timeout_after_accept", "endpoint": "order/create", "count": 2},

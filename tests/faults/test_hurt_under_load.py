@@ -7,18 +7,16 @@ has two orders at the exchange, none was sent before it was durable, and the eve
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from fault_set import FaultSet, hurt_under_load
+from fault_set import SEED, FaultSet, hurt_under_load
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
-SEED = int(os.environ.get("ORDERMANAGER_FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 SESSION_S = 3.0
 
 

@@ -55,7 +55,7 @@ async def test_fault_01_to_05_a_signal_that_cancels_first_leaves_one_order_resti
 ) -> None:
     await still.until_ready()
     first = await still.send_resting(symbol, "0.90")
-    await still.verdict(symbols={symbol})
+    await still.rest(symbols={symbol})
     still.crash_at(place)
     second = await still.send_resting(symbol, "0.91")
     await still.until_crashed()

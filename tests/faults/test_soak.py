@@ -17,14 +17,13 @@ from statistics import median
 
 import httpx
 import pytest
-from fault_set import FaultSet, hurt_under_load
-from test_everything_at_once import SEED, hurt_something
+from fault_set import SEED, FaultSet, hurt_under_load
+from test_everything_at_once import hurt_something
 
 from app.local_set import LocalSet
 from app.replay.folded import Until
 from app.replay.report import replay
 from app.settings import api_key
-from app.verify.report import VerifyOptions, verify
 
 SOAK_S = float(os.environ.get("ORDERMANAGER_SOAK_S", "120"))
 RATE_PER_S = 6.0
@@ -114,8 +113,6 @@ async def test_a_soak_under_load_and_faults_leaves_everything_equal(busy: FaultS
     await asyncio.gather(watching, return_exceptions=True)
 
     verdict.assert_agreed()
-    verified = await verify(busy.settings, VerifyOptions(settle_s=60.0))
-    assert verified["equal"], verified["differences"]
     replayed = await replay(busy.settings, directory=None, until=Until(), settle_s=60.0)
     assert replayed["equal"], replayed
     assert await unexplained_alerts(busy.local) == []
