@@ -325,30 +325,37 @@ async def hurt_under_load(
     seed: int,
     what: Callable[[random.Random], Awaitable[None]],
     *,
-    count: int = 60,
+    count: int | None = 60,
     rate_per_s: float = 8.0,
+    settle_limit_s: float = SETTLE_LIMIT_S,
 ) -> Verdict:
-    """Sample signals of the seed, `what` beside them; then the market stands still, and this is the verdict.
+    """So many sample signals of the seed (without a `count`: for as long as it takes), `what` beside them; then the
+    market stands still, and this is the verdict.
 
     The load waits while the exchange's prices or the broker can't be had.
     """
     log.info("seed %s", seed)  # pytest shows this and what follows where a test fails
-    sending = asyncio.create_task(_load(hurt, seed, count, rate_per_s))
+    enough = asyncio.Event()
+    sending = asyncio.create_task(_load(hurt, seed, count, rate_per_s, enough))
     try:
         await what(random.Random(seed))  # noqa: S311 -- moments to hurt at, repeatable
+        if count is None:
+            enough.set()
         await sending
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
     await hurt.local.paper_post("/paper/market", {"frozen": True})
-    return await hurt.verdict()
+    return await hurt.verdict(limit_s=settle_limit_s)
 
 
-async def _load(hurt: FaultSet, seed: int, count: int, rate_per_s: float) -> None:
+async def _load(hurt: FaultSet, seed: int, count: int | None, rate_per_s: float, enough: asyncio.Event) -> None:
     producer = SampleProducer(hurt.settings, seed, prefix="load")
     await producer.start()
+    sent = 0
     try:
-        for _ in range(count):
+        while not enough.is_set() and (count is None or sent < count):
+            sent += 1
             signal = await _sent(producer)
             hurt.sent[signal["signal_id"]] = signal["symbol"]
             await asyncio.sleep(1 / rate_per_s)
