@@ -82,9 +82,12 @@ class Engine:
 
     # -- what there is -------------------------------------------------------------------------------------------
 
-    def table(self, name: str, *, index: IndexFunction | None = None, version: int = 1) -> Rows:
+    def table(
+        self, name: str, *, index: IndexFunction | None = None, live: tuple[bytes, ...] = (), version: int = 1
+    ) -> Rows:
         """Make a table; call before the engine runs. A change of `index` needs another `version`: the local stores
-        are then built anew."""
+        are then built anew. `live`: beginnings of index keys whose entries are held in memory, for scans of what is
+        under way; every scan's prefix begins with one of them or is read from disk."""
         if name in self.tables:
             raise ValueError(f"TABLE_EXISTS: {name}")
         rows = DurableRows(
@@ -93,6 +96,7 @@ class Engine:
             self.options.data_directory / "tables",
             self.wiring.log.append,
             index=index,
+            live=live,
             version=version,
             cache=self._cache,
         )

@@ -58,10 +58,10 @@ from streams.symbol_gates import SymbolGates
 from streams.timers import Timers
 from streams.topics import Topics
 from streams.updates import UpdatePublisher
-from tables.orders import OrderTable, order_index
+from tables.orders import LIVE_ORDERS, ORDER_INDEX_VERSION, OrderTable, order_index
 from tables.positions import PositionTable, position_index
 from tables.receipt import Receipt
-from tables.signals import SignalTable, signal_index
+from tables.signals import LIVE_SIGNALS, SignalTable, signal_index
 
 OTHERS_HEARD_S = 3.0
 """A worker says every second that it lives."""
@@ -167,7 +167,7 @@ def _shared(
         crash = CrashPoint(settings.crash_at, settings.data_dir)
         hooks, venue, publisher = crash.hooks(hooks or Hooks()), crash.trading(venue), crash.publisher(publisher)
     trading = DryTrading(venue) if settings.dry_run else venue
-    orders = OrderTable(engine.table("orders", index=order_index))
+    orders = OrderTable(engine.table("orders", index=order_index, live=LIVE_ORDERS, version=ORDER_INDEX_VERSION))
     positions = PositionTable(engine.table("positions", index=position_index))
     limits = LimitsBoard(settings.limits(), lambda: broadcasts.table(topics.controls))
     reservations = Reservations()
@@ -181,7 +181,7 @@ def _shared(
         clock=clock,
         hooks=hooks,
         orders=orders,
-        signals=SignalTable(engine.table("signals", index=signal_index)),
+        signals=SignalTable(engine.table("signals", index=signal_index, live=LIVE_SIGNALS)),
         positions=positions,
         trading=trading,
         venue=venue,

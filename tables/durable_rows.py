@@ -59,6 +59,7 @@ class DurableRows:
         append: Append,
         *,
         index: IndexFunction | None = None,
+        live: tuple[bytes, ...] = (),
         version: int = 1,
         cache: Cache,
         settle_after_s: float = SETTLE_AFTER_S,
@@ -69,6 +70,7 @@ class DurableRows:
         self._directory = directory
         self._append = append
         self._index = index
+        self._live = live
         self._version = version
         self._cache = cache
         self._shards: dict[int, Shard] = {}
@@ -127,7 +129,7 @@ class DurableRows:
         """Open (or make) the files of a partition. Raises when another process has them."""
         if partition not in self._shards:
             identity = f"{cluster_id}/{self.changelog_topic}-{partition}/v{self._version}".encode()
-            self._shards[partition] = Shard(self._path(partition), identity, self._index, self._cache)
+            self._shards[partition] = Shard(self._path(partition), identity, self._index, self._cache, live=self._live)
 
     def close(self, partition: int) -> None:
         """Give the files of a partition free."""

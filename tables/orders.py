@@ -182,8 +182,9 @@ class OrderTable:
 
     def parked(self, partition: int, symbol: str) -> list[tuple[int, bytes, bytes]]:
         """(offset, row key, update) of the symbol's parked updates, oldest first."""
-        rows = self.rows.scan(partition, join(b"p", symbol) + b"/")
-        return [(int(key[key.rindex(b"/") + 1 :]), key, value) for key, value in rows]
+        keys = [key for _, key in self.rows.scan_index(partition, join(b"p", symbol) + b"/")]
+        rows = [(key, self.rows.get(partition, key)) for key in keys]
+        return [(int(key[key.rindex(b"/") + 1 :]), key, value) for key, value in rows if value is not None]
 
     def all_parked(self, partition: int) -> Iterator[bytes]:
         """The partition's parked updates, symbol by symbol."""
@@ -195,14 +196,23 @@ class OrderTable:
         self.rows.put(partition, key, None, receipt)
 
 
+LIVE_ORDERS = (b"a/", b"u/", b"p/")
+"""Indexes of what is under way. Every signal's turn asks for them, so their entries are held in memory."""
+
+ORDER_INDEX_VERSION = 2
+"""Goes up with every change of what `order_index` returns for a row."""
+
+
 def order_index(key: bytes, value: bytes) -> list[bytes]:
     """Index keys of a row (see `tables.queries` for the questions they answer). Ordered by creation within each.
 
     a/<symbol>/…      not ended, or with fills missing         v/<venue's id>/<venue>/<category>/<account>/
     c/…               all        y/<symbol>/…   by symbol      t/<status>/…      z/<symbol>/<status>/…
     g/<signal id>/…   by signal  fo/<order id>/…  fills of an order          u/…  uncertain
-    k/<parent>/…      the orders that protect what another one opened
+    k/<parent>/…      the orders that protect what another one opened       p/<symbol>/<offset>   parked updates
     """
+    if key.startswith(b"p/"):
+        return [key]
     if key.startswith(b"f/"):
         row = _fill.decode(value)
         return [join(b"fo", row.order_id) + b"/%020d/%020d" % (row.fill.executed_ns, row.fill.venue_sequence)]

@@ -19,9 +19,11 @@ from typing import Any
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
 from tables.index_entries import ENTRY, INDEX, ROW, IndexFunction, listed_row, write_index
+from tables.live_entries import LiveEntries
 from tables.overlay import Overlay, StagedWrite
 from tables.rows import index_cursor
 from tables.scanning import merged_scan, prefix_end
+from tables.store_errors import is_damage, is_full, is_locked
 
 POSITION, IDENTITY = b"m/position", b"m/identity"
 REBUILD_MARK = "REBUILD"
@@ -30,11 +32,6 @@ _POSITION = Struct(">qqIq")
 
 WRITE_BUFFER_BYTES = 4 << 20
 """Of one partition of one table; two of them at most. 24 of these databases stay within 200 MB."""
-
-DAMAGE_WORDS = ("corruption", "checksum mismatch", "bad block", "no such file")
-LOCK_WORDS = ("while lock file", "lock hold by")
-FULL_WORDS = ("no space left", "quota exceeded")
-"""What RocksDB's errors say: they have no classes of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,8 @@ class Shard:
     """Rows of one partition.
 
     `identity` names what the disk was built from (cluster, changelog, version of the indexes): a store with another
-    one is deleted and built anew. Not thread-safe, and never held across an `await`: `close` ends it at any time.
+    one is deleted and built anew. `live`: beginnings of the index keys whose entries are held in memory too. Not
+    thread-safe, and never held across an `await`: `close` ends it at any time.
     """
 
     def __init__(
@@ -79,10 +77,15 @@ class Shard:
         index: IndexFunction | None,
         cache: Cache,
         now_ns: Callable[[], int] = time.time_ns,
+        *,
+        live: tuple[bytes, ...] = (),
     ) -> None:
         self._path = path
         self._index = index
         self._now_ns = now_ns
+        self._live_prefixes = live
+        self._live: LiveEntries | None = None
+        """Read when they are first asked for; kept with every write, until the disk follows somebody else's."""
         self.overlay = Overlay()
         self._db: Rdict | None = self._open(identity, cache)
         self.position = self._read_position()
@@ -102,7 +105,7 @@ class Shard:
             db = Rdict(str(self._path), _options(cache))
             found = db.get(IDENTITY)
         except Exception as error:
-            if is_locked(error) or _says(error, FULL_WORDS):
+            if is_locked(error) or is_full(error):
                 raise
             # Whatever else is wrong with the files: the changelog has everything.
             db = self._made_anew(db, cache)
@@ -134,7 +137,7 @@ class Shard:
         try:
             db.close()
         except Exception as error:
-            if not _says(error, DAMAGE_WORDS):
+            if not is_damage(error):
                 raise
             self.mark_for_rebuild()
 
@@ -202,6 +205,21 @@ class Shard:
         self, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """(index key, row key) of the index entries that start with `prefix`, ordered."""
+        if self._live_prefixes and prefix.startswith(self._live_prefixes):
+            return self._live_entries().scan(prefix, after=after, reverse=reverse)
+        return self._stored_entries(prefix, after=after, reverse=reverse)
+
+    def _live_entries(self) -> LiveEntries:
+        self._disk()
+        if self._live is None:
+            stored = [pair for prefix in self._live_prefixes for pair in self._stored_entries(prefix)]
+            self._live = LiveEntries(self._live_prefixes, stored)
+        return self._live
+
+    def _stored_entries(
+        self, prefix: bytes, *, after: bytes | None = None, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The same from the disk and the writes on their way there."""
 
         def disk(bound: bytes | None, n: int) -> list[tuple[bytes, bytes | None]]:
             return [(key[1:], value) for key, value in self._range(INDEX, prefix, bound, n, reverse)]
@@ -262,7 +280,7 @@ class Shard:
             raise
 
     def _note_damage(self, error: Exception) -> None:
-        if _says(error, DAMAGE_WORDS):
+        if is_damage(error):
             self.mark_for_rebuild()
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -275,6 +293,8 @@ class Shard:
     def stage(self, write: StagedWrite) -> None:
         """The write is appended to the changelog: visible from now on."""
         self.overlay.stage(write)
+        if self._live is not None:
+            self._live.note(write.key, write.entries)
 
     def settle(self) -> None:
         """Write to disk what is acknowledged, in the changelog's order, up to a hole if there is one."""
@@ -307,6 +327,7 @@ class Shard:
 
     def apply(self, records: Iterable[ChangelogRecord], next_offset: int) -> None:
         """Follow the changelog: these records are all there are up to `next_offset`."""
+        self._live = None
         rows: dict[bytes, bytes | None] = {}
         last: ChangelogRecord | None = None
         for record in records:
@@ -362,16 +383,6 @@ class Shard:
 def delete(path: Path) -> None:
     """Remove the files of a shard."""
     shutil.rmtree(path, ignore_errors=True)
-
-
-def is_locked(error: Exception) -> bool:
-    """Whether somebody else has the files open."""
-    return _says(error, LOCK_WORDS)
-
-
-def _says(error: Exception, words: tuple[str, ...]) -> bool:
-    text = str(error).lower()
-    return any(word in text for word in words)
 
 
 def _options(cache: Cache) -> Options:

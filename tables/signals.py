@@ -236,6 +236,10 @@ def decode_command(value: bytes) -> CommandRow:
     return row
 
 
+LIVE_SIGNALS = (b"w/",)
+"""The index of what is under way: every signal's turn asks for it, so its entries are held in memory."""
+
+
 def signal_index(key: bytes, value: bytes) -> list[bytes]:
     """g/<signal id>/…  by id, whatever the symbol        r/<planned at>/…  by time
     w/<due at>/…     with parts that wait              n/<order id>/…    taken up by an order that was resting

@@ -22,7 +22,8 @@ from mode import Service
 from app.transport.topic_reader import offsets_of, read_topics
 from streams.waiting_for_brokers import once_there
 from tables.durable_rows import DurableRows
-from tables.shard import ChangelogRecord, Position, fingerprint, is_locked
+from tables.shard import ChangelogRecord, Position, fingerprint
+from tables.store_errors import is_locked
 
 if TYPE_CHECKING:
     from app.transport.wiring import Wiring
