@@ -25,7 +25,7 @@ from streams.exposure import ExposureBoard
 from streams.hooks import Hooks
 from streams.limits_board import LimitsBoard
 from streams.market_view import MarketView
-from streams.ports import Log
+from streams.ports import Clock, Log
 from streams.reservations import Reservations
 from streams.topics import Topics
 from tables.orders import OrderTable
@@ -61,16 +61,14 @@ class LossWatch:
     def __init__(
         self,
         *,
-        settings: Settings,
         log: Log,
         topics: Topics,
         board: ExposureBoard,
         limits: LimitsBoard,
         is_open: Callable[[], bool],
         alert: Callable[[str, str], None],
-        clock: SystemClock,
+        clock: Clock,
     ) -> None:
-        self._settings = settings
         self._log = log
         self._topics = topics
         self._board = board

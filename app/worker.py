@@ -293,6 +293,7 @@ def _follow_partitions(
             await broadcasts.start()
             started = True
         await modes.assigned(partitions)
+        await shared.exposure.catch_up()
         for partition in partitions:
             recovery.assigned(partition)
             shared.exposure.assigned(partition)
@@ -335,7 +336,6 @@ def _watch_account(shared: Shared, alert: Callable[[str, str], None]) -> None:
     engine, settings = shared.engine, shared.settings
     waiting = WaitingParts(log=engine.log, topics=shared.topics, signals=shared.signals, clock=shared.clock)
     watch = LossWatch(
-        settings=settings,
         log=engine.log,
         topics=shared.topics,
         board=shared.exposure,

@@ -369,6 +369,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.evidence.cumulative.quantity > self.fills.quantity
 
     @property
+    def untold_size(self) -> Decimal:
+        """What the venue says was executed and no single fill has brought to the position yet, signed."""
+        return self.side.sign * max(ZERO, self.evidence.cumulative.quantity - self.fills.quantity)
+
+    @property
     def status(self) -> str:
         """What users filter by (requirement O02)."""
         return status_of(self.state, self.evidence.state)

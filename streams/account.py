@@ -62,6 +62,7 @@ class Account:
         for _ in range(_TRIES):
             wish = self._wish_of(plan)
             if wish is None:
+                self._board.release(instrument, source)  # a turn that ended early may have asked for it
                 return plan
             at = await turn.wait(self._board.ask(instrument, source, wish))
             for undecided in (self._board.undecided(instrument, at), False):
@@ -85,6 +86,11 @@ class Account:
     def held(self, plan: Plan, since_part: int) -> Hold | None:
         """What the plan's orders from this part on still add: it stays held."""
         return wish_of(plan, self._clock.now_ns(), since_part=since_part)
+
+    def executes(self, plan: Plan) -> None:
+        """A stored plan is executed again: what it was granted stands, though a crash may have kept that from the
+        log."""
+        self._board.grant(plan.instrument, plan.source)
 
     async def settled(self, instrument: Instrument, source: str, left: Hold | None = None) -> None:
         """The plan's orders are written, or will not be; `left`: still to come. Returns when that is durable."""

@@ -2,16 +2,22 @@
 
 1. publish the wish (`cancel_requested` with `replace`): the order is `pending_replace`
 2. ask the venue; publish what came of it. An accepted amendment is no evidence
-3. wait for the new terms, or the order's end, on the stream; ask for the order where neither comes
+3. wait for the new terms, or the order's end in the venue's words, on the stream; ask for the order where neither comes
 
 The terms are totals, so an amendment that is repeated after a crash changes nothing more.
+
+That an amendment was not taken lets the signal's quantity be wanted again, so it has to be certain: the venue refused
+the only request there was, or shows the old terms when no request can be on its way any more. Single fills that add up
+to the order's quantity say nothing: the amendment may have come before them, and the venue's row of it later.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import partial
 
 from domain.errors import VenueError
+from domain.events import EventKind
 from domain.orders import Order, Pending
 from domain.plans import Amend
 from domain.updates import Call, Result
@@ -19,12 +25,22 @@ from exchanges.venue import OrderRef, Trading
 from streams.applied import Applied
 from streams.order_calls import OrderCalls
 from streams.ports import Clock, Turn
-from streams.reconciling import Reconciler
+from streams.reconciling import Finding, Reconciler
 from streams.record import Source
 from streams.updates import UpdatePublisher
 from tables.orders import OrderTable
 
 _NS = 1_000_000_000
+
+
+class Taken(StrEnum):
+    """What came of an amendment, by the venue's evidence."""
+
+    YES = "yes"
+    NO = "no"
+    ENDED = "ended"
+    """Not taken, and the order has ended."""
+    UNKNOWN = "unknown"
 
 
 class Amender:
@@ -44,30 +60,41 @@ class Amender:
     ) -> None:
         self._trading = trading
         self._reconciler = reconciler
+        self._orders = orders
         self._calls = OrderCalls(Call.AMEND, publisher=publisher, orders=orders, applied=applied, clock=clock)
         self._applied = applied
         self._clock = clock
         self._timeout_s = timeout_s
         self._evidence_s = evidence_s
 
-    async def amend(self, turn: Turn, amend: Amend, *, command_id: str, reason: str) -> Order:
-        """The order as it stands at the end: see `has_terms`. Raises `LookupError` when there is no such order."""
+    async def amend(self, turn: Turn, amend: Amend, *, command_id: str, reason: str) -> tuple[Order, Taken]:
+        """The order as it stands at the end, and whether it has taken the terms. Raises `LookupError` when there is no
+        such order. Wishes of the same `reason` are for the same terms."""
         partition = turn.record.partition
         deadline_ns = self._clock.now_ns() + int(self._timeout_s * _NS)
         order = self._calls.order(partition, amend.order_id)
-        if order.state.terminal or has_terms(order, amend):
-            return order
-        await self._calls.record(turn, order, command_id, reason, replace=True)
-        await turn.wait(self._trading.admit(Call.AMEND))
-        at, result = await turn.call(partial(self._attempt, partition, amend, command_id))
-        await turn.wait(self._applied.reached(at))
-        if result in {Result.REFUSED, Result.NOT_ACCEPTED}:
-            return self._calls.order(partition, amend.order_id)
-        await self._settle(turn, amend, deadline_ns)
+        if (taken := taken_by(order, amend)) is not Taken.UNKNOWN:
+            return order, taken
+        may_be_on_its_way = self._was_wished(partition, amend.order_id, reason)
+        if not order.state.terminal:
+            await self._calls.record(turn, order, command_id, reason, replace=True)
+            await turn.wait(self._trading.admit(Call.AMEND))
+            at, result = await turn.call(partial(self._attempt, partition, amend, command_id))
+            await turn.wait(self._applied.reached(at))
+            order = self._calls.order(partition, amend.order_id)
+            refused = result in {Result.REFUSED, Result.NOT_ACCEPTED} and not may_be_on_its_way
+            if refused and not order.state.terminal:
+                return order, Taken.NO if taken_by(order, amend) is Taken.UNKNOWN else taken_by(order, amend)
+        taken = await self._settle(turn, amend, deadline_ns)
         order = self._calls.order(partition, amend.order_id)
         if order.pending is Pending.REPLACE:
-            await self._conclude(turn, order, amend, command_id)
-        return self._calls.order(partition, amend.order_id)
+            await self._conclude(turn, order, command_id, done=taken is Taken.YES)
+        return self._calls.order(partition, amend.order_id), taken
+
+    def _was_wished(self, partition: int, order_id: str, reason: str) -> bool:
+        """Whether an earlier turn may have asked for it."""
+        history = self._orders.history(partition, order_id)
+        return any(each.kind is EventKind.PENDING_REPLACE and each.reason == reason for each in history)
 
     async def _attempt(self, partition: int, amend: Amend, command_id: str) -> tuple[Source, Result]:
         order = self._calls.order(partition, amend.order_id)
@@ -84,22 +111,34 @@ class Amender:
 
         return await self._calls.attempt(order, command_id, ask)
 
-    async def _settle(self, turn: Turn, amend: Amend, deadline_ns: int) -> None:
+    async def _settle(self, turn: Turn, amend: Amend, deadline_ns: int) -> Taken:
         """Wait for the new terms, or the order's end; ask where the stream brings neither."""
+        partition = turn.record.partition
+        arrives_by_ns = self._reconciler.arrives_by_ns(self._clock.now_ns())
 
         def settled(order: Order) -> bool:
-            return order.state.terminal or has_terms(order, amend)
+            return taken_by(order, amend) is not Taken.UNKNOWN
 
         while not await self._calls.until(turn, amend.order_id, settled, self._evidence_s):
-            if self._clock.now_ns() >= deadline_ns:
-                return
+            asked_ns = self._clock.now_ns()
+            if asked_ns >= deadline_ns:
+                break
             try:
-                await turn.wait(self._reconciler.ask(self._calls.order(turn.record.partition, amend.order_id)))
+                finding = await turn.wait(self._reconciler.ask(self._calls.order(partition, amend.order_id)))
             except VenueError:
                 await turn.wait(self._clock.sleep(self._evidence_s))
+                continue
+            order = self._calls.order(partition, amend.order_id)
+            if (
+                finding is Finding.FOUND
+                and asked_ns > arrives_by_ns
+                and not settled(order)
+                and not order.state.terminal
+            ):
+                return Taken.NO
+        return taken_by(self._calls.order(partition, amend.order_id), amend)
 
-    async def _conclude(self, turn: Turn, order: Order, amend: Amend, command_id: str) -> None:
-        done = has_terms(order, amend)
+    async def _conclude(self, turn: Turn, order: Order, command_id: str, *, done: bool) -> None:
         sentence = "the order's terms show it" if done else "the venue does not show the new terms"
         result = Result.ACCEPTED if done else Result.REFUSED
         at = await turn.wait(self._calls.publish(order, command_id, result, "AMENDMENT", sentence))
@@ -109,3 +148,10 @@ class Amender:
 def has_terms(order: Order, amend: Amend) -> bool:
     """Whether the venue shows the order as it was asked to be."""
     return order.current_quantity == amend.quantity and order.current_price == amend.price
+
+
+def taken_by(order: Order, amend: Amend) -> Taken:
+    """What the venue has said of it so far; never `NO`, as that is not for the order alone to tell."""
+    if has_terms(order, amend):
+        return Taken.YES
+    return Taken.ENDED if order.evidence.state.terminal else Taken.UNKNOWN

@@ -109,6 +109,12 @@ class Decider:
             self._facts.given_up(other.source)
             await self._let_go(turn, other.standing_plan.instrument, other.source)
 
+    def take_again(self, partition: int, row: SignalRow) -> None:
+        """A turn that ended lost what the stored plan holds. What is at the venue shows in the balance."""
+        self._facts.reserve(row.standing_plan, self._shown(partition, row))
+        if self._account is not None:
+            self._account.executes(row.standing_plan)
+
     async def give_back(self, turn: Turn, row: SignalRow, written: int) -> None:
         """The orders count themselves from here on; what is still to come of them stays held."""
         if self._account is None:
@@ -120,7 +126,7 @@ class Decider:
         if self._account is not None:
             await turn.wait(self._account.settled(instrument, source, left))
 
-    def shown(self, partition: int, row: SignalRow) -> frozenset[str]:
+    def _shown(self, partition: int, row: SignalRow) -> frozenset[str]:
         """Orders of the signal that the venue has answered for: its balance shows what they take."""
         orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
         return frozenset(order.order_id for order in orders if order is not None and not order.in_doubt)

@@ -35,6 +35,8 @@ _decode_peak = msgspec.json.Decoder(AccountPeak).decode
 
 PEAK_KEY = b"$account"
 """Key of the account's own record: no instrument's name has a dollar sign."""
+CAUGHT_UP_KEY = b"$read/"
+"""Of a record without a value, by which a worker knows that it has read what stands before it."""
 _FORMER_OWNER_NS = 10_000_000_000
 """A request that a former owner has sent arrives within the receive window, and shows in balances soon after."""
 _PARTING_S = 2.0
@@ -102,12 +104,15 @@ class ExposureBoard:
             return
         name = key.decode(errors="replace")
         record = None if entry is None else self._read(name, entry)
-        if record is None or entry is None:
-            self._records.pop(name, None)
-        else:
+        before = self._records.pop(name, None)
+        if record is not None and entry is not None:
             self._records[name] = record
-            for source in record.pending:
-                self._asked_at.setdefault((name, source), entry.offset)
+            for source, hold in record.pending.items():
+                asked = None if before is None else before.pending.get(source)
+                # Who asks for more than before, as a signal does that is planned again, asks anew: others who stood
+                # behind it have counted less.
+                if asked is None or not asked.covers(hold):
+                    self._asked_at[name, source] = entry.offset
             if record.worker != self._worker and self._is_ours(record.symbol):
                 self._succeed(record)
         for known in [each for each in self._asked_at if each[0] == name]:
@@ -241,29 +246,41 @@ class ExposureBoard:
         """Something of the instrument changed."""
         self._dirty.setdefault(instrument)
 
+    async def catch_up(self) -> None:
+        """Read everything that is in the log by now: before `assigned`, as a former owner's last records, if they were
+        still unread, would be overwritten by ours."""
+        offsets: list[int] = []
+        receipt = Receipt()
+        self._log.append(self._topic, 0, CAUGHT_UP_KEY + self._worker.encode(), None, receipt, (), offsets.append)
+        await receipt.durable()
+        await self._read_back(self._topic, offsets[0])
+
     def assigned(self, partition: int) -> None:
-        """The partition is ours: so are the records of its instruments, and the holds of the former owner."""
+        """The partition is ours: so are the records of its instruments, and the holds of the former owner. What was in
+        the log by then has been read (`catch_up`)."""
         found = {position.instrument for position in self._positions.all(partition)}
         for symbol in self._orders.open_symbols(partition):
             found |= {order.instrument for order in self._orders.open_orders(partition, symbol)}
         for record in list(self._records.values()):
             if self._log.partition_of(record.symbol.encode()) == partition:
                 found.add(Instrument(self._venue, record.category, record.symbol))
-                if record.worker != self._worker:
-                    self._succeed(record)
+                self._succeed(record)  # be it that of an earlier life of this worker
         for instrument in sorted(found):
             self._own.pop(load_name(instrument), None)
             self.note(instrument)
 
     async def parting(self, partitions: frozenset[int]) -> None:
-        """These partitions are no longer ours alone: what our orders may still take is told before others plan. Our
-        tables are closed by now, so the other figures stay as they were told last."""
+        """These partitions are no longer ours alone: what our orders may still take is told before others plan, those
+        included whose turns were cut short, as the next owner goes on with them. Our tables are closed by now, so the
+        other figures stay as they were told last."""
         leaving = [
             instrument
             for instrument in self._reservations.instruments()
             if self._log.partition_of(instrument.symbol.encode()) in partitions
         ]
         told = [self._tell(each, self._with_reservations(each, self._base(each))) for each in leaving]
+        for instrument in leaving:
+            self._reservations.leave(instrument)  # the record counts them from here on
         for name in [each for each in self._own if self._log.partition_of(_symbol_of(each)) in partitions]:
             del self._own[name]
         with contextlib.suppress(TimeoutError):

@@ -10,7 +10,7 @@ from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.limits import Limits
 from domain.money import ZERO
 from domain.orders import Order, PositionSide
-from domain.plans import Decision, Facts, OpenOrder, Plan
+from domain.plans import Amend, Decision, Facts, OpenOrder, Plan
 from domain.protection import Role
 from streams.account import Account, Look
 from streams.market import Market
@@ -56,15 +56,24 @@ class FactsGatherer:
         if rules is None or plan.decision is not Decision.EXECUTE:
             return
         takers = [(intent.order_id, intent.need) for intent in plan.intents]
-        takers += [(amend.order_id, amend.need) for amend in plan.amends]
+        takers += [(_addition(plan, amend), amend.need) for amend in plan.amends]
         for order_id, need in takers:
             if need and order_id not in but:
                 self._reservations.hold(plan.instrument, plan.facts.currency, order_id, need, plan.source)
 
     def take_back(self, plan: Plan) -> None:
         """The plan will not be executed: what `reserve` held for it is free again."""
-        for order_id in (*(intent.order_id for intent in plan.intents), *(amend.order_id for amend in plan.amends)):
-            self._reservations.release(order_id)
+        for intent in plan.intents:
+            self._reservations.release(intent.order_id)
+        for amend in plan.amends:
+            self._reservations.release(_addition(plan, amend))
+
+    def amended(self, plan: Plan, amend: Amend, *, taken: bool) -> None:
+        """What came of an amendment is known: the venue's balance will show what it takes, or it takes nothing."""
+        if taken:
+            self._reservations.shown_after(_addition(plan, amend), self._clock.now_ns())
+        else:
+            self._reservations.release(_addition(plan, amend))
 
     def settled(self, order: Order) -> None:
         """An order's outcome is applied: the venue's balance will show it, or it takes nothing."""
@@ -74,7 +83,7 @@ class FactsGatherer:
             self._reservations.shown_after(order.order_id, self._clock.now_ns())
 
     def given_up(self, source: str) -> None:
-        """The turn of the signal that came as the record `source` ended before its outcome was applied."""
+        """The signal that came as the record `source` was ended before all of its orders were sent."""
         self._reservations.give_up(source, self._clock.now_ns())
 
     async def gather(
@@ -119,6 +128,10 @@ class FactsGatherer:
         rules, quote = market
         trading, reason = self._market.trading(instrument)
         position = self._positions.get(partition, instrument, self._account, side)
+        known = self._orders.open_orders(partition, instrument.symbol)
+        orders = [order for order in known if order.instrument == instrument]
+        # An order's end may come before the single fills that it is made of: what it did is held already.
+        untold = sum((order.untold_size for order in orders if order.position_side is side), ZERO)
         currency = "" if rules is None else _taken_currency(rules, buys=buys)
         balance = self._market.available(self._account, currency) if look.known else None
         return Facts(
@@ -128,13 +141,12 @@ class FactsGatherer:
             attempt=attempt,
             rules=rules,
             quote=quote,
-            position_size=position.state.size,
+            position_size=position.state.size + untold,
             position_entry=position.state.average_entry,
             open_orders=tuple(
                 _open_order(order)
-                for order in self._orders.open_orders(partition, instrument.symbol)
-                if order.instrument == instrument
-                and not order.state.terminal
+                for order in orders
+                if not order.state.terminal
                 and order.order_id not in without
                 # What the venue keeps to protect a position neither makes way nor counts as one more order.
                 and order.role is Role.NONE
@@ -175,6 +187,11 @@ class FactsGatherer:
             return await self._market.quote(instrument)
         except VenueError:
             return None
+
+
+def _addition(plan: Plan, amend: Amend) -> str:
+    """What an amendment adds is held beside what its order takes already."""
+    return f"{amend.order_id}+{plan.source}"
 
 
 def _taken_currency(rules: InstrumentRules, *, buys: bool) -> str:

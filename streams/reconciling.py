@@ -160,9 +160,14 @@ class Reconciler:
 
     def conclusive_from_ns(self, partition: int, order: Order) -> int:
         """From when an answer without the order says something: condition 1."""
-        traits = self._trading.traits
         times = order.times
-        sent_by_ns = max(times.sent_ns, times.created_ns, times.updated_ns, self._gates.since_ns(partition))
+        return self.arrives_by_ns(
+            max(times.sent_ns, times.created_ns, times.updated_ns, self._gates.since_ns(partition))
+        )
+
+    def arrives_by_ns(self, sent_by_ns: int) -> int:
+        """From when every answer shows what a request did that left before `sent_by_ns`."""
+        traits = self._trading.traits
         wait_s = traits.receive_window_s + self._settings.clock_error_s + traits.history_lag_s
         return sent_by_ns + int(wait_s * _NS)
 

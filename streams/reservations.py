@@ -40,7 +40,7 @@ class Reservations:
             self._put(known[0], order_id, replace(known[1], shown_after_ns=at_ns))
 
     def give_up(self, source: str, at_ns: int) -> None:
-        """The signal's turn ended early: what it sent is at the venue by now, the rest takes nothing from here."""
+        """The signal was ended early: what it sent is at the venue by now, the rest takes nothing."""
         for order_id, (instrument, taking) in list(self._taking.items()):
             if taking.source == source and taking.shown_after_ns is None:
                 self._put(instrument, order_id, replace(taking, shown_after_ns=at_ns))
@@ -49,6 +49,11 @@ class Reservations:
         """The order will take nothing."""
         if (known := self._taking.pop(order_id, None)) is not None:
             self.on_change(known[0])
+
+    def leave(self, instrument: Instrument) -> None:
+        """The instrument is another worker's from now on: what its orders take is not ours to count."""
+        for order_id in self.of(instrument):
+            del self._taking[order_id]
 
     def total(self, currency: str, balance_at_ns: int) -> Decimal:
         """What a balance of that time does not show."""

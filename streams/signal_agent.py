@@ -28,7 +28,7 @@ from domain.events import EventKind
 from domain.merging import created
 from domain.plans import Decision, Intent, Plan, PlanSettings
 from streams.account import Account
-from streams.amending import Amender, has_terms
+from streams.amending import Amender, Taken
 from streams.applied import Applied
 from streams.cancelling import Canceller
 from streams.clearance import Clearance
@@ -38,7 +38,7 @@ from streams.hooks import Hooks
 from streams.intents import intended_order
 from streams.outbox import Outgoing
 from streams.parts import WaitingParts, due_parts, part_expires_ns
-from streams.ports import Clock, Log, Revoked, Turn
+from streams.ports import Clock, Log, Turn
 from streams.signal_events import SignalEvents
 from streams.signal_intake import SignalIntake, Work
 from streams.signal_results import (
@@ -129,11 +129,7 @@ class SignalAgent:
         if work is None:
             return
         self._hooks.on_step("taken")
-        try:
-            await self._execute(turn, work)
-        except Revoked:
-            self._facts.given_up(work.source)
-            raise
+        await self._execute(turn, work)
 
     async def _execute(self, turn: Turn, work: Work) -> None:
         planned = Receipt()
@@ -207,8 +203,7 @@ class SignalAgent:
                 await self._decider.give_back(turn, row, 0)  # a wish that was withdrawn, but not durably
                 await self._publish(turn, self._events.end(row))
             else:
-                # Again: a turn that ended lost it. What is at the venue shows in the balance.
-                self._facts.reserve(row.standing_plan, self._decider.shown(partition, row))
+                self._decider.take_again(partition, row)
             return row
         verdict = next((repeat.verdict for repeat in row.repeats if repeat.source == work.source), "")
         if not verdict:
@@ -309,14 +304,16 @@ class SignalAgent:
             return await self._end(turn, row, SignalResult.DRY_RUN, "DRY_RUN", f"order {named} would be amended")
         for amend in row.plan.amends:
             reason = f"takes up signal {row.signal_id}"
-            order = await self._amender.amend(turn, amend, command_id=f"{work.source}-amend", reason=reason)
-            self._facts.settled(order)
-            if has_terms(order, amend):
-                continue
-            if order.state.terminal:
+            order, taken = await self._amender.amend(turn, amend, command_id=f"{work.source}-amend", reason=reason)
+            self._facts.amended(row.plan, amend, taken=taken is not Taken.NO)
+            if taken is Taken.ENDED:
                 return await self._plan_again(turn, work, row, planned)
-            reason = f"order {amend.order_id} could not be amended: it is {order.state}, {order.reason}"
-            return await self._end(turn, replace(row, order_ids=()), SignalResult.FAILED, AMEND_NOT_CONFIRMED, reason)
+            if taken is not Taken.YES:
+                await self._decider.give_back(turn, row, 0)
+                # What may have been taken is never wanted again.
+                result = SignalResult.FAILED if taken is Taken.NO else SignalResult.UNCERTAIN
+                reason = f"order {amend.order_id} could not be amended: it is {order.state}, {order.reason}"
+                return await self._end(turn, replace(row, order_ids=()), result, AMEND_NOT_CONFIRMED, reason)
         await self._decider.give_back(turn, row, 0)
         return await self._end(turn, row, SignalResult.EXECUTED, "", "")
 

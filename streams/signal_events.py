@@ -23,6 +23,7 @@ _EVENT_OF = {
     SignalResult.EXPIRED: EventKind.EXPIRED,
     SignalResult.IGNORED: EventKind.DRY_RUN,
     SignalResult.DRY_RUN: EventKind.DRY_RUN,
+    SignalResult.UNCERTAIN: EventKind.UNCERTAIN,
 }
 
 

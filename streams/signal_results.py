@@ -49,6 +49,8 @@ def verdict_on(work: Work, row: SignalRow, orders: OrderTable, partition: int, *
         return EventKind.CONFLICT
     if row.state is not SignalState.DONE or row.result in _DONE_ONCE:
         return EventKind.DUPLICATE
+    if row.result is SignalResult.UNCERTAIN and not row.order_ids:
+        return EventKind.DUPLICATE  # a resting order may have taken it up
     tried = [orders.get(partition, order_id) for order_id in row.order_ids]
     nothing_done = all(order is None or (order.state in UNTRIED and not order.cumulative.quantity) for order in tried)
     return RETRY if nothing_done else EventKind.DUPLICATE

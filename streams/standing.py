@@ -52,11 +52,14 @@ class Standing:
         """The record with the figures of our tables as they are."""
         now_ns = self._clock.now_ns()
         today = day_of(now_ns)
-        orders = [
-            order
-            for order in self._orders.open_orders(partition, instrument.symbol)
-            if order.instrument == instrument and not order.state.terminal and order.role is Role.NONE
+        known = [
+            order for order in self._orders.open_orders(partition, instrument.symbol) if order.instrument == instrument
         ]
+        orders = [order for order in known if not order.state.terminal and order.role is Role.NONE]
+        # An order's end may come before the single fills that it is made of: what it did is held already.
+        untold: dict[PositionSide, Decimal] = {}
+        for order in known:
+            untold[order.position_side] = untold.get(order.position_side, ZERO) + order.untold_size
         mark = self._mark(instrument)
         value_price = Decimal(1) if instrument.inverse else mark
         day_mark = record.day_mark if record.day == today and record.day_mark is not None else mark
@@ -74,11 +77,12 @@ class Standing:
             profit += worth
             profit_today += worth - before
             own = [order for order in orders if order.position_side is position.side]
-            exposure += _exposure(state.size, own, price if value_price is mark else value_price)
+            size = state.size + untold.get(position.side, ZERO)
+            exposure += _exposure(size, own, price if value_price is mark else value_price)
         shown = {position.side for position in sides}
-        bare = [order for order in orders if order.position_side not in shown]
-        for side in {order.position_side for order in bare}:
-            exposure += _exposure(ZERO, [order for order in bare if order.position_side is side], value_price)
+        for side in untold.keys() - shown:
+            bare = [order for order in orders if order.position_side is side]
+            exposure += _exposure(untold[side], bare, value_price)
         return replace(
             record,
             exposure=exposure,

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 import msgspec
@@ -15,9 +14,12 @@ from domain.errors import Duplicate, NotFoundOrTooLate, Refused
 from domain.instruments import Instrument
 from domain.money import ZERO
 from domain.orders import OrderType, Side, Sums, TimeInForce, VenueState
+from domain.protection import Role
 from domain.updates import FillKind, FillReport, OrderReport, Origin
 from exchanges.venue import NewOrder
 from simulation.effects import Effects
+from simulation.protection import Protections
+from simulation.venue_orders import Amendment, VenueOrder, taken_by
 from simulation.virtual_time import SimulatedClock
 from simulation.weather import Weather
 
@@ -25,35 +27,6 @@ LOT = Decimal("0.01")
 ACCOUNT = "main"
 _MS = 1_000_000
 _FEES = (Decimal("0.00055"), Decimal("-0.0001"), ZERO, Decimal("0.0003"))
-
-
-@dataclass(slots=True)
-class VenueOrder:
-    """One order in the venue's books, with every row it ever showed and every execution."""
-
-    venue_id: str
-    client_id: str
-    new: NewOrder
-    created_ns: int
-    state: VenueState = VenueState.LIVE
-    reason: str = ""
-    price: Decimal | None = None
-    quantity: Decimal = ZERO
-    cumulative: Sums = field(default_factory=Sums)
-    fills: list[FillReport] = field(default_factory=list)
-    shown: list[OrderReport] = field(default_factory=list)
-    accepted: bool = True
-    kind: FillKind = FillKind.TRADE
-
-    @property
-    def leaves(self) -> Decimal:
-        """What may still be executed."""
-        return self.quantity - self.cumulative.quantity
-
-    @property
-    def live(self) -> bool:
-        """Whether it can be filled or cancelled."""
-        return not self.state.terminal
 
 
 class Books:
@@ -75,9 +48,14 @@ class Books:
         self.orders: dict[str, VenueOrder] = {}
         self.by_client_id: dict[str, VenueOrder] = {}
         self.funding: list[FillReport] = []
+        self.amendments: list[Amendment] = []
+        self._sizes: dict[Instrument, Decimal] = {}
+        self.protections = Protections(self, chance)
+        self.calm = False
         self._executions = 0
         self.tell: Callable[[OrderReport | FillReport], None] = lambda _update: None
-        self.on_accepted: Callable[[VenueOrder], None] = lambda _order: None
+        self.before_taking: Callable[[NewOrder], None] = lambda _order: None
+        """Told of each order that is about to be taken; raises `Refused` for what the account can't carry."""
 
     # -- requests, as they arrive --------------------------------------------------------------------------------
 
@@ -89,34 +67,52 @@ class Books:
             self._effects.violate(f"a second order under {new.client_order_id} at a venue that lets it pass")
         if self._chance.random() < self._weather.refused:
             raise Refused("INSUFFICIENT_MARGIN", "not enough margin")
+        self.before_taking(new)
+        at_once = new.order_type is OrderType.MARKET or new.time_in_force is not TimeInForce.GTC
+        # Readable from the moment of acceptance; whether the stream tells of it depends on what follows.
+        order = self.open(new, told=lambda: not at_once or self._chance.random() < 0.5)
+        if self._chance.random() < self._weather.late_reject:
+            order.accepted = False
+            self.soon(order, lambda: self.end(order, VenueState.REJECTED, "RISK"))
+            return order.venue_id
+        if at_once:
+            self.soon(order, lambda: self.match_at_once(order))
+        elif new.post_only and self._chance.random() < self._weather.taker_cancel:
+            self.soon(order, lambda: self.end(order, VenueState.CANCELLED, "POST_ONLY_WOULD_TAKE"))
+        return order.venue_id
+
+    def open(
+        self,
+        new: NewOrder,
+        *,
+        state: VenueState = VenueState.LIVE,
+        role: Role = Role.NONE,
+        trigger_price: Decimal | None = None,
+        parent: str = "",
+        told: Callable[[], bool] = lambda: True,
+    ) -> VenueOrder:
+        """One more order in the books."""
         order = VenueOrder(
             venue_id=f"v{len(self.orders) + 1}",
             client_id=new.client_order_id,
             new=new,
             created_ns=self._now_ns(),
+            state=state,
             price=new.price,
             quantity=new.quantity,
+            role=role,
+            parent=parent,
+            trigger_price=trigger_price,
         )
         self.orders[order.venue_id] = order
         if new.client_order_id:
             self.by_client_id[new.client_order_id] = order
         self._effects.note(
-            f"venue took {order.venue_id} {order.client_id or '(by hand)'}: {new.side} {new.quantity} "
+            f"venue took {order.venue_id} {order.client_id or role or '(by hand)'}: {new.side} {new.quantity} "
             f"{new.instrument.symbol} {new.order_type}"
         )
-        at_once = new.order_type is OrderType.MARKET or new.time_in_force is not TimeInForce.GTC
-        # Readable from the moment of acceptance; whether the stream tells of it depends on what follows.
-        self._show(order, told=not at_once or self._chance.random() < 0.5)
-        if self._chance.random() < self._weather.late_reject:
-            order.accepted = False
-            self._soon(order, lambda: self._end(order, VenueState.REJECTED, "RISK"))
-            return order.venue_id
-        self.on_accepted(order)
-        if at_once:
-            self._soon(order, lambda: self._match_at_once(order))
-        elif new.post_only and self._chance.random() < self._weather.taker_cancel:
-            self._soon(order, lambda: self._end(order, VenueState.CANCELLED, "POST_ONLY_WOULD_TAKE"))
-        return order.venue_id
+        self.show(order, told=told())
+        return order
 
     def place_by_hand(self, new: NewOrder) -> None:
         """An order of somebody else on the same account. The venue may refuse it; that is their business."""
@@ -127,12 +123,38 @@ class Books:
         """Ask for the end of an order: it comes a little later, unless a fill comes first."""
         if order is None or not order.live:
             raise NotFoundOrTooLate("NO_OPEN_ORDER", "no open order")
-        self._soon(order, lambda: self._end(order, VenueState.CANCELLED, "CANCELLED_BY_USER"))
+        self.soon(order, lambda: self.end(order, VenueState.CANCELLED, "CANCELLED_BY_USER"))
 
     def amend(self, order: VenueOrder, price: Decimal, quantity: Decimal) -> None:
         """Change the terms of a resting order."""
         order.price, order.quantity = price, max(quantity, order.cumulative.quantity + LOT)
-        self._show(order)
+        self.show(order)
+
+    def ask_to_amend(self, order: VenueOrder | None, price: Decimal | None, quantity: Decimal | None) -> None:
+        """Other terms, a little later, unless the order ends or trades too much first."""
+        if order is None or not order.live:
+            raise NotFoundOrTooLate("NO_OPEN_ORDER", "no open order")
+        wanted = quantity or order.quantity
+        if wanted <= order.cumulative.quantity or (not self.calm and self._chance.random() < self._weather.refused):
+            raise Refused("PRICE_OR_QUANTITY_REFUSED", "these terms are not possible")
+
+        def take() -> None:
+            if wanted > order.cumulative.quantity and order.price is not None:
+                order.price, order.quantity = price or order.price, wanted
+                self.amendments.append(Amendment(order.client_id, order.quantity, order.price))
+                self.show(order)
+
+        self.soon(order, take)
+
+    @property
+    def available(self) -> Decimal:
+        """What the account has left: every order that opens takes what it may cost for as long as it may trade, and
+        what has traded keeps it."""
+        return Decimal(self._weather.balance) - sum((taken_by(order) for order in self.orders.values()), ZERO)
+
+    def size_of(self, instrument: Instrument) -> Decimal:
+        """What is held, signed."""
+        return self._sizes.get(instrument, ZERO)
 
     def find(self, client_id: str, venue_id: str) -> VenueOrder | None:
         """By the venue's id, else by the client's."""
@@ -152,7 +174,14 @@ class Books:
 
     def trade(self) -> None:
         """Something happens to one of the resting orders."""
-        resting = [order for order in self.orders.values() if order.live and order.shown]
+        if self._weather.triggered and self._chance.random() < self._weather.triggered:
+            self.protections.trigger()
+            return
+        resting = [
+            order
+            for order in self.orders.values()
+            if order.live and order.shown and order.state not in {VenueState.UNTRIGGERED, VenueState.TRIGGERED}
+        ]
         if resting:
             order = self._chance.choice(resting)
             self._fill(order, self._some_of(order) if self._chance.random() < 0.6 else order.leaves)
@@ -194,8 +223,11 @@ class Books:
         self.funding.append(payment)
         self.tell(payment)
 
-    def _match_at_once(self, order: VenueOrder) -> None:
+    def match_at_once(self, order: VenueOrder) -> None:
         """An order that does not rest: all, a part, or nothing of it."""
+        if order.role is not Role.NONE:
+            self._close_all(order)
+            return
         drawn = self._chance.random()
         parts = 0 if drawn < 0.1 else self._chance.randint(1, 3)
         for _ in range(parts):
@@ -204,13 +236,26 @@ class Books:
         if order.live and drawn > 0.3:
             self._fill(order, order.leaves)
         if order.live:
-            self._end(order, VenueState.CANCELLED, "IOC_REMAINDER")
+            self.end(order, VenueState.CANCELLED, "IOC_REMAINDER")
+
+    def _close_all(self, order: VenueOrder) -> None:
+        """What was triggered closes all that is held, in one or more executions; less may be held by now."""
+        while order.live and (held := -self.size_of(order.new.instrument) * order.new.side.sign) > 0:
+            self._fill(order, min(held, order.leaves if self._chance.random() < 0.6 else self._some_of(order)))
+        if order.live:
+            self.end(order, VenueState.CANCELLED, "POSITION_CLOSED")
 
     def _some_of(self, order: VenueOrder) -> Decimal:
         lots = int(order.leaves / LOT)
         return LOT * self._chance.randint(1, max(1, lots))
 
     def _fill(self, order: VenueOrder, quantity: Decimal) -> None:
+        if self._weather.flat_prices and order.new.reduce_only:
+            held = -self.size_of(order.new.instrument) * order.new.side.sign
+            quantity = min(quantity, held)
+            if held <= 0:
+                self.end(order, VenueState.CANCELLED, "NOTHING_TO_REDUCE")
+                return
         self._executions += 1
         price = (order.price or Decimal(100)) + Decimal(self._chance.randint(0, 9)) / 10
         fee = price * quantity * self._chance.choice(_FEES)
@@ -238,23 +283,28 @@ class Books:
             venue_sequence=self._executions,
             maker=new.post_only,
             fill_kind=order.kind,
+            role=order.role,
         )
         order.fills.append(fill)
         if order.leaves <= 0:
             order.state = VenueState.FILLED
-        self._show(order)
+        elif order.state is VenueState.TRIGGERED:
+            order.state = VenueState.LIVE
+        self._sizes[new.instrument] = self.size_of(new.instrument) + new.side.sign * quantity
+        self.show(order)
         self.tell(fill)
+        self.protections.follow(order)
 
-    def _end(self, order: VenueOrder, state: VenueState, reason: str) -> None:
+    def end(self, order: VenueOrder, state: VenueState, reason: str) -> None:
         if order.live:
             order.state, order.reason = state, reason
-            self._show(order)
+            self.show(order)
 
-    def _soon(self, order: VenueOrder, step: Callable[[], None]) -> None:
+    def soon(self, order: VenueOrder, step: Callable[[], None]) -> None:
         """The matching engine works behind the gateway that took the request."""
         self._loop.call_later(self._chance.uniform(0.0, 0.2), lambda: step() if order.live else None)
 
-    def _show(self, order: VenueOrder, *, told: bool = True) -> None:
+    def show(self, order: VenueOrder, *, told: bool = True) -> None:
         report = OrderReport(
             instrument=order.new.instrument,
             account=ACCOUNT,
@@ -269,12 +319,15 @@ class Books:
             quantity=order.quantity,
             price=order.price,
             cumulative=order.cumulative,
-            updated_ns=self._now_ns(),
+            updated_ns=self._changed_ns(order),
             created_ns=order.created_ns,
             reason=order.reason,
             time_in_force=order.new.time_in_force,
             reduce_only=order.new.reduce_only,
             post_only=order.new.post_only,
+            role=order.role,
+            parent_client_order_id=order.parent,
+            trigger_price=order.trigger_price,
         )
         order.shown.append(report)
         self._effects.note(
@@ -282,6 +335,11 @@ class Books:
         )
         if told:
             self.tell(report)
+
+    def _changed_ns(self, order: VenueOrder) -> int:
+        """Of two changes of an order's terms within a millisecond nobody could tell which was the last."""
+        last_ns = order.shown[-1].updated_ns if order.shown else 0
+        return max(self._now_ns(), last_ns + _MS) if order.role is not Role.NONE else self._now_ns()
 
     def _now_ns(self) -> int:
         """The venue stamps in milliseconds."""

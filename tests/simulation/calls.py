@@ -16,6 +16,7 @@ from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.money import ZERO
 from domain.orders import PositionSide
 from domain.positions import PositionState, after_fill, fill_key
+from domain.protection import TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin
 from exchanges.venue import Balance, NewOrder, OrderRef, VenuePosition, VenueTraits
 from simulation.books import Books, as_read
@@ -55,7 +56,9 @@ class SimulatedTrading:
         self._life = life
         self._effects = effects
         self.before_create: Callable[[NewOrder], None] = lambda _order: None
+        self.before_amend: Callable[[OrderRef, Decimal | None, Decimal | None], None] = lambda *_terms: None
         self.before_cancel: Callable[[OrderRef], None] = lambda _ref: None
+        self.before_stop: Callable[[Instrument, Decimal], None] = lambda *_stop: None
         weather = road.weather
         self.traits = VenueTraits(
             name="paper",
@@ -63,6 +66,7 @@ class SimulatedTrading:
             receive_window_s=weather.receive_window_s,
             history_lag_s=weather.history_lag_s,
             unfilled_history_s=86_400.0,
+            protects=True,
         )
 
     async def admit(self, call: Call, wanted: int = 1) -> int:
@@ -84,6 +88,24 @@ class SimulatedTrading:
         await self._travel(
             f"cancel {ref.client_order_id or ref.venue_order_id}",
             lambda: self._books.cancel(self._books.find(ref.client_order_id, ref.venue_order_id)),
+        )
+
+    async def amend(self, ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
+        """Ask for other terms of an order."""
+        self.before_amend(ref, quantity, price)
+        await self._travel(
+            f"amend {ref.client_order_id or ref.venue_order_id} {quantity} {price}",
+            lambda: self._books.ask_to_amend(
+                self._books.find(ref.client_order_id, ref.venue_order_id), price, quantity
+            ),
+        )
+
+    async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
+        """Ask for the stop-loss of a position."""
+        self.before_stop(instrument, price)
+        await self._travel(
+            f"stop {instrument.symbol} {side} at {price} by {by}",
+            lambda: self._books.protections.set_stop(instrument, price),
         )
 
     # -- reading: eventually consistent --------------------------------------------------------------------------
@@ -256,10 +278,6 @@ class SimulatedTrading:
             raise Uncertain("READ_FAILED", "the venue could not read")
 
     # -- what the handlers under test don't ask ------------------------------------------------------------------
-
-    async def amend(self, ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
-        """Not used by the handlers."""
-        raise NotImplementedError
 
     async def balances(self) -> Sequence[Balance]:
         """Not used by the handlers."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulation.seeds import chosen, chunks
+from simulation.seeds import chosen, chosen_of_a_season, chunks
 
 
 def pytest_report_header() -> str:
@@ -18,6 +18,10 @@ def pytest_report_header() -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test per slice of the seeds."""
+    if "season_seeds" in metafunc.fixturenames:
+        slices = chunks(chosen_of_a_season())
+        ids = [f"{part.start}-{part.stop - 1}" for part in slices]
+        metafunc.parametrize("season_seeds", slices, ids=ids)
     if "seeds" in metafunc.fixturenames:
         slices = chunks(chosen())
         metafunc.parametrize("seeds", slices, ids=[f"{part.start}-{part.stop - 1}" for part in slices])

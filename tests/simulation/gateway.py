@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from decimal import Decimal
 
 import msgspec
 
 from domain.updates import FillReport, OrderReport, encode_update
-from simulation.books import Books
+from exchanges.venue import Balance
+from simulation.books import ACCOUNT, Books
 from simulation.broker import Broker
 from simulation.effects import Effects
 from simulation.virtual_time import SimulatedClock
 from simulation.weather import Weather
+from streams import boards
 
 
 class Gateway:
@@ -69,6 +72,29 @@ class Gateway:
         for payment in payments:
             self.under_way += 1
             self._append(payment)
+
+    # -- balances ------------------------------------------------------------------------------------------------
+
+    async def show_balances(self, topic: str) -> None:
+        """Ask for the balance now and then, and show it when it is another one, or was not shown for a while."""
+        shown: Decimal | None = None
+        young = 0
+        while True:
+            asked_ns = self._clock.now_ns()
+            await asyncio.sleep(self._chance.uniform(0.001, 0.1))
+            available = self._books.available
+            await asyncio.sleep(self._chance.uniform(0.001, 0.1))
+            young -= 1
+            if available != shown or young < 0:
+                shown, young = available, 5
+                balance = Balance(
+                    account=ACCOUNT, currency="USDT", total=Decimal(self._weather.balance), available=available,
+                    at_ns=asked_ns,
+                )  # fmt: skip
+                self._broker.append((topic, 0), boards.balance_key(ACCOUNT, "USDT"), boards.encode(balance))
+                self._effects.note(f"gateway shows a balance of {available}")
+            slow = self._happens(self._weather.delayed / 4)
+            await asyncio.sleep(self._chance.uniform(3.0, 15.0) if slow else 1.0)
 
     def _miss(self, update: OrderReport | FillReport) -> None:
         if update.venue_order_id in self._books.orders:

@@ -11,6 +11,10 @@ from domain.plans import TradingState
 from simulation.books import LOT
 from simulation.calls import Road
 from simulation.virtual_time import SimulatedClock
+from streams.market_view import MarketView
+
+MARK = Decimal(100)
+TICK = Decimal("0.1")
 
 
 class SimulatedMarket:
@@ -20,6 +24,7 @@ class SimulatedMarket:
         self._clock = clock
         self._chance = chance
         self._road = road
+        self._flat = road.weather.flat_prices
         self.halted: set[str] = set()
 
     async def rules(self, instrument: Instrument) -> InstrumentRules | None:
@@ -32,7 +37,7 @@ class SimulatedMarket:
             base_currency=instrument.symbol.removesuffix("USDT"),
             quote_currency="USDT",
             settle_currency="USDT",
-            tick=Decimal("0.1"),
+            tick=TICK,
             lot=LOT,
             min_quantity=LOT,
             max_quantity=Decimal(1000),
@@ -47,9 +52,13 @@ class SimulatedMarket:
         """Around 100."""
         if self._road.happens(0.05):
             return None
-        middle = Decimal(100) + Decimal(self._chance.randint(-20, 20)) / 10
+        middle = MARK + Decimal(0 if self._flat else self._chance.randint(-20, 20)) / 10
         half = Decimal("0.2")
         return Quote(bid=middle - half, ask=middle + half, last=middle, mark=middle, at_ns=self._clock.now_ns())
+
+    def mark(self, instrument: Instrument) -> Decimal | None:
+        """What positions are valued at."""
+        return MARK
 
     def available(self, account: str, currency: str) -> tuple[Decimal, int] | None:
         """A rich account, unknown now and then."""
@@ -60,3 +69,25 @@ class SimulatedMarket:
         if instrument.symbol in self.halted:
             return TradingState.HALTED, "an operator has halted it"
         return TradingState.ARMED, ""
+
+
+class MarketHere:
+    """The market as one process sees it: controls, and where balances are limited these too, as it has heard them."""
+
+    def __init__(self, market: SimulatedMarket, view: MarketView, *, whole: bool) -> None:
+        """`whole`: balances are those of the broadcast."""
+        self._market = market
+        self._view = view
+        self._whole = whole
+        self.rules = market.rules
+        self.quote = market.quote
+
+    def available(self, account: str, currency: str) -> tuple[Decimal, int] | None:
+        """What new orders may use, and when that was so."""
+        where = self._view if self._whole else self._market
+        return where.available(account, currency)
+
+    def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
+        """The stricter of the two."""
+        state, why = self._market.trading(instrument)
+        return (state, why) if state is TradingState.HALTED else self._view.trading(instrument)

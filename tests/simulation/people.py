@@ -13,7 +13,7 @@ from domain.instruments import Instrument
 from domain.orders import OrderType, Side, TimeInForce
 from exchanges.venue import NewOrder
 from simulation.broker import Broker
-from simulation.worker import CATEGORY, VENUE, Surroundings
+from simulation.surroundings import CATEGORY, VENUE, Surroundings
 
 _NS = 1_000_000_000
 _OTHER_KEYS = (b"WRONG", b"", b"btcusdt", None)
@@ -100,7 +100,20 @@ class People:
             fields["timestamp"] = now_ns - chance.randint(5, 120) * _NS
         if chance.random() < 0.05:
             fields["is_warmup"] = True
+        if weather.protected and chance.random() < weather.protected:
+            fields |= self._protection(buys=fields["signal_type"] == "buy")
+        if weather.flat_prices and "limit_price" in fields:
+            fields["limit_price"] = "100"
         return Wish(fields, symbol)
+
+    def _protection(self, *, buys: bool) -> dict[str, str]:
+        """A take-profit, a stop-loss, or both; few prices, so that signals agree in them."""
+        above, below = self._chance.choice(("108", "112")), self._chance.choice(("88", "92"))
+        profit, loss = (above, below) if buys else (below, above)
+        drawn = self._chance.random()
+        if drawn < 0.3:
+            return {"take_profit": profit}
+        return {"stop_loss": loss} if drawn < 0.6 else {"take_profit": profit, "stop_loss": loss}
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -149,7 +162,9 @@ class People:
         elif drawn < 0.55 and resting:
             order = chance.choice(resting)
             change = Decimal(chance.choice((0, 0, -30, 50))) / 100
-            if order.price is not None:
+            if order.waits:
+                books.protections.move(order, (order.trigger_price or Decimal(100)) + Decimal(chance.randint(1, 5)))
+            elif order.price is not None:
                 books.amend(order, order.price + Decimal(chance.randint(-5, 5)) / 10, order.quantity + change)
         else:
             limit = chance.random() < 0.7

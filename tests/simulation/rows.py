@@ -48,10 +48,10 @@ class SimulatedRows:
         self._shards: ByPartition[_Shard] = ByPartition()
         self._log: StagedLog | None = None
 
-    def recover(self, log: StagedLog) -> None:
-        """Own every partition: rows are what the changelogs say, acknowledged to a former process or not."""
+    def recover(self, log: StagedLog, partitions: Iterable[int]) -> None:
+        """Own these partitions: rows are what the changelogs say, acknowledged to a former process or not."""
         self._log = log
-        self._shards = ByPartition({each: self.folded(each) for each in range(self._broker.partitions)})
+        self._shards = ByPartition({each: self.folded(each) for each in partitions})
         for partition in self._shards:
             log.acknowledged[self.changelog, partition] = self._broker.end((self.changelog, partition))
 
@@ -73,7 +73,7 @@ class SimulatedRows:
     # -- the port ------------------------------------------------------------------------------------------------
 
     def partitions(self) -> frozenset[int]:
-        """All of them, or none."""
+        """Those that are ours."""
         return frozenset(self._shards)
 
     def get(self, partition: int, key: bytes) -> bytes | None:

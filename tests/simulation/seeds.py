@@ -8,6 +8,7 @@ from pathlib import Path
 from simulation.world import Run
 
 DEFAULT = "0:200"
+_OF_A_SEASON = 25
 _CHUNK = 50
 
 
@@ -15,6 +16,11 @@ def chosen() -> range:
     """From `ORDERMANAGER_SIMULATION_SEEDS`, "start:count"."""
     start, _, count = os.environ.get("ORDERMANAGER_SIMULATION_SEEDS", DEFAULT).partition(":")
     return range(int(start), int(start) + int(count or 1))
+
+
+def chosen_of_a_season() -> range:
+    """The same seeds; by default fewer, as there are several seasons."""
+    return chosen() if "ORDERMANAGER_SIMULATION_SEEDS" in os.environ else range(_OF_A_SEASON)
 
 
 def chunks(seeds: range) -> list[range]:

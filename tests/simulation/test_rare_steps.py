@@ -13,9 +13,10 @@ from domain.instruments import Instrument
 from domain.orders import PositionSide, Side
 from domain.updates import FillKind, FillReport, Origin, encode_update
 from simulation.books import ACCOUNT
+from simulation.surroundings import CATEGORY, VENUE
 from simulation.virtual_time import EPOCH_NS, VirtualLoop
 from simulation.weather import Weather
-from simulation.worker import CATEGORY, VENUE, Worker
+from simulation.worker import Worker
 from simulation.world import World
 
 SYMBOL = "BTCUSDT"
@@ -67,7 +68,7 @@ def bought(worker: Worker) -> Decimal:
 
 def test_a_fill_older_than_its_position_goes_through_the_log_again_and_counts_once(world: World) -> None:
     worker = world.worker
-    worker.own_rows()
+    worker.own_rows((0,))
     payment = msgspec.structs.replace(FILL, execution_id="e0", fill_kind=FillKind.FUNDING, fee=Decimal("0.1"))
     read(world, payment, offset=27)
 

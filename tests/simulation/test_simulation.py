@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from simulation.seasons import amending, protecting, rehearsing, sharing
 from simulation.seeds import told
 from simulation.test_mutations import rough
-from simulation.weather import fine_day
+from simulation.weather import Weather, fine_day
 from simulation.world import Run, simulate
 
 
-def check(run: Run) -> None:
+def check(run: Run, season: str = "") -> None:
     """Fail with the report of the run."""
     if run.violations:
-        pytest.fail(told(run), pytrace=False)
+        pytest.fail(f"{season} {told(run)}", pytrace=False)
 
 
 def test_whatever_happens_orders_positions_and_events_agree_with_the_venue_in_the_end(seeds: range) -> None:
     for seed in seeds:
         check(simulate(seed))
+
+
+@pytest.mark.parametrize("season", [protecting, amending, rehearsing, sharing], ids=lambda season: season.__name__)
+def test_whatever_happens_in_any_season_the_end_is_right(season_seeds: range, season: Callable[[int], Weather]) -> None:
+    for seed in season_seeds:
+        check(simulate(seed, season(seed)), season.__name__)
+
+
+@pytest.mark.parametrize(
+    ("season", "seed", "what"),
+    [
+        (
+            protecting,
+            50,
+            "single fills of an amended order added up to what it was before: its end was not the venue's",
+        ),
+        (sharing, 1, "a wish whose signal was rejected when it came again was kept for ever"),
+        (sharing, 2, "an order's end came before its single fills: it counted neither as open nor as held"),
+        (sharing, 51, "an order whose grant was lost with a crash was not counted for the rate"),
+        (sharing, 2002, "a new owner wrote over what the former one had written last, and it had not read yet"),
+        (sharing, 161, "an order in doubt took nothing from the balance while its partition went to another"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", str(value)),
+)
+def test_what_was_found_once_stays_mended(season: Callable[[int], Weather], seed: int, what: str) -> None:
+    check(simulate(seed, season(seed)), season.__name__)
 
 
 @pytest.mark.parametrize("seed", range(5))

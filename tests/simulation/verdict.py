@@ -17,8 +17,13 @@ from domain.orders import TRANSITIONS, Order, OrderState, PositionSide, Sums, Ve
 from domain.positions import PositionState, after_fill, fill_key
 from domain.signals import Signal, parse_signal
 from domain.updates import Absence, Call, CallOutcome, Result, decode_update
-from simulation.books import ACCOUNT, VenueOrder
-from simulation.worker import CATEGORY, INSTANCE, VENUE, Worker
+from simulation.books import ACCOUNT
+from simulation.group import Owners
+from simulation.surroundings import CATEGORY, INSTANCE, VENUE
+from simulation.venue_orders import VenueOrder
+from simulation.verdict_account import of_account
+from simulation.verdict_attempts import of_attempts, plans_ever
+from simulation.verdict_protection import missing_stops, of_protection
 from streams.origin import Origin, origin_of
 from streams.record import Record
 from streams.schemas import OrderEvent, PositionEvent
@@ -26,52 +31,56 @@ from streams.updates import MARK
 from tables.orders import decode_order
 from tables.signals import SignalResult, SignalState
 
-_NOT_AT_VENUE = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED})
+_NOT_AT_VENUE = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED, OrderState.DRY_RUN})
 _ENDS = {
     VenueState.FILLED: OrderState.FILLED,
     VenueState.CANCELLED: OrderState.CANCELLED,
     VenueState.REJECTED: OrderState.REJECTED,
     VenueState.EXPIRED: OrderState.EXPIRED,
 }
+_WAITS = {VenueState.UNTRIGGERED: OrderState.UNTRIGGERED, VenueState.TRIGGERED: OrderState.TRIGGERED}
 
 
-def findings(worker: Worker, symbols: list[str]) -> list[str]:
+def findings(owners: Owners, symbols: list[str]) -> list[str]:
     """Every disagreement, as sentences."""
     return [
-        *_orders_against_books(worker),
-        *_rows_without_books(worker),
-        *_positions_against_books(worker, symbols),
-        *_one_order_per_signal(worker),
-        *_signals(worker),
-        *_commands(worker),
-        *_order_events(worker),
-        *_position_events(worker),
-        *_tables_are_their_changelogs(worker),
-        *_nothing_parked(worker),
-        *_conclusions_against_books(worker),
+        *_orders_against_books(owners),
+        *_rows_without_books(owners),
+        *_positions_against_books(owners, symbols),
+        *_one_order_per_signal(owners),
+        *_signals(owners),
+        *_commands(owners),
+        *_order_events(owners),
+        *_position_events(owners),
+        *_tables_are_their_changelogs(owners),
+        *_nothing_parked(owners),
+        *_conclusions_against_books(owners),
+        *of_protection(owners),
+        *of_attempts(owners),
+        *of_account(owners),
     ]
 
 
 # -- orders and positions ------------------------------------------------------------------------------------------
 
 
-def _rows(worker: Worker) -> Iterator[tuple[int, Order]]:
-    for partition in range(worker.around.broker.partitions):
-        for _, value in worker.rows["orders"].scan(partition, b"o/"):
+def _rows(owners: Owners) -> Iterator[tuple[int, Order]]:
+    for partition in range(owners.around.broker.partitions):
+        for _, value in owners.rows["orders"].scan(partition, b"o/"):
             yield partition, decode_order(value)
 
 
-def _row_of(worker: Worker, order: VenueOrder) -> Order | None:
+def _row_of(owners: Owners, order: VenueOrder) -> Order | None:
     instrument = order.new.instrument
-    partition = worker.around.broker.partition_of(instrument.symbol.encode())
+    partition = owners.around.broker.partition_of(instrument.symbol.encode())
     if is_ours(INSTANCE, order.client_id):
-        return worker.orders.get(partition, order.client_id)
-    return worker.orders.by_venue_id(partition, instrument, ACCOUNT, order.venue_id)
+        return owners.orders.get(partition, order.client_id)
+    return owners.orders.by_venue_id(partition, instrument, ACCOUNT, order.venue_id)
 
 
-def _orders_against_books(worker: Worker) -> Iterator[str]:
-    for order in worker.around.books.orders.values():
-        row = _row_of(worker, order)
+def _orders_against_books(owners: Owners) -> Iterator[str]:
+    for order in owners.around.books.orders.values():
+        row = _row_of(owners, order)
         name = f"order {order.client_id or '(by hand)'} = {order.venue_id}"
         if row is None:
             yield f"{name} has no row"
@@ -83,6 +92,9 @@ def _orders_against_books(worker: Worker) -> Iterator[str]:
             ("quantity", row.current_quantity, order.quantity),
             ("price", row.current_price, order.price),
             ("venue id", row.venue_order_id, order.venue_id),
+            ("role", row.role, order.role),
+            ("trigger price", row.evidence.trigger_price, order.trigger_price),
+            ("parent", row.parent_order_id, order.parent),
         )
         for what, ours, theirs in pairs:
             if ours != theirs:
@@ -92,6 +104,8 @@ def _orders_against_books(worker: Worker) -> Iterator[str]:
 def _expected_state(order: VenueOrder) -> OrderState:
     if order.state in _ENDS:
         return _ENDS[order.state]
+    if order.state in _WAITS:
+        return _WAITS[order.state]
     return OrderState.PARTIALLY_FILLED if order.cumulative.quantity else OrderState.ACKNOWLEDGED
 
 
@@ -99,36 +113,36 @@ def _plain(sums: Sums) -> tuple[Decimal, Decimal, dict[str, Decimal]]:
     return sums.quantity, sums.value, {currency: fee for currency, fee in sums.fees.items() if fee}
 
 
-def _rows_without_books(worker: Worker) -> Iterator[str]:
-    books = worker.around.books
-    for _, row in _rows(worker):
+def _rows_without_books(owners: Owners) -> Iterator[str]:
+    books = owners.around.books
+    for _, row in _rows(owners):
         if row.client_order_id in books.by_client_id or row.venue_order_id in books.orders:
             continue
         if row.state not in _NOT_AT_VENUE:
             yield f"order {row.order_id} is {row.state}, and the venue never took it"
 
 
-def _positions_against_books(worker: Worker, symbols: list[str]) -> Iterator[str]:
-    books = worker.around.books
+def _positions_against_books(owners: Owners, symbols: list[str]) -> Iterator[str]:
+    books = owners.around.books
     for symbol in symbols:
         instrument = Instrument(VENUE, CATEGORY, symbol)
         fills = [fill for order in books.orders.values() for fill in order.fills] + books.funding
         theirs = PositionState()
         for fill in sorted((fill for fill in fills if fill.instrument == instrument), key=fill_key):
             theirs = after_fill(theirs, fill)
-        partition = worker.around.broker.partition_of(symbol.encode())
-        ours = worker.positions.get(partition, instrument, ACCOUNT, PositionSide.NET).state
+        partition = owners.around.broker.partition_of(symbol.encode())
+        ours = owners.positions.get(partition, instrument, ACCOUNT, PositionSide.NET).state
         if ours != theirs:
             yield f"position of {symbol} is {ours}, by the venue's fills it is {theirs}"
 
 
-def _one_order_per_signal(worker: Worker) -> Iterator[str]:
+def _one_order_per_signal(owners: Owners) -> Iterator[str]:
     """At most one attempt of a signal was ever taken by the venue (a late rejection takes nothing), and every record
     was attempted once."""
     attempts: dict[str, set[int]] = defaultdict(set)
     taken: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
-    for _, row in _rows(worker):
-        order = worker.around.books.by_client_id.get(row.order_id)
+    for _, row in _rows(owners):
+        order = owners.around.books.by_client_id.get(row.order_id)
         if row.signal is not None:
             attempts[row.signal.source].add(row.signal.attempt)
         if row.signal is not None and order is not None and order.accepted:
@@ -144,8 +158,8 @@ def _one_order_per_signal(worker: Worker) -> Iterator[str]:
 # -- signals and commands ------------------------------------------------------------------------------------------
 
 
-def _readable_signals(worker: Worker) -> Iterator[tuple[Record, Origin, Signal]]:
-    for source, stored in worker.around.broker.all(worker.around.topics.signals):
+def _readable_signals(owners: Owners) -> Iterator[tuple[Record, Origin, Signal]]:
+    for source, stored in owners.around.broker.all(owners.around.topics.signals):
         record = Record(*source, stored.key, stored.value, stored.headers, stored.timestamp_ns)
         origin = origin_of(record)
         try:
@@ -155,17 +169,17 @@ def _readable_signals(worker: Worker) -> Iterator[tuple[Record, Origin, Signal]]
         yield record, origin, signal
 
 
-def _signals(worker: Worker) -> Iterator[str]:
+def _signals(owners: Owners) -> Iterator[str]:
     """Every signal came to an end that somebody was told of."""
-    told = _told_sources(worker)
-    homes = {str(origin.source) for record, origin, _ in _readable_signals(worker) if origin.hops}
-    for record, origin, signal in _readable_signals(worker):
-        partition = worker.log.partition_of(signal.symbol.encode())
+    told = _told_sources(owners)
+    homes = {str(origin.source) for record, origin, _ in _readable_signals(owners) if origin.hops}
+    for record, origin, signal in _readable_signals(owners):
+        partition = owners.around.broker.partition_of(signal.symbol.encode())
         if record.key != signal.symbol.encode() or record.partition != partition:
             if not origin.hops and str(record.source) not in homes:
                 yield f"misplaced signal {record.source} was not sent home"
             continue
-        row = worker.signals.get(partition, signal.symbol, signal.signal_id)
+        row = owners.signals.get(partition, signal.symbol, signal.signal_id)
         if row is None:
             yield f"signal {signal.signal_id} at {record.source} has no row"
         elif row.state is not SignalState.DONE:
@@ -173,30 +187,34 @@ def _signals(worker: Worker) -> Iterator[str]:
         elif str(origin.source) not in told:
             yield f"nobody was told what became of signal {signal.signal_id} at {origin.source}"
         elif row.result is SignalResult.EXECUTED and not any(
-            worker.orders.get(partition, order_id) for order_id in row.order_ids
+            owners.orders.get(partition, order_id) for order_id in row.order_ids
         ):
             yield f"signal {signal.signal_id} is executed without an order"
 
 
-def _told_sources(worker: Worker) -> set[str]:
-    """Sources of the signals that some event speaks of."""
-    sources = set()
-    for _, stored in worker.around.broker.all(worker.around.topics.order_events):
+def _told_sources(owners: Owners) -> set[str]:
+    """Sources of the signals that some event speaks of. One that a resting order took up is told of by that order."""
+    sources, taken_up = set[str](), set[str]()
+    for _, stored in owners.around.broker.all(owners.around.topics.order_events):
         event = msgspec.json.decode(stored.value or b"")
         signal = event.get("signal")
         sources.add(signal["source"] if isinstance(signal, dict) else event["source"])
+        taken_up.add(event.get("reason", ""))
+    for _, row in plans_ever(owners):
+        if f"takes up signal {row.signal_id}" in taken_up:
+            sources.add(row.source)
     return sources
 
 
-def _commands(worker: Worker) -> Iterator[str]:
-    for source, stored in worker.around.broker.all(worker.around.topics.order_commands):
+def _commands(owners: Owners) -> Iterator[str]:
+    for source, stored in owners.around.broker.all(owners.around.topics.order_commands):
         try:
             command = decode_command(stored.value)
         except InvalidInput:
             continue
-        if source.partition != worker.log.partition_of(command.symbol.encode()):
+        if source.partition != owners.around.broker.partition_of(command.symbol.encode()):
             continue
-        row = worker.signals.command(source.partition, command.command_id)
+        row = owners.signals.command(source.partition, command.command_id)
         if by_timer(command.command_id):
             if row is not None:
                 yield f"command {command.command_id} at {source} left a row"
@@ -207,10 +225,10 @@ def _commands(worker: Worker) -> Iterator[str]:
 # -- what was told -------------------------------------------------------------------------------------------------
 
 
-def _order_events(worker: Worker) -> Iterator[str]:
+def _order_events(owners: Owners) -> Iterator[str]:
     """Per order: numbered from 1 without a gap, first told in order, repeated with the same content, legal."""
     events: dict[str, dict[int, OrderEvent]] = defaultdict(dict)
-    for _, stored in worker.around.broker.all(worker.around.topics.order_events):
+    for _, stored in owners.around.broker.all(owners.around.topics.order_events):
         if dict(stored.headers).get("schema") != b"order-event/1":
             continue
         event = msgspec.json.decode(stored.value or b"", type=OrderEvent)
@@ -223,7 +241,7 @@ def _order_events(worker: Worker) -> Iterator[str]:
             known[event.sequence] = event
         else:
             known[event.sequence] = event
-    for _, row in _rows(worker):
+    for _, row in _rows(owners):
         yield from _told_of(row, events.pop(row.order_id, {}))
     for order_id in events:
         yield f"events tell of order {order_id}, which has no row"
@@ -250,12 +268,12 @@ def _content(event: OrderEvent) -> tuple[object, ...]:
     return event.type, event.state_before, event.state, event.sequence, cumulative, event.reason
 
 
-def _position_events(worker: Worker) -> Iterator[str]:
+def _position_events(owners: Owners) -> Iterator[str]:
     """Every execution is told of."""
     told = set()
-    for _, stored in worker.around.broker.all(worker.around.topics.position_events):
+    for _, stored in owners.around.broker.all(owners.around.topics.position_events):
         told.add(msgspec.json.decode(stored.value or b"", type=PositionEvent).execution_id)
-    books = worker.around.books
+    books = owners.around.books
     fills = [fill for order in books.orders.values() for fill in order.fills] + books.funding
     for fill in fills:
         if fill.execution_id not in told:
@@ -265,26 +283,26 @@ def _position_events(worker: Worker) -> Iterator[str]:
 # -- tables --------------------------------------------------------------------------------------------------------
 
 
-def _tables_are_their_changelogs(worker: Worker) -> Iterator[str]:
-    for name, rows in worker.rows.items():
-        for partition in range(worker.around.broker.partitions):
-            if rows.as_written(partition) != rows.folded(partition).rows:
+def _tables_are_their_changelogs(owners: Owners) -> Iterator[str]:
+    for name, rows in owners.rows.items():
+        for partition in range(owners.around.broker.partitions):
+            if rows.as_written(partition) != rows.folded(partition):
                 yield f"table {name}, partition {partition} is not what its changelog says"
 
 
-def _nothing_parked(worker: Worker) -> Iterator[str]:
-    for partition in range(worker.around.broker.partitions):
-        for key, _ in worker.rows["orders"].scan(partition, b"p/"):
+def _nothing_parked(owners: Owners) -> Iterator[str]:
+    for partition in range(owners.around.broker.partitions):
+        for key, _ in owners.rows["orders"].scan(partition, b"p/"):
             yield f"update {key.decode()} is parked for ever"
 
 
 _NEVER_ARRIVED = frozenset({Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED})
 
 
-def _conclusions_against_books(worker: Worker) -> Iterator[str]:
+def _conclusions_against_books(owners: Owners) -> Iterator[str]:
     """Nobody concluded that an order never arrived which the venue has, nor said accepted of one it never had."""
-    books = worker.around.books
-    for source, stored in worker.around.broker.all(worker.around.topics.order_updates):
+    books = owners.around.books
+    for source, stored in owners.around.broker.all(owners.around.topics.order_updates):
         if stored.headers == MARK:
             continue
         update = decode_update(stored.value)
@@ -296,35 +314,39 @@ def _conclusions_against_books(worker: Worker) -> Iterator[str]:
                 yield f"{source} says {update.result} of {update.client_order_id} ({update.code}): the venue took it"
             if not taken and update.result is Result.ACCEPTED:
                 yield f"{source} says accepted of {update.client_order_id}: the venue never had it"
-            if update.result in _NEVER_ARRIVED and _said_executed(worker, source.partition, update.client_order_id):
+            if update.result in _NEVER_ARRIVED and _said_executed(owners, source.partition, update.client_order_id):
                 yield f"{source} says {update.result} of {update.client_order_id}: its signal says executed"
 
 
-def _said_executed(worker: Worker, partition: int, order_id: str) -> bool:
+def _said_executed(owners: Owners, partition: int, order_id: str) -> bool:
     """Whether the signal's end was written without a look at what came of its order. One of several parts may fail."""
-    order = worker.orders.get(partition, order_id)
+    order = owners.orders.get(partition, order_id)
     if order is None or order.signal is None:
         return False
-    row = worker.signals.get(partition, order.instrument.symbol, order.signal.signal_id)
+    row = owners.signals.get(partition, order.instrument.symbol, order.signal.signal_id)
     same = row is not None and row.attempt == order.signal.attempt
     return same and row is not None and len(row.order_ids) == 1 and row.result is SignalResult.EXECUTED
 
 
-def unsettled(worker: Worker) -> list[str]:
+def unsettled(owners: Owners, workers: int) -> list[str]:
     """What is still under way."""
-    broker, busy = worker.around.broker, []
-    if not worker.life.alive or not worker.inbox.is_open:
-        return ["the process is down, or between two generations"]
-    for at, low in worker.inbox.watermarks().items():
-        if low != broker.end(at):
-            busy.append(f"{at[0]}-{at[1]} is finished up to {low} of {broker.end(at)}")
-    for _, row in _rows(worker):
+    broker, busy = owners.around.broker, list[str]()
+    open_here = [each for each in owners.workers if each.inbox.is_open]
+    if len(open_here) < workers:
+        return ["a process is down, or between two generations"]
+    for worker in open_here:
+        for at, low in worker.inbox.watermarks().items():
+            if low != broker.end(at):
+                busy.append(f"{at[0]}-{at[1]} is finished up to {low} of {broker.end(at)}")
+    for _, row in _rows(owners):
         if row.in_doubt or row.pending or row.missing_fills:
             busy.append(
                 f"order {row.order_id} is {row.state} (local {row.local}, pending {row.pending or '-'}, "
                 f"fills {row.fills.quantity} of {row.evidence.cumulative.quantity or ZERO})"
             )
     for partition in range(broker.partitions):
-        busy.extend(f"signal {row.signal_id} waits with parts" for row in worker.signals.waiting(partition))
-    busy.extend(f"{symbol} is shut" for _, symbol in worker.gates.shut())
+        busy.extend(f"signal {row.signal_id} waits with parts" for row in owners.signals.waiting(partition))
+    busy.extend(missing_stops(owners))
+    for worker in open_here:
+        busy.extend(f"{symbol} is shut" for _, symbol in worker.gates.shut())
     return busy

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from domain.commands import Action, by_timer, decode_command
+from domain.errors import InvalidInput
 from domain.ids import is_ours
-from domain.orders import Order, OrderState, Side
+from domain.instruments import Instrument
+from domain.orders import Order, OrderState, Pending, PositionSide, Side
+from domain.stop_following import stop_command_id
 from exchanges.venue import NewOrder, OrderRef
+from simulation.books import ACCOUNT
 from streams.ports import Headers
 from tables.keys import join
 
 if TYPE_CHECKING:
-    from simulation.worker import Worker
+    from simulation.handlers import Handlers
+
+STOP_DISTANCE = Decimal("0.05")
+"""Of a stop-loss that follows a position: from its average entry."""
 
 
 class Watch:
     """Looks over a process's shoulder, and knows what of its order rows the broker has acknowledged to it."""
 
-    def __init__(self, worker: Worker, instance: str) -> None:
+    def __init__(self, worker: Handlers, instance: str) -> None:
         self._worker = worker
         self._instance = instance
         self._followed: dict[tuple[str, int], int] = defaultdict(int)
@@ -28,10 +38,13 @@ class Watch:
         """No call for an intent that is not durable, none while another order of the symbol is in doubt, none before
         the venue was asked for the symbol's orders."""
         worker, symbol, order_id = self._worker, order.instrument.symbol, order.client_order_id
+        self._not_in_a_dry_run(f"send {order_id}")
         partition = worker.log.partition_of(symbol.encode())
         if b"o/" + order_id.encode() not in self._durable_keys("orders", partition):
             self._violate(f"{order_id} is sent although its intent is not durable")
         own = worker.orders.get(partition, order_id)
+        if own is not None and own.dry_run:
+            self._violate(f"{order_id} is sent, and was decided in a dry run")
         in_doubt = [
             other.order_id
             for other in worker.orders.open_orders(partition, symbol)
@@ -42,7 +55,7 @@ class Watch:
         reducing = order.reduce_only and worker.gates.may_reduce(partition, symbol)
         if not worker.gates.is_open(partition, symbol) and not reducing:
             self._violate(f"{order_id} is sent before the venue was asked for {symbol}")
-        if worker.applied_up_to(partition) < worker.caught_up_at.get(partition, 0):
+        if self.applied_up_to(partition) < worker.caught_up_at.get(partition, 0):
             self._violate(f"{order_id} is sent before the updates of the former owner are applied")
         if symbol in worker.around.market.halted:
             self._violate(f"{order_id} is sent although {symbol} is halted")
@@ -73,10 +86,54 @@ class Watch:
         if not due_ns:
             sent_up_to[symbol, order.side] = offset
 
+    def before_amend(self, ref: OrderRef, quantity: Decimal | None, price: Decimal | None) -> None:
+        """Only an order of ours that has been sent, when the wish is on record and a durable plan asks for these very
+        terms, which are more than what it has traded."""
+        self._not_in_a_dry_run(f"amend {ref.client_order_id}")
+        worker, order_id = self._worker, ref.client_order_id
+        partition = worker.log.partition_of(ref.instrument.symbol.encode())
+        row = worker.orders.get(partition, order_id)
+        if row is None or not row.ours or row.in_doubt:
+            self._violate(f"{order_id} is amended, and is not known to be an order of ours at the venue")
+            return
+        if row.pending is not Pending.REPLACE and not row.state.terminal:
+            self._violate(f"{order_id} is amended before the wish is on record")
+        wanted = (quantity or row.current_quantity, price or row.current_price)
+        for signal in worker.signals.of_order(partition, order_id):
+            key = join(b"s", signal.symbol, signal.signal_id)
+            terms = [(amend.quantity, amend.price) for amend in signal.plan.amends if amend.order_id == order_id]
+            if wanted in terms and key in self._durable_keys("signals", partition):
+                return
+        self._violate(f"{order_id} is amended to {wanted}, and no plan on record asks for it")
+
+    def before_stop(self, instrument: Instrument, price: Decimal) -> None:
+        """Only at a price that a command on record asks for, for what is held."""
+        self._not_in_a_dry_run(f"set a stop-loss for {instrument}")
+        worker = self._worker
+        partition = worker.log.partition_of(instrument.symbol.encode())
+        name = stop_command_id(instrument.symbol, PositionSide.NET, price)
+        if join(b"c", name) not in self._durable_keys("signals", partition):
+            self._violate(f"a stop-loss for {instrument} is set at {price} before that is on record")
+        held = worker.positions.get(partition, instrument, ACCOUNT, PositionSide.NET).state
+        if (price - held.average_entry) * held.size >= 0:  # it may have moved since it was worked out
+            self._violate(f"a stop-loss is set at {price} for {held.size} {instrument} at {held.average_entry}")
+
+    def _not_in_a_dry_run(self, what: str) -> None:
+        if self._worker.dry_run:
+            self._violate(f"a dry run is about to {what}")
+
+    def applied_up_to(self, partition: int) -> int:
+        """The offset in `order-updates` after the last record that is applied (or was, by a former owner)."""
+        around = self._worker.around
+        committed = around.broker.committed.get((around.topics.order_updates, partition), 0)
+        return max(committed, self._worker.applied._offsets.get(partition, -1) + 1)
+
     def before_cancel(self, ref: OrderRef) -> None:
         """Others' orders are cancelled only when a command names them; ours only after the wish is on record."""
         worker = self._worker
         partition = worker.log.partition_of(ref.instrument.symbol.encode())
+        if worker.dry_run and not self._asked_for(partition, ref):
+            self._violate(f"a dry run cancels {ref.client_order_id or ref.venue_order_id}, and nobody asked for it")
         if is_ours(self._instance, ref.client_order_id):
             row = worker.orders.get(partition, ref.client_order_id)
             if row is not None and not row.pending and not row.state.terminal:
@@ -87,6 +144,19 @@ class Watch:
         name = b"-" if row is None else row.order_id.encode()
         if not any(name in (stored.value or b"") for stored in commands):
             self._violate(f"{ref.venue_order_id} is somebody else's, and no command names it")
+
+    def _asked_for(self, partition: int, ref: OrderRef) -> bool:
+        """Whether an operator wants the order cancelled, or all of its symbol."""
+        commands = self._worker.around.broker.logs[self._worker.around.topics.order_commands, partition]
+        for stored in commands:
+            with contextlib.suppress(InvalidInput):
+                command = decode_command(stored.value)
+                named = command.order_id in {"", ref.client_order_id} and command.symbol == ref.instrument.symbol
+                row = self._worker.orders.get(partition, command.order_id) if command.order_id else None
+                named = named or (row is not None and row.venue_order_id == ref.venue_order_id != "")
+                if named and command.action is Action.CANCEL and not by_timer(command.command_id):
+                    return True
+        return False
 
     def before_event(self, partition: int, headers: Headers) -> None:
         """An order's event goes out when the step it tells of is durable."""
@@ -111,7 +181,9 @@ class Watch:
 
 
 def _waits_beside(order: Order | None, other: Order) -> bool:
-    """Whether the other is a part of the same split order that nobody has begun to send."""
+    """Whether the other is an intent of which no sending is known: a part of the same split order, or, for a part that
+    waited for its time, the intent of a later signal whose turn a crash has cut short."""
     signals = None if order is None else order.signal, other.signal
     same = all(signals) and len({(each.source, each.attempt) for each in signals if each is not None}) == 1
-    return same and other.state is OrderState.PLANNED and not other.times.sent_ns
+    waited = order is not None and order.signal is not None and order.signal.part > 0
+    return (same or waited) and other.state is OrderState.PLANNED and not other.times.sent_ns

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from domain.plans import ScaleInMode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
@@ -75,6 +77,37 @@ class Weather:
     """Orders over this amount are split; 0 = none is."""
     part_s: float = 0.0
     """Between two parts; 0 = all at once."""
+    scale_in: ScaleInMode = ScaleInMode.REPLACE
+    auto_stop: bool = False
+    """Every position gets a stop-loss that follows it."""
+    dry_run: float = 0.0
+    """How often a process is started in a dry run."""
+
+    # what protects positions
+    protected: float = 0.0
+    """Signals that bring a take-profit, a stop-loss, or both."""
+    triggered: float = 0.0
+    """When something happens at the market: that it triggers what waits for its price."""
+
+    # the account
+    workers: int = 1
+    account: bool = False
+    """Whether the account's load is kept together, and leave is asked for."""
+    slow_broadcasts: float = 0.0
+    flat_prices: bool = False
+    """All is worth 100, and people send orders that open only by buying: what is carried can be told exactly."""
+    max_exposure: int = 0
+    max_open_orders: int = 0
+    max_orders_per_minute: int = 0
+    max_daily_loss: int = 0
+    max_drawdown: str = ""
+    balance: int = 0
+    """What the account has to spend; 0 = more than anybody wants."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether processes follow the broadcasts."""
+        return self.account or self.dry_run > 0
 
 
 def fine_day() -> Weather:

@@ -13,12 +13,15 @@ from simulation.broker import Broker
 from simulation.calls import Road
 from simulation.effects import Crashed, Effects, Life
 from simulation.gateway import Gateway
+from simulation.group import Group, Owners
+from simulation.limit_watch import LimitWatch
 from simulation.market import SimulatedMarket
 from simulation.people import People
+from simulation.surroundings import Surroundings
 from simulation.verdict import findings, unsettled
 from simulation.virtual_time import NothingLeft, SimulatedClock, VirtualLoop
 from simulation.weather import Weather, drawn
-from simulation.worker import Surroundings, Worker
+from simulation.worker import Worker
 from streams.topics import Topics
 
 QUIET_S = 15.0
@@ -95,39 +98,64 @@ class World:
             weather=weather,
             chance=self._stream_of("worker"),
         )
+        self.limit_watch = LimitWatch(self.around)
+        self.books.before_taking = self.limit_watch.before_taking
         self.people = People(self.around, self._stream_of("people"))
         self._lives = 0
-        self.worker = self._new_worker()
+        self.group = Group(self.broker, self.effects, self.around.chance)
+        self.owners = Owners(self.group, self.around)
+        self.workers = [self._new_worker(f"w{number + 1}") for number in range(weather.workers)]
+        """One process, alive or dead, for each seat."""
+
+    @property
+    def worker(self) -> Worker:
+        """The only one, or the first."""
+        return self.workers[0]
 
     def _stream_of(self, name: str) -> random.Random:
         return random.Random(f"{name} {self.seed}")  # noqa: S311 -- a simulation, not a secret
 
     # -- processes -----------------------------------------------------------------------------------------------
 
-    def _new_worker(self) -> Worker:
+    def _new_worker(self, seat: str, *, with_open: bool = False) -> Worker:
         self._lives += 1
-        worker = Worker(f"p{self._lives}", self.around)
+        dry_run = self._chance.random() < self.weather.dry_run if self.weather.dry_run else False
+        worker = Worker(f"p{self._lives}", self.around, seat, dry_run=dry_run, with_open=with_open)
+        worker.on_refusal = lambda sentence: self._refused(worker, sentence)  # type: ignore[method-assign]
         if self._mutate is not None:
             self._mutate(worker)
         return worker
 
     def _crashed(self, life: Life) -> None:
         """Called in the midst of the effect at which the process ends."""
-        self.worker.died()
+        dead = next(each for each in self.workers if each.life is life)
+        dead.died()
         down_s = self._chance.uniform(0.1, self.weather.down_s)
-        self.loop.call_later(down_s, self._start_next)
+        self.loop.call_later(down_s, self._start_next, dead)
+        if self.weather.workers > 1:
+            self.loop.call_later(self._chance.uniform(0.5, 3.0), self.group.miss, dead)
 
-    def _start_next(self) -> None:
-        self.worker = self._new_worker()
-        self.effects.note(f"{self.worker.life.name} starts")
-        self.worker.start()
+    def _refused(self, worker: Worker, sentence: str) -> None:
+        """A process that does not start like this is started as an operator would: with leave."""
+        self.effects.note(f"{worker.life.name} does not start: {sentence}")
+        worker.died()
+        self.loop.call_later(1.0, lambda: self._start_next(worker, with_open=True))
+
+    def _start_next(self, dead: Worker, *, with_open: bool = False) -> None:
+        worker = self._new_worker(dead.seat, with_open=with_open)
+        self.workers[self.workers.index(dead)] = worker
+        self.effects.note(f"{worker.life.name} starts")
+        worker.start()
+        self.group.join(worker)
 
     # -- the run -------------------------------------------------------------------------------------------------
 
     async def run(self) -> list[str]:
         """From the first signal until everything is quiet; returns what was violated."""
         self.effects.note(f"{self.weather}")
-        self.worker.start()
+        for worker in self.workers:
+            worker.start()
+            self.group.join(worker)
         faults = [
             self._every(0.1, 2.0, self.books.trade),
             self._every(3.0, 15.0, self.gateway.fill_gap),
@@ -137,6 +165,8 @@ class World:
             *(self._at_times(self.weather.halts, self._halt)),
         ]
         tasks = [asyncio.create_task(work) for work in (*faults, self.people.send())]
+        if self.weather.balance:
+            self._balances = asyncio.create_task(self.gateway.show_balances(self.topics.balances))
         await self._for(self.weather.busy_s)
         for task in tasks:
             task.cancel()
@@ -144,7 +174,7 @@ class World:
         self._calm_down()
         await self._until_quiet()
         if not self.effects.violations:
-            for sentence in findings(self.worker, self.people.symbols):
+            for sentence in findings(self.owners, self.people.symbols):
                 self.effects.violate(sentence)
         return self.effects.violations
 
@@ -155,12 +185,13 @@ class World:
     def _calm_down(self) -> None:
         self.effects.note("CALM from here on")
         self.effects.crashing = False
-        self.road.calm = self.gateway.calm = True
+        self.road.calm = self.gateway.calm = self.books.calm = True
         self.road.away_until_s = 0.0
         self.market.halted.clear()
-        self.worker.inbox.lease_good = True
         self.around.orders_grow_stale = False
-        self.worker.calm_down()
+        for worker in self.workers:
+            worker.inbox.lease_good = True
+            worker.calm_down()
 
     async def _until_quiet(self) -> None:
         quiet_s, end_s = 0.0, self.loop.time() + PATIENCE_S
@@ -171,7 +202,7 @@ class World:
                 return
             await self._for(1.0)
             self.gateway.fill_gap()
-            busy = unsettled(self.worker)
+            busy = unsettled(self.owners, self.weather.workers)
             if self.gateway.under_way:
                 busy.append("the stream has messages under way")
             quiet_s = 0.0 if busy else quiet_s + 1.0
@@ -193,15 +224,18 @@ class World:
         return [later(self._chance.uniform(0, self.weather.busy_s)) for _ in range(count)]
 
     async def _hand_over(self) -> None:
-        if self.worker.life.alive:
-            self.worker.begin_hand_over()
+        if any(each.life.alive and each.inbox.is_open for each in self.workers):
+            self.group.rebalance()
 
     async def _doubt_lease(self) -> None:
-        inbox = self.worker.inbox
+        inbox = self._some_worker().inbox
         self.effects.note("the lease is in doubt")
         inbox.lease_good = False
         await asyncio.sleep(self._chance.uniform(0.1, 4.0))
         inbox.lease_good = True
+
+    def _some_worker(self) -> Worker:
+        return self.workers[0] if len(self.workers) == 1 else self._chance.choice(self.workers)
 
     async def _maintain(self) -> None:
         self.effects.note("the venue is away")
@@ -226,7 +260,8 @@ def simulate(seed: int, weather: Weather | None = None, mutate: Mutate | None = 
             loop.run_until_complete(world.run())
         except NothingLeft as error:
             world.effects.violate(f"nothing will ever happen again: {error}")
-        world.worker.died()
+        for worker in world.workers:
+            worker.died()
         _end_all(loop)
         books = world.books
         figures = {
@@ -253,7 +288,7 @@ def _end_all(loop: VirtualLoop) -> None:
 
 def _unforeseen(world: World, context: dict[str, Any]) -> None:
     error = context.get("exception")
-    if _is_a_crash(error) or not world.worker.life.alive:
+    if _is_a_crash(error) or not all(each.life.alive for each in world.workers):
         return
     world.effects.violate(f"unforeseen: {context.get('message')}: {error!r}")
 

@@ -11,7 +11,7 @@ from trading_desk import TOPICS, Desk, FreeTurn, report
 
 from domain.orders import Pending
 from domain.plans import Amend
-from streams.amending import Amender
+from streams.amending import Amender, Taken
 from streams.record import Record
 from streams.updates import UpdatePublisher
 
@@ -36,7 +36,8 @@ async def test_d10_terms_that_come_while_a_token_is_waited_for_are_not_asked_for
     desk.venue.on_admit = an_earlier_amendment_is_told
     turn = FreeTurn(Record(TOPICS.signals, 0, 0, b"BTCUSDT", b"", (), NOW))
     wish = Amend(order_id="om1", quantity=Decimal(2), price=Decimal(100), added=Decimal(1), amount=Decimal(100))
-    await amender.amend(turn, wish, command_id="c1", reason="takes up a signal")
+    _, taken = await amender.amend(turn, wish, command_id="c1", reason="takes up a signal")
 
     after = order_of(desk)
+    assert taken is Taken.YES
     assert (after.current_quantity, after.pending) == (2, Pending.NOTHING)

@@ -1,0 +1,80 @@
+"""Weathers of a kind: what a seed draws, with one more part of the order manager at work."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from domain.plans import ScaleInMode
+from simulation.weather import Weather, drawn
+
+
+def protecting(seed: int) -> Weather:
+    """Signals bring take-profits and stop-losses, the market triggers them, and a stop-loss may follow by itself."""
+    chance = _chance("protecting", seed)
+    return replace(
+        drawn(seed),
+        protected=chance.choice((0.0, 0.3, 0.8)),
+        triggered=chance.choice((0.05, 0.2)),
+        auto_stop=chance.random() < 0.7,
+        by_hand=chance.choice((0, 0, 5, 12)),
+        scale_in=chance.choice(tuple(ScaleInMode)),
+    )
+
+
+def amending(seed: int) -> Weather:
+    """Resting orders take signals up."""
+    chance = _chance("amending", seed)
+    return replace(
+        drawn(seed),
+        scale_in=ScaleInMode.AMEND,
+        symbols=chance.randint(1, 2),
+        signals=chance.randint(10, 30),
+        repeats=chance.choice((0.1, 0.5)),
+        by_hand=chance.choice((0, 0, 0, 5)),
+        split_over=0,
+    )
+
+
+def rehearsing(seed: int) -> Weather:
+    """Processes are started in a dry run, or for real, as it comes."""
+    chance = _chance("rehearsing", seed)
+    return replace(
+        drawn(seed),
+        dry_run=chance.choice((0.3, 0.5, 1.0)),
+        crashes=chance.randint(2, 6),
+        repeats=chance.choice((0.1, 0.5)),
+        scale_in=chance.choice((ScaleInMode.REPLACE, ScaleInMode.AMEND)),
+        protected=chance.choice((0.0, 0.3)),
+    )
+
+
+def sharing(seed: int) -> Weather:
+    """Several processes share an account and its limits."""
+    chance = _chance("sharing", seed)
+    workers = chance.choice((1, 2, 2, 3))
+    return replace(
+        drawn(seed),
+        workers=workers,
+        partitions=max(workers, chance.randint(2, 4)),
+        symbols=4,
+        signals=chance.randint(10, 40),
+        busy_s=chance.choice((10.0, 30.0, 60.0)),
+        account=True,
+        flat_prices=True,
+        allow_short=False,
+        by_hand=0,
+        skew_s=0.0,
+        slow_broadcasts=chance.choice((0.0, 0.1, 0.4)),
+        max_exposure=chance.choice((0, 300, 800)),
+        max_open_orders=chance.choice((0, 3, 6)),
+        max_orders_per_minute=chance.choice((0, 0, 5)),
+        max_daily_loss=chance.choice((0, 0, 5)),
+        balance=chance.choice((0, 500, 1500)),
+        scale_in=chance.choice(tuple(ScaleInMode)),
+        split_over=chance.choice((0, 0, 60)),
+    )
+
+
+def _chance(kind: str, seed: int) -> random.Random:
+    return random.Random(f"{kind} {seed}")  # noqa: S311 -- a simulation, not a secret
