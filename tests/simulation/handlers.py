@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from app.account_parts import LossWatch, noting
@@ -126,6 +127,7 @@ class Handlers:
             positions=self.positions,
             reservations=self.reservations,
             mark=around.market.mark,
+            dollars=lambda _currency: Decimal(1),
             worth=lambda: self.view.worth(ACCOUNT),
             clock=self.clock,
             worker=self.seat,
