@@ -18,7 +18,7 @@ from app.web import ApiKey, Scope, WebContext, WebSettings, key_hash, readiness,
 from streams.applied import Applied
 from streams.order_agent import OrderAgent
 from streams.topics import Topics
-from tables.orders import OrderTable, order_index
+from tables.orders import LIVE_ORDERS, OrderTable, order_index
 from tables.positions import PositionTable, position_index
 from tables.rows import Rows
 from tables.signals import signal_index
@@ -39,7 +39,7 @@ def build(config: dict[str, Any]) -> Engine:
             web_port=config.get("web_port", 6066),
         )
     )
-    orders = OrderTable(engine.table("orders", index=order_index))
+    orders = OrderTable(engine.table("orders", index=order_index, live=LIVE_ORDERS))
     signals = engine.table("signals", index=signal_index)
     positions = engine.table("positions", index=position_index)
     agent = OrderAgent(
