@@ -20,7 +20,6 @@ from typing import Any, Self
 
 import httpx
 import orjson
-import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from fault_verdict import Verdict, dead_letters, verdict_on
@@ -93,8 +92,6 @@ class FaultSet:
         self.local = LocalSet(self.settings, broker=False, workers=workers, restart_pause_s=0.0)
         self.sent: dict[str, str] = {}
         """Signal ids and their symbols."""
-        self.sound = True
-        """Whether the last verdict found nothing."""
         self.letters = 0
         """How many dead letters there should be."""
         self.clock_behind_ms = 0
@@ -230,9 +227,7 @@ class FaultSet:
         """What became of everything (or of what concerns `symbols`), once it has come to rest or the time is up; and of
         the whole set, whether all ledgers are equal (`ordermanager verify`) and nobody has written a secret."""
         rested = await self.rest(symbols=symbols, limit_s=limit_s)
-        verdict = replace(rested, differences=rested.differences + await self.unequal() + self.leaks())
-        self.sound = not verdict.differences
-        return verdict
+        return replace(rested, differences=rested.differences + await self.unequal() + self.leaks())
 
     async def unequal(self) -> list[str]:
         """What `verify` finds, in words."""
@@ -286,38 +281,31 @@ class FaultSet:
 
 
 class Stage:
-    """Keeps a set for several tests, as long as it is sound: starting one takes longer than hurting it."""
+    """Keeps a set for several tests, as long as none fails: starting one takes longer than hurting it."""
 
-    def __init__(self, bootstrap: str, directories: pytest.TempPathFactory) -> None:
-        self._bootstrap = bootstrap
-        self._directories = directories
+    def __init__(self, make: Callable[[], FaultSet]) -> None:
+        self._make = make
         self._set: FaultSet | None = None
 
-    async def moving_set(self) -> FaultSet:
-        """The set, ready, its market moving; a new one if what is there was found unsound."""
-        if self._set is not None and not self._set.sound:
-            await self.close()
+    async def ready_set(self) -> FaultSet:
+        """The set, its workers ready; a new one if there is none."""
         if self._set is None:
-            self._set = FaultSet(
-                self._bootstrap,
-                self._directories.mktemp("busy"),
-                workers=2,
-                paper_market_interval_s=0.1,
-                paper_latency_s=LATENCY_S,
-            )
-            await self._set.__aenter__()
-        else:
-            await self._set.local.paper_post("/paper/market", {"frozen": False})
-        for number in range(len(self._set.local.workers)):
-            await self._set.until_ready(number)
-        self._set.sound = False  # until a verdict says so
+            made = self._make()
+            await made.__aenter__()
+            self._set = made
+        try:
+            for number in range(len(self._set.local.workers)):
+                await self._set.until_ready(number)
+        except BaseException:
+            await self.close()
+            raise
         return self._set
 
     async def close(self) -> None:
         """Stop the set."""
         if self._set is not None:
-            await self._set.__aexit__()
-            self._set = None
+            leaving, self._set = self._set, None
+            await leaving.__aexit__()
 
 
 async def hurt_under_load(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from fault_set import SEED, FaultSet, Stage
+from fault_set import LATENCY_S, SEED, FaultSet, Stage
 from fault_table import Outcome, rows_of, write_table
 
 from exchanges.paper.instruments import INSTRUMENTS
@@ -18,6 +19,7 @@ from exchanges.paper.instruments import INSTRUMENTS
 BEGAN_S = time.monotonic()
 KEPT = frozenset({"BTCUSDT", "TRXUSDT"})
 """Symbols that tests name."""
+FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,18 +56,50 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="takes minutes: ORDERMANAGER_FAULTS=all runs it"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note whether a test failed: the next one gets another set."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@asynccontextmanager
+async def lent(stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[FaultSet]:
+    """The stage's set for one test. After one that failed there is no saying what it is in."""
+    yield await stage.ready_set()
+    if request.node.stash.get(FAILED, False):
+        await stage.close()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def still(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultSet]:
+async def still_stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Where sets with one worker and a market that stands still are made."""
+    made = Stage(lambda: FaultSet(kafka, tmp_path_factory.mktemp("still"), paper_market_interval_s=0.0))
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def still(still_stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[FaultSet]:
     """One worker and a market that stands still."""
-    async with FaultSet(kafka, tmp_path_factory.mktemp("still"), paper_market_interval_s=0.0) as made:
+    async with lent(still_stage, request) as made:
         yield made
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def calm(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultSet]:
+async def calm_stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Where sets are made for faults from outside."""
+    quiet = {"paper_market_interval_s": 0.0, "signal_max_bytes": 20_000}
+    made = Stage(lambda: FaultSet(kafka, tmp_path_factory.mktemp("calm"), **quiet))
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def calm(calm_stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[FaultSet]:
     """One worker and a market that stands still; for faults from outside."""
-    directory = tmp_path_factory.mktemp("calm")
-    async with FaultSet(kafka, directory, paper_market_interval_s=0.0, signal_max_bytes=20_000) as made:
+    async with lent(calm_stage, request) as made:
         yield made
 
 
@@ -79,14 +113,17 @@ def symbol() -> str:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """Where sets with two workers are made, a new one after every disagreement."""
-    made = Stage(kafka, tmp_path_factory)
+async def busy_stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Where sets with two workers are made."""
+    moving = {"paper_market_interval_s": 0.1, "paper_latency_s": LATENCY_S}
+    made = Stage(lambda: FaultSet(kafka, tmp_path_factory.mktemp("busy"), workers=2, **moving))
     yield made
     await made.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def busy(stage: Stage) -> FaultSet:
+async def busy(busy_stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[FaultSet]:
     """Two workers and a market that moves."""
-    return await stage.moving_set()
+    async with lent(busy_stage, request) as made:
+        await made.local.paper_post("/paper/market", {"frozen": False})
+        yield made

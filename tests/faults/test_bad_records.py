@@ -12,7 +12,7 @@ import pytest
 from fault_set import FaultSet
 from fault_verdict import Verdict
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 FORTY_DIGITS = "500." + "0" * 36 + "1"
 
@@ -68,7 +68,7 @@ async def test_fault_33_a_signal_that_meets_a_bug_is_put_aside_and_its_symbol_ha
     calm.crash_at(f"{place}!")
     signal = await calm.send(symbol, order_type="market")
     calm.letters += 1
-    await calm.until_letters(calm.letters, limit_s=60.0)
+    await calm.until_letters(calm.letters, limit_s=120.0)  # three starts of a worker
     calm.without_bug()
     del calm.sent[signal]  # it has no end but its letter
     assert calm.local.workers[0].child.restarts - restarts == 2
