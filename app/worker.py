@@ -123,7 +123,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     _deliver(shared, order_agent, signal_agent, command_agent)
     _follow_partitions(shared, order_agent, recovery, broadcasts, modes)
     conditions = parts.conditions(shared, alert, guarded.breaker, alerts)
-    _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
+    _run_beside(shared, adapter, broadcasts, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
     watch = position_watch(shared, alerts)
     engine.app.service(Background(engine, "position-watch", watch.run))
@@ -204,7 +204,9 @@ def _broadcasts(settings: Settings, topics: Topics, engine: Engine) -> Broadcast
     broadcasts = Broadcasts(settings.bootstrap, followed)
     broadcasts.on_failure = lambda error: engine.wiring.stop(f"BROADCASTS_FAILED: {error!r}")
     broadcasts.overtaken = lambda topic, standing, late: topic == topics.controls and boards.overtaken(standing, late)
-    broadcasts.on_overtaken = lambda topic, key, standing: engine.log.append(topic, 0, key, standing, Receipt(), ())
+    broadcasts.on_overtaken = lambda topic, key, standing: engine.log.append(
+        topic, 0, key, boards.restored(standing), Receipt(), ()
+    )
     return broadcasts
 
 
@@ -310,7 +312,12 @@ def _follow_partitions(
 
 
 def _run_beside(
-    shared: Shared, adapter: BybitTrading, timers: Timers, stream_watch: StreamWatch, conditions: Conditions
+    shared: Shared,
+    adapter: BybitTrading,
+    broadcasts: Broadcasts,
+    timers: Timers,
+    stream_watch: StreamWatch,
+    conditions: Conditions,
 ) -> None:
     """Heartbeats, timers and the watches over the stream and over conditions, for as long as the engine runs."""
     engine = shared.engine
@@ -320,6 +327,7 @@ def _run_beside(
         topics=shared.topics,
         orders=shared.orders,
         market=shared.market,
+        broadcasts=broadcasts,
         clock=shared.clock,
         share_with=adapter.set_workers,
     )

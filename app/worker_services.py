@@ -8,11 +8,13 @@ A service's error ends the process: an unnoticed end of the heartbeats or the ti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
 from mode import Service
 
+from app.account_share import HEARD_S, LAPSE_S, AccountShare
 from app.engine import Engine
 from app.settings import Settings
 from domain.errors import Refused, VenueError
@@ -23,7 +25,7 @@ from exchanges.clock import SystemClock
 from exchanges.venue import Trading
 from streams import boards, schemas
 from streams.alert_board import ACTION_KEY, AlertAction, AlertState, encode_action, folded_id
-from streams.broadcast import Broadcasts
+from streams.broadcast import Broadcasts, Entry
 from streams.hooks import Hooks
 from streams.market_view import MarketView
 from streams.topics import Topics
@@ -33,6 +35,8 @@ from tables.receipt import Receipt
 _log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
+_JOINING_S = 0.2
+"""Between heartbeats of a worker that waits for its part of the account's limits."""
 
 
 class Connections(Service):
@@ -73,7 +77,7 @@ class Background(Service):
 
 class Heartbeats:
     """Says every second that this worker lives, where it is asked, and what it has; and hears how many there are, since
-    they share the account's rate limits (requirement X07)."""
+    they share the account's rate limits (`AccountShare`)."""
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class Heartbeats:
         topics: Topics,
         orders: OrderTable,
         market: MarketView,
+        broadcasts: Broadcasts,
         clock: SystemClock,
         share_with: Callable[[int], None],
     ) -> None:
@@ -90,17 +95,47 @@ class Heartbeats:
         self._engine = engine
         self._topics = topics
         self._orders = orders
-        self._market = market
+        self._broadcasts = broadcasts
         self._clock = clock
-        self._share_with = share_with
+        self._share = AccountShare(
+            name=settings.worker_id,
+            heard=lambda: market.heartbeats(HEARD_S),
+            share_with=share_with,
+            clock=clock,
+        )
+        self._news = asyncio.Event()
+        self._said_s = 0.0
 
     async def run(self) -> None:
+        """Say it for as long as the worker runs: at once when somebody new waits to hear it."""
+        self._broadcasts.listen(self._heard)
         while True:
-            heard = self._market.heartbeats(HEARTBEAT_S * 5)
-            self._share_with(max(1, sum(beat.role == "worker" for beat in heard)))
-            if self._engine.inbox.is_open:
-                await self._say()
-            await self._clock.sleep(HEARTBEAT_S)
+            wanted = self._engine.inbox.is_open or not self._share.joined
+            if wanted and self._broadcasts.following and self._engine.log.is_open:
+                await self._say_and_hear()
+            elif self._clock.monotonic_s() - self._said_s > LAPSE_S:  # partitions change hands, and it takes long
+                self._share.lapse()
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                pause_s = HEARTBEAT_S if self._share.joined else _JOINING_S
+                await asyncio.wait_for(self._news.wait(), pause_s)
+
+    def _heard(self, topic: str, _key: bytes, _entry: Entry | None) -> None:
+        if topic == self._topics.heartbeats and self._share.heard():
+            self._news.set()
+
+    async def _say_and_hear(self) -> None:
+        saying = asyncio.ensure_future(self._say())
+        try:
+            done, _ = await asyncio.wait({saying}, timeout=LAPSE_S)
+            if not done:  # the broker is away, or we are
+                self._share.lapse()
+            await saying
+        finally:
+            saying.cancel()
+        if done:
+            self._said_s = self._clock.monotonic_s()
+            self._share.read_back()
 
     async def _say(self) -> None:
         ready, reasons = self._engine.ready()
@@ -113,9 +148,11 @@ class Heartbeats:
             reasons=tuple(reasons),
             at_ns=self._clock.now_ns(),
             dry_run=self._settings.dry_run,
+            sharing=self._share.sharing,
         )
-        key = f"worker/{self._settings.worker_id}".encode()
-        await self._engine.log.publish(self._topics.heartbeats, key, boards.encode(heartbeat), partition=0)
+        key, topic = f"worker/{self._settings.worker_id}".encode(), self._topics.heartbeats
+        at = await self._engine.log.publish(topic, key, boards.encode(heartbeat), partition=0)
+        await self._broadcasts.read_back(topic, at.offset)
 
 
 class PositionModeCheck:

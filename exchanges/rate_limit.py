@@ -88,12 +88,12 @@ class TokenBucket:
 
     @property
     def _capacity(self) -> int:
-        return max(1, int(self._rate.burst * self._share))
+        return max(1, int(self._rate.burst * self._share)) if self._share else 0
 
     @property
     def _window_s(self) -> float:
         """How long a token stays away; longer where the share is less than one token, so that it is still kept."""
-        return self._rate.window_s / min(1.0, self._rate.burst * self._share) + MARGIN_S
+        return self._rate.window_s / min(1.0, self._rate.burst * (self._share or 1.0)) + MARGIN_S
 
     async def take(self, priority: Priority) -> float:
         """Wait for a token; returns the seconds waited. A waiter that is cancelled takes nothing."""
@@ -141,12 +141,14 @@ class TokenBucket:
         self._closed_until_s = max(self._closed_until_s, until_s)
 
     def set_share(self, share: float) -> None:
-        """Use this part of the account's limit: 1 ÷ number of workers."""
+        """Use this part of the account's limit: 1 ÷ number of workers. 0: nothing, until there is a share again."""
         self._share = share
+        if self._waiting:
+            self._waiting[0].first.set()
 
     def _delay_s(self, turn: _Turn) -> float | None:
-        """Seconds until `turn` may go; 0 = now, None = others are ahead."""
-        if self._waiting[0] is not turn:
+        """Seconds until `turn` may go; 0 = now, None = others are ahead, or there is no share."""
+        if self._waiting[0] is not turn or not self._share:
             return None
         now_s = self._clock.monotonic_s()
         if self._closed_until_s > now_s:
@@ -205,6 +207,6 @@ class RateLimiter:
             bucket.pause(seconds)
 
     def set_workers(self, workers: int) -> None:
-        """Share the account's limits evenly between so many processes of our kind."""
+        """Share the account's limits evenly between so many processes of our kind. 0: nothing is left for this one."""
         for name, bucket in self._buckets.items():
-            bucket.set_share(self._shares.get(name, 1.0) / max(1, workers))
+            bucket.set_share(self._shares.get(name, 1.0) / workers if workers else 0.0)

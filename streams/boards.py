@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -26,6 +26,8 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     set_by: str = ""
     at_ns: int = 0
+    restored: bool = False
+    """Not said anew: it stood in spite of a record that came too late, and was written after that one."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     at_ns: int = 0
     dry_run: bool = False
     """Of a worker: it decides and sends nothing (requirement X10)."""
+    sharing: int = 0
+    """Of a worker: by how many it divides what the account may ask of the venue."""
     session: str = ""
     connections: int = 0
     """Of a gateway: which run of the process this is, and how many connections its stream has had. One that is ready
@@ -54,21 +58,32 @@ decode_rules = msgspec.json.Decoder(InstrumentRules).decode
 decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
 
 
-_CLOCKS_APART_NS = 1_000_000_000
 _STRICTNESS = {TradingState.ARMED: 0, TradingState.REDUCE_ONLY: 1, TradingState.HALTED: 2}
 
 
 def overtaken(standing: bytes, late: bytes) -> bool:
-    """Whether a control that is read now was set before the one that stands: nobody heard that it was durable, and its
-    worker's producer kept it. A stricter one counts as late only where clocks can't explain it."""
+    """Whether a control that is read now was set before the one that stands, and so says nothing any more: nobody heard
+    that it was durable, and its worker's producer kept it.
+
+    A stricter one always counts, however old it says it is: whose clock is wrong cannot be known, and a halt too many
+    costs less than one too few. One that was only `restored` wanted nothing new, so a newer one stands."""
     try:
         old, new = decode_control(standing), decode_control(late)
     except msgspec.DecodeError:
         return False
-    if not new.at_ns:
-        return False
-    stricter = _STRICTNESS[new.state] > _STRICTNESS[old.state]
-    return new.at_ns < old.at_ns - (_CLOCKS_APART_NS if stricter else 0)
+    stricter = _STRICTNESS[new.state] > _STRICTNESS[old.state] and not new.restored
+    return bool(new.at_ns) and new.at_ns < old.at_ns and not stricter
+
+
+def restored(standing: bytes) -> bytes:
+    """The control as it is written after one that came too late: compaction would keep that one."""
+    return encode(msgspec.structs.replace(decode_control(standing), restored=True))
+
+
+def after(known: Iterable[Control], scope: str, now_ns: int) -> int:
+    """The time of a control that is set now by somebody who knows those: later than the one of its scope, though that
+    came from a clock ahead of ours. It would count as overtaken otherwise."""
+    return max([now_ns, *(control.at_ns + 1 for control in known if control.scope == scope)])
 
 
 def market_key(category: str, symbol: str) -> bytes:

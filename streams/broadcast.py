@@ -48,6 +48,11 @@ class Broadcasts:
         """The live values of a topic by key. Not to be changed."""
         return self._tables[topic]
 
+    @property
+    def following(self) -> bool:
+        """Whether everything up to now was read, and what comes is."""
+        return self._task is not None and not self._task.done()
+
     def silent_s(self, topic: str) -> float:
         """Seconds since anything was read from the topic; infinite before the first record."""
         heard_s = self._heard_s[topic]

@@ -88,6 +88,11 @@ class AppendLog:
         """The producer stops: no more appends."""
         self._producer = self._accumulator = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be appended: the producer runs."""
+        return self._accumulator is not None and not self._accumulator._closed
+
     async def warm_up(self, topics: list[str]) -> dict[str, int | None]:
         """Learn the topics' partitions and connect to every broker, so that the first append isn't slower.
 

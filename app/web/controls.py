@@ -21,6 +21,7 @@ from app.web.view import ApiView, acknowledged
 from domain.commands import EVERY_SYMBOL, Action, Command
 from domain.ids import trace_id
 from domain.plans import TradingState
+from streams import boards
 from streams.boards import EVERYWHERE, Control
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class ControlsView(ApiView):
             state=body.state,
             reason=body.reason,
             set_by=f"web:{caller(request).name}",
-            at_ns=context.now_ns(),
+            at_ns=boards.after(context.controls(), body.scope, context.now_ns()),
         )
         await acknowledged(request, context.set_control(control), f"{control.state} for {control.scope}")
         log.warning(

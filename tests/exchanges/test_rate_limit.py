@@ -263,3 +263,17 @@ async def test_a_ban_silences_every_bucket(clock: VirtualClock) -> None:
 def test_a_rate_that_could_never_let_anything_through_is_refused(per_s: float, burst: int) -> None:
     with pytest.raises(ValueError, match="BAD_RATE"):
         Rate(per_s, burst)
+
+
+async def test_who_has_no_share_waits_until_there_is_one(clock: VirtualClock) -> None:
+    limiter = RateLimiter({"create": Rate(10, 10)}, clock)
+    limiter.set_workers(0)
+
+    async with waiting(limiter.acquire(("create",), CREATE), limiter.acquire(("create",), CANCEL)) as calls:
+        await clock.advance(60.0)
+        assert not any(call.done() for call in calls)
+        limiter.set_workers(2)
+        await clock.advance(0.1)
+
+        assert all(call.done() for call in calls)
+    assert limiter.bucket("create").tokens == 3

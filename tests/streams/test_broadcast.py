@@ -120,11 +120,12 @@ def control(state: TradingState, at_s: float) -> bytes:
     ("standing", "late", "stands"),
     [
         ((TradingState.HALTED, 9.0), (TradingState.ARMED, 8.9), TradingState.HALTED),
-        ((TradingState.ARMED, 9.0), (TradingState.REDUCE_ONLY, 5.0), TradingState.ARMED),
-        ((TradingState.ARMED, 9.0), (TradingState.HALTED, 8.5), TradingState.HALTED),
+        ((TradingState.ARMED, 9.0), (TradingState.REDUCE_ONLY, 5.0), TradingState.REDUCE_ONLY),
+        ((TradingState.REDUCE_ONLY, 9.0), (TradingState.HALTED, 1.0), TradingState.HALTED),
+        ((TradingState.HALTED, 9.0), (TradingState.REDUCE_ONLY, 8.9), TradingState.HALTED),
         ((TradingState.HALTED, 9.0), (TradingState.ARMED, 9.1), TradingState.ARMED),
     ],
-    ids=["armed-late", "reduce-only-long-late", "halted-within-the-clocks-error", "in-order"],
+    ids=["armed-late", "stricter-long-late", "halted-long-late", "less-strict-late", "in-order"],
 )
 async def test_r05_a_control_that_a_producer_kept_does_not_undo_a_newer_one(
     monkeypatch: pytest.MonkeyPatch,
@@ -153,3 +154,17 @@ async def test_r05_a_control_that_a_producer_kept_does_not_undo_a_newer_one(
 
     assert boards.decode_control(broadcasts.table("controls")[b"all"].value).state is stands
     assert written == ([control(*standing)] if stands is standing[0] else [])
+
+
+def test_r05_a_control_that_was_only_written_again_does_not_undo_a_newer_one() -> None:
+    halted, armed = control(TradingState.HALTED, 9.0), control(TradingState.ARMED, 9.5)
+
+    assert boards.overtaken(armed, boards.restored(halted))
+    assert not boards.overtaken(armed, halted)
+
+
+def test_r05_a_control_set_by_a_slow_clock_is_newer_than_the_one_it_follows() -> None:
+    standing = boards.decode_control(control(TradingState.HALTED, 9.0))
+
+    assert boards.after([standing], "all", now_ns=4_000_000_000) == 9_000_000_001
+    assert boards.after([standing], "BTCUSDT", now_ns=4_000_000_000) == 4_000_000_000
