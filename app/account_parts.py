@@ -45,7 +45,7 @@ def noting(hooks: Hooks | None, board: ExposureBoard) -> Hooks:
 
     def on_fill(fill: FillReport) -> None:
         known.on_fill(fill)
-        board.note(fill.instrument)
+        board.filled(fill.instrument, fill.executed_ns)
 
     def on_transition(order: Order, transition: Transition) -> None:
         known.on_transition(order, transition)

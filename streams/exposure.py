@@ -255,9 +255,15 @@ class ExposureBoard:
         await receipt.durable()
         await self._read_back(self._topic, offsets[0])
 
+    def filled(self, instrument: Instrument, executed_ns: int) -> None:
+        """A fill of the instrument was applied, executed at a time (ns UTC) that may be of a former day."""
+        self._standing.filled(instrument, executed_ns)
+        self.note(instrument)
+
     def assigned(self, partition: int) -> None:
         """The partition is ours: so are the records of its instruments, and the holds of the former owner. What was in
         the log by then has been read (`catch_up`)."""
+        self._standing.forget()
         found = {position.instrument for position in self._positions.all(partition)}
         for symbol in self._orders.open_symbols(partition):
             found |= {order.instrument for order in self._orders.open_orders(partition, symbol)}

@@ -17,7 +17,9 @@ from streams.ports import Clock
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 
-_KEPT_MIDNIGHTS = 10_000
+_KEPT_INSTRUMENTS = 5_000
+_KEPT_MIDNIGHTS = 14
+"""Of an instrument: this day's and this week's, of both sides, and some that have passed."""
 
 replace = msgspec.structs.replace
 
@@ -46,7 +48,17 @@ class Standing:
         self._dollars = dollars
         self._clock = clock
         self.uncounted: set[str] = set()
-        self._midnight: dict[tuple[str, int], PositionState] = {}
+        self._midnight: dict[Instrument, dict[tuple[str, PositionSide, int], PositionState]] = {}
+
+    def forget(self) -> None:
+        """Partitions came: while they were somebody else's, fills of former days may have."""
+        self._midnight.clear()
+
+    def filled(self, instrument: Instrument, executed_ns: int) -> None:
+        """A fill of the instrument was applied. One that came late belongs to the days before it."""
+        known = self._midnight.get(instrument, {})
+        for place in [place for place in known if executed_ns < day_begins_ns(place[-1])]:
+            del known[place]
 
     def figures(self, partition: int, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
         """The record with the figures of our tables as they are."""
@@ -122,18 +134,15 @@ class Standing:
         self, partition: int, account: str, side: PositionSide, instrument: Instrument, day: int
     ) -> PositionState:
         """The position as the day began, from its ledger."""
-        key = (f"{instrument}/{account}/{side}", day)
-        known = self._midnight.get(key)
-        if known is not None:
-            return known
-        state = PositionState()
-        entry = self._positions.last_before(partition, instrument, account, side, day_begins_ns(day))
-        if entry is not None:
-            state = entry.after
-        if len(self._midnight) > _KEPT_MIDNIGHTS:
+        if len(self._midnight) > _KEPT_INSTRUMENTS:
             self._midnight.clear()
-        self._midnight[key] = state
-        return state
+        known, place = self._midnight.setdefault(instrument, {}), (account, side, day)
+        if place not in known:
+            if len(known) > _KEPT_MIDNIGHTS:
+                known.clear()
+            entry = self._positions.last_before(partition, instrument, account, side, day_begins_ns(day))
+            known[place] = PositionState() if entry is None else entry.after
+        return known[place]
 
 
 def _settles(instrument: Instrument, currency: str) -> bool:
