@@ -49,8 +49,10 @@ class Application(faust.App):
         consumer = self._consumer
         if consumer is not None and not self.stopped_in_order:
             self.stopped_in_order = True
+            self.wiring.told_to_end = True
             await self.tables.recovery.interrupt()
             await consumer.let_go()
+            self.wiring.at_rest = True
             await self._stop_fetcher()
             await self.tables.stop()
 

@@ -287,7 +287,8 @@ class Watch(Service):
 
 
 class EngineWorker(faust.Worker):
-    """Faust's worker; a stop by signal that takes too long ends the process instead of hanging on."""
+    """Faust's worker; a stop by signal that takes too long ends the process instead of hanging on. Where only
+    connections are left to close, to a broker that is not there, that is the end that was asked for."""
 
     def __init__(self, *args: Any, engine: Engine, **kwargs: Any) -> None:
         self._engine = engine
@@ -296,9 +297,14 @@ class EngineWorker(faust.Worker):
     def _schedule_shutdown(self, signal: Any) -> None:  # Faust's name for the argument
         if not self._signal_stop_time:
             limit_s = self._engine.options.drain_limit_s + STOP_GRACE_S
-            overdue = f"STOP_OVERDUE: not stopped {limit_s} s after signal {signal}"
-            self.loop.call_later(limit_s, lambda: self._engine.wiring.stop(overdue))
+            self.loop.call_later(limit_s, lambda: self._overdue(f"not stopped {limit_s} s after signal {signal}"))
         super()._schedule_shutdown(signal)
+
+    def _overdue(self, late: str) -> None:
+        wiring = self._engine.wiring
+        if wiring.at_rest:
+            wiring.leave(f"CONNECTIONS_OPEN: {late}; everything was finished and committed")
+        wiring.stop(f"STOP_OVERDUE: {late}")
 
 
 def changelog_topic(app_id: str, table: str) -> str:

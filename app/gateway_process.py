@@ -22,8 +22,10 @@ from exchanges.clock import SystemClock
 from streams import boards
 from streams.gateway import Boards, Gateway, GatewayOptions
 from streams.update_log import UpdateLog, last_complete_until, producer_name
+from streams.waiting_for_brokers import BROKER_LIMIT_S
 
 _HEARTBEAT_S = 1.0
+_PRODUCER_STOP_S = 5.0
 _LOOK_S = 0.1
 
 
@@ -31,7 +33,7 @@ async def run_gateway(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises what ended it otherwise: whoever supervises it starts it again."""
     configure_process_logs(settings, "gateway")
     topics = topics_of(settings)
-    await check_topics(settings.bootstrap, topics)
+    await check_topics(settings.bootstrap, topics, timeout_s=BROKER_LIMIT_S)
     options = bybit_options(settings, Reader.GATEWAYS)
     trading = BybitTrading(options)
     trading.set_workers(settings.gateways)
@@ -90,7 +92,8 @@ async def run_gateway(settings: Settings) -> None:
         await _until_told(gateway, beat())
     finally:
         await trading.close()
-        await producer.stop()
+        with contextlib.suppress(TimeoutError):  # a broker that is away is not waited for: the next one fills the gap
+            await asyncio.wait_for(producer.stop(), _PRODUCER_STOP_S)
 
 
 async def _until_told(gateway: Gateway, beating: Any) -> None:  # Any: a coroutine of no interest

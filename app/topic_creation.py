@@ -7,6 +7,7 @@ the engine starts before `check_topics` has passed, and `create_topics` makes th
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from domain.errors import OrderManagerError
 from streams.topics import Topics, TopicSpec
+
+_log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
 """For all of it. Making 20 topics takes 0.2 s on one node; a cluster that is electing its controller takes seconds."""
@@ -134,6 +137,7 @@ async def _ask(
                     if not error.retriable:
                         raise
                     last_error = error
+                    _log.warning("waiting for the brokers at %s: %r", bootstrap, error)
                 await asyncio.sleep(pause_s)
             raise AssertionError("pauses never end")
     except TimeoutError as error:

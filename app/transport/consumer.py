@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError
 from faust import Event
@@ -263,11 +263,7 @@ class Consumer(driver.Consumer):
             async with asyncio.timeout(wiring.drain_limit_s):
                 await self._finish_begun_work()
         except TimeoutError:
-            late = ", ".join(str(source) for source in wiring.ledger.unfinished())
-            wiring.stop(
-                f"DRAIN_LIMIT: not finished within {wiring.drain_limit_s} s of losing partitions: "
-                f"{late or 'nothing'}; unacknowledged records: {wiring.log.unacknowledged()}"
-            )
+            self._drained_too_long(", ".join(str(source) for source in wiring.ledger.unfinished()))
         for table in wiring.tables:
             table.withdraw()
         wiring.ledger.revoke()
@@ -276,6 +272,14 @@ class Consumer(driver.Consumer):
         if granted is not None:
             for notify in wiring.on_revoked:
                 await notify(granted)
+
+    def _drained_too_long(self, late: str) -> NoReturn:
+        wiring = self.wiring
+        left = f"{late or 'nothing'}; unacknowledged records: {wiring.log.unacknowledged()}"
+        silent_s = wiring.lease.age_s()
+        if wiring.told_to_end and (silent_s is None or silent_s > wiring.drain_limit_s / 2):
+            wiring.leave(f"BROKER_AWAY: told to end, and no broker answered for {wiring.drain_limit_s} s: {left}")
+        wiring.stop(f"DRAIN_LIMIT: not finished within {wiring.drain_limit_s} s of losing partitions: {left}")
 
     async def _finish_begun_work(self) -> None:
         wiring = self.wiring

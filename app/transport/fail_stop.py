@@ -31,8 +31,16 @@ def refuse_to_start(reason: str) -> NoReturn:
     _end(reason, REFUSED_EXIT_CODE)
 
 
-def _end(reason: str, code: int) -> NoReturn:
+def leave(reason: str) -> NoReturn:
+    """End the process as it was told to, although the broker was not there to take what it would have said last.
+
+    Nothing is lost by that: what is not in the log comes again, as after a power cut.
+    """
+    _end(reason, 0, "ENDED")
+
+
+def _end(reason: str, code: int, word: str = "FATAL") -> NoReturn:
     one_line = " ".join(reason.split())
-    sys.stderr.write(f"FATAL {one_line}\n")
+    sys.stderr.write(f"{word} {one_line}\n")
     sys.stderr.flush()
     os._exit(code)

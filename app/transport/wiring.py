@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.inbox import GroupInbox
-from app.transport.fail_stop import FailStop, fail_stop
+from app.transport.fail_stop import FailStop, fail_stop, leave
 from app.transport.lease import Lease
 from app.transport.ledger import Ledger
 from app.transport.log import AppendLog
@@ -86,6 +86,11 @@ class Wiring:
     alert: Callable[[str, str], None] = _only_logged
     """Told of what an operator has to know: (code, sentence)."""
     stop: FailStop = fail_stop
+    leave: FailStop = leave
+    """How the process ends that was told to and cannot reach the broker any more."""
+    told_to_end: bool = False
+    at_rest: bool = False
+    """Told to end, and everything that was begun is finished and committed."""
     tables: list[Any] = field(default_factory=list)  # DurableRows; typed where they are used
 
     def connection(self) -> dict[str, Any]:
