@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test contracts bench lint lock env clean
+.PHONY: help setup run test contracts bench faults soak chaos lint lock env clean
 .DELETE_ON_ERROR:
 
 help:  ## show this
@@ -32,6 +32,9 @@ faults: setup  ## every fault and contract, the long ones too; SEED=n repeats a 
 
 soak: setup  ## the set under load and random faults for S seconds (an hour unless said)
 	@ORDERMANAGER_SOAK_S=$(or $(S),3600) $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults/test_soak.py
+
+chaos: setup  ## everything that may happen, at random, for S seconds (90 unless said); SEED=n draws the same again
+	@PYTHONPATH=.:tests $(BIN)/python tests/chaos/chaos_run.py $(or $(SEED),$$RANDOM$$$$) $(or $(S),90)
 
 lint: setup  ## style and types
 	@$(BIN)/ruff check .

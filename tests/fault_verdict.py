@@ -101,8 +101,9 @@ def early_calls(
     books: Books, events: Mapping[str, Told], intended_ms: Mapping[str, int], clock_behind_ms: int = 0
 ) -> list[str]:
     """Orders that the exchange has from before their intent was written, or whose intent nobody was told of (X01). The
-    event may come later, from whoever takes over; the row may not. Orders of somebody else have neither."""
-    others = {order["venue_order_id"] for order in books.orders if order["external"]}
+    event may come later, from whoever takes over; the row may not. Orders of somebody else, and those that the exchange
+    makes of ours, have neither."""
+    others = {order["venue_order_id"] for order in books.orders if order["external"] or order["role"]}
     told = {each.event["order_id"] for each in events.values() if each.event["type"] == "created"}
     found = []
     for row in books.account["orders"]:
