@@ -42,6 +42,7 @@ HandleRun = Callable[[list[Record]], None]
 OnPartitions = Callable[[frozenset[int]], Awaitable[None]]
 
 READY_POLL_S = 0.02
+LEASE_POLL_S = 0.02
 COLLECT_AFTER = (20_000, 20, 20)
 """Objects made before a look at the young ones (about 1 ms), and how many looks before the older ones have theirs."""
 
@@ -194,6 +195,7 @@ class Engine:
                             taken.append(record)
                         follows = record.offset + 1
                     if taken:
+                        await self._until_certainly_ours(taken[0])
                         await take(taken)
                 except asyncio.CancelledError:
                     raise
@@ -202,6 +204,12 @@ class Engine:
 
         agent.__name__ = agent.__qualname__ = f"take_{topic}"  # Faust names agents after their functions
         self.app.agent(source)(agent)
+
+    async def _until_certainly_ours(self, record: Record) -> None:
+        """Wait while the lease is in doubt, or until the record's generation is over. What a worker concludes from
+        tables that another may be writing by now would be wrong: an order without a row, say, which that one made."""
+        while not self.wiring.lease.good() and self.inbox.is_current(record):  # noqa: ASYNC110 -- two ends, no event
+            await asyncio.sleep(LEASE_POLL_S)
 
     def _handler_failed(self, where: object, error: BaseException) -> None:
         log.error("handler failed at %s", where, exc_info=error)

@@ -232,7 +232,12 @@ def _deliver(shared: Shared, order_agent: OrderAgent, signal_agent: SignalAgent,
     """Which topic goes to which agent, and how; and what any of them may write to."""
     engine, topics, settings = shared.engine, shared.topics, shared.settings
     quarantine = Quarantine(
-        log=engine.log, topics=topics, signals=shared.signals, clock=shared.clock, hooks=shared.hooks
+        log=engine.log,
+        topics=topics,
+        signals=shared.signals,
+        clock=shared.clock,
+        hooks=shared.hooks,
+        withdraw=shared.exposure.withdraw,
     )
     engine.runs(topics.order_updates, order_agent.handle)
     engine.lanes(

@@ -92,6 +92,10 @@ class Account:
         log."""
         self._board.grant(plan.instrument, plan.source)
 
+    def holds(self, instrument: Instrument, source: str) -> bool:
+        """Whether something is asked for the signal, or held."""
+        return self._board.holds(instrument, source)
+
     async def settled(self, instrument: Instrument, source: str, left: Hold | None = None) -> None:
         """The plan's orders are written, or will not be; `left`: still to come. Returns when that is durable."""
         await self._board.release(instrument, source, left).durable()

@@ -117,7 +117,7 @@ class Decider:
 
     async def give_back(self, turn: Turn, row: SignalRow, written: int) -> None:
         """The orders count themselves from here on; what is still to come of them stays held."""
-        if self._account is None:
+        if self._account is None or not self._account.holds(row.standing_plan.instrument, row.source):
             return
         left = self._account.held(row.standing_plan, written) if written else None
         await self._let_go(turn, row.standing_plan.instrument, row.source, left)

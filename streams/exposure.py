@@ -222,6 +222,17 @@ class ExposureBoard:
             held[source] = left
         return self._append(instrument, replace(own, pending=_without(own.pending, source), held=held))
 
+    def holds(self, instrument: Instrument, source: str) -> bool:
+        """Whether something is asked for the signal, or held."""
+        known = self._own.get(load_name(instrument)) or self._records.get(load_name(instrument))
+        return known is not None and (source in known.pending or source in known.held)
+
+    def withdraw(self, symbol: str, source: str) -> None:
+        """A signal of the symbol was put aside: whatever was asked for it, or is held, is free again."""
+        for record in [*self._records.values(), *self._own.values()]:
+            if record.symbol == symbol and (source in record.pending or source in record.held):
+                self.release(Instrument(self._venue, record.category, symbol), source)
+
     def undecided(self, instrument: Instrument, before: int) -> bool:
         """Whether a wish of another instrument stands before the offset and is not decided."""
         name = load_name(instrument)

@@ -37,13 +37,22 @@ class Quarantine:
     """Stands around the handlers of lanes."""
 
     def __init__(
-        self, *, log: Log, topics: Topics, signals: SignalTable, clock: Clock, hooks: Hooks | None = None
+        self,
+        *,
+        log: Log,
+        topics: Topics,
+        signals: SignalTable,
+        clock: Clock,
+        hooks: Hooks | None = None,
+        withdraw: Callable[[str, str], None] = lambda _symbol, _source: None,
     ) -> None:
+        """`withdraw(symbol, source)` frees what was asked of the account for a signal that is put aside."""
         self._log = log
         self._topics = topics
         self._signals = signals
         self._clock = clock
         self._hooks = hooks or Hooks()
+        self._withdraw = withdraw
 
     def around(self, handle: Handle) -> Handle:
         """The handler, with its unexpected errors counted. Raises them the first times: the process then ends."""
@@ -104,6 +113,7 @@ class Quarantine:
         origin = str(origin_of(record).source)
         self._signals.put_aside(record.partition, origin, receipt)
         self._end_signal(record.partition, symbol, origin, sentence, receipt)
+        self._withdraw(symbol, origin)
         await turn.wait(receipt.durable())
 
     def _end_signal(self, partition: int, symbol: str, origin: str, sentence: str, receipt: Receipt) -> None:

@@ -299,7 +299,6 @@ class SignalAgent:
         await turn.wait(planned.durable())
         if row.plan.dry_run:
             self._facts.take_back(row.plan)
-            await self._decider.give_back(turn, row, 0)
             named = ", ".join(amend.order_id for amend in row.plan.amends)
             return await self._end(turn, row, SignalResult.DRY_RUN, "DRY_RUN", f"order {named} would be amended")
         for amend in row.plan.amends:
@@ -365,6 +364,7 @@ class SignalAgent:
         await self._end(turn, row, result_of_orders(states), "", reason)
 
     async def _end(self, turn: Turn, row: SignalRow, result: SignalResult, code: str, reason: str) -> SignalRow:
+        await self._decider.give_back(turn, row, 0)  # whichever way it ends, nothing is held for it
         done_ns = self._clock.now_ns()
         row = replace(
             row, state=SignalState.DONE, result=result, code=code, reason=reason, done_ns=done_ns, next_due_ns=0

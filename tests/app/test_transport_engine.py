@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.engine import Engine, build_engine, changelog_topic, engine_running
 from app.engine_options import EngineOptions
+from app.transport.lease import Lease
 from streams.ports import Turn
 from streams.record import Record
 from tables.receipt import Receipt
@@ -149,3 +150,25 @@ async def test_one_topic_has_one_handler_and_a_table_one_name(kafka: str, prefix
 def test_settings_that_break_a_promise_are_refused(settings: dict[str, float], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=sentence):
         EngineOptions(app_id="a", bootstrap="b", data_directory=tmp_path, **settings)  # type: ignore[arg-type]
+
+
+async def test_nothing_is_concluded_from_tables_that_may_be_somebody_elses(
+    kafka: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = new_engine(kafka, prefix, tmp_path)
+    seen: list[Record] = []
+
+    def handle(run: list[Record]) -> None:
+        seen.extend(run)
+        for record in run:
+            engine.inbox.finished(record)
+
+    engine.runs(f"{prefix}in", handle)
+    engine.writes_to(f"{prefix}in")
+    async with engine_running(engine):
+        with monkeypatch.context() as doubt:
+            doubt.setattr(Lease, "good", lambda _self: False)
+            source = await engine.log.publish(f"{prefix}in", b"BTCUSDT", b"1")
+            await until(lambda: engine.wiring.ledger.position((source.topic, source.partition)) == source.offset + 1)
+            assert seen == []
+        await until(lambda: len(seen) == 1)

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections import Counter
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import httpx
@@ -93,11 +93,10 @@ class Wishes:
 
     async def quotes(self, symbol: str, category: str = "linear") -> tuple[Decimal, Decimal] | None:
         """Best bid and ask; the last ones known while the exchange is away."""
-        with contextlib.suppress(httpx.HTTPError):
-            reply = await self._chaos.http.get(f"{self._chaos.local.paper_url}/paper/market", params={"symbol": symbol})
-            for row in orjson.loads(reply.content)["markets"]:
-                if row["bid"] and row["ask"]:
-                    self._quotes[row["symbol"], row["category"]] = Decimal(row["bid"]), Decimal(row["ask"])
+        url, wanted = self._chaos.local.paper_url + "/v5/market/tickers", {"category": category, "symbol": symbol}
+        with contextlib.suppress(httpx.HTTPError, orjson.JSONDecodeError, KeyError, InvalidOperation):
+            [row] = orjson.loads((await self._chaos.http.get(url, params=wanted)).content)["result"]["list"]
+            self._quotes[symbol, category] = Decimal(row["bid1Price"]), Decimal(row["ask1Price"])
         return self._quotes.get((symbol, category))
 
     def _kind(self, symbol: str, category: str, bid: Decimal, ask: Decimal) -> Wish:
