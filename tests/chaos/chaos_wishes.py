@@ -94,7 +94,7 @@ class Wishes:
     async def quotes(self, symbol: str, category: str = "linear") -> tuple[Decimal, Decimal] | None:
         """Best bid and ask; the last ones known while the exchange is away."""
         url, wanted = self._chaos.local.paper_url + "/v5/market/tickers", {"category": category, "symbol": symbol}
-        with contextlib.suppress(httpx.HTTPError, orjson.JSONDecodeError, KeyError, InvalidOperation):
+        with contextlib.suppress(httpx.HTTPError, ValueError, KeyError, InvalidOperation):
             [row] = orjson.loads((await self._chaos.http.get(url, params=wanted)).content)["result"]["list"]
             self._quotes[symbol, category] = Decimal(row["bid1Price"]), Decimal(row["ask1Price"])
         return self._quotes.get((symbol, category))
