@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 Wish = dict[str, Any]  # Any: JSON
 _AMOUNTS = (50, 100, 300, 1_000, 1_500)
 _CROWD = 20
+_STOP_LIMIT_S = 5.0
 
 
 class Wishes:
@@ -136,8 +137,16 @@ class Wishes:
             except KafkaError as error:
                 log.info("   the producer of signals: %s", type(error).__name__)
                 await asyncio.sleep(0.5)
+                if not error.retriable:  # it is of no use any more
+                    await self._begin_again()
             else:
                 return
+
+    async def _begin_again(self) -> None:
+        with contextlib.suppress(TimeoutError, KafkaError):
+            await asyncio.wait_for(self.stop(), _STOP_LIMIT_S)
+        with contextlib.suppress(KafkaError):  # the next attempt shows that it did not start
+            await self.start()
 
     async def publish(self, topic: str, key: str, value: bytes) -> None:
         """Any other record."""
