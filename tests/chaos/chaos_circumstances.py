@@ -30,14 +30,12 @@ _SHORT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """`settings` are changes of the defaults; `lanes` is how many things go wrong side by side; `quick_broker` is back
-    within seconds after a kill, as no real one is."""
+    """`settings` are changes of the defaults; `lanes` is how many things go wrong side by side."""
 
     workers: int
     gateways: int
     lanes: int
     rate_per_s: float
-    quick_broker: bool
     settings: dict[str, Any]
 
     @property
@@ -94,6 +92,5 @@ def drawn(draw: random.Random, *, workers: int = 0) -> Circumstances:
         gateways=gateways,
         lanes=draw.choice([1, 2, 2]),
         rate_per_s=draw.choice([3.0, 6.0]),
-        quick_broker=draw.random() < 0.5,
         settings=settings | {"gateways": gateways},
     )

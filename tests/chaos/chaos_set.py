@@ -161,7 +161,6 @@ class ChaosSet:
                 directory / "kafka",
                 kafka,
                 controller,
-                quick=around.quick_broker,
                 with_parent=True,
                 extra=_listeners(kafka, controller, inner, self.to_broker),
             )

@@ -68,7 +68,7 @@ async def verdict(chaos: ChaosSet, wishes: Wishes) -> list[str]:
         body = {"scope": scope, "state": "armed", "reason": "chaos is over"}
         if not await chaos.until_accepted("/controls", body, READY_LIMIT_S):
             found.append(f"nobody takes the control that arms {scope}")
-    log.info("%6.1f everybody is ready", chaos.age_s)
+    log.info("%6.1f everybody is ready%s", chaos.age_s, ", but: " + "; ".join(found) if found else "")
     probes = await _probed(chaos, wishes)
     log.info("%6.1f every symbol is tried", chaos.age_s)
     await chaos.persistently(
