@@ -34,7 +34,7 @@ soak: setup  ## the set under load and random faults for S seconds (an hour unle
 	@ORDERMANAGER_SOAK_S=$(or $(S),3600) $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults/test_soak.py
 
 chaos: setup  ## everything that may happen, at random, for S seconds (90 unless said); SEED=n draws the same again
-	@PYTHONPATH=.:tests $(BIN)/python tests/chaos/chaos_run.py $(or $(SEED),$$RANDOM$$$$) $(or $(S),90)
+	@PYTHONPATH=.:tests $(BIN)/python tests/chaos/chaos_run.py $(or $(SEED),$$$$) $(or $(S),90)
 
 lint: setup  ## style and types
 	@$(BIN)/ruff check .
