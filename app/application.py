@@ -52,7 +52,7 @@ class Application(faust.App):
             self.wiring.told_to_end = True
             await self.tables.recovery.interrupt()
             await consumer.let_go()
-            self.wiring.at_rest = True
+            self.wiring.at_rest_s = asyncio.get_running_loop().time()
             await self._stop_fetcher()
             await self.tables.stop()
 

@@ -46,6 +46,8 @@ LEASE_POLL_S = 0.02
 COLLECT_AFTER = (20_000, 20, 20)
 """Objects made before a look at the young ones (about 1 ms), and how many looks before the older ones have theirs."""
 
+CLOSING_LIMIT_S = 8.0
+"""Once all is finished and committed, connections may take so long to close: a broker that went away answers none."""
 STOP_GRACE_S = 15.0
 """Beyond the drain limit: for services and connections to close."""
 
@@ -305,14 +307,16 @@ class EngineWorker(faust.Worker):
     def _schedule_shutdown(self, signal: Any) -> None:  # Faust's name for the argument
         if not self._signal_stop_time:
             limit_s = self._engine.options.drain_limit_s + STOP_GRACE_S
-            self.loop.call_later(limit_s, lambda: self._overdue(f"not stopped {limit_s} s after signal {signal}"))
+            self._watch_the_end(f"not stopped {limit_s} s after signal {signal}", self.loop.time() + limit_s)
         super()._schedule_shutdown(signal)
 
-    def _overdue(self, late: str) -> None:
-        wiring = self._engine.wiring
-        if wiring.at_rest:
-            wiring.leave(f"CONNECTIONS_OPEN: {late}; everything was finished and committed")
-        wiring.stop(f"STOP_OVERDUE: {late}")
+    def _watch_the_end(self, late: str, end_s: float) -> None:
+        wiring, now_s = self._engine.wiring, self.loop.time()
+        if wiring.at_rest_s is not None and now_s > wiring.at_rest_s + CLOSING_LIMIT_S:
+            wiring.leave("CONNECTIONS_OPEN: everything was finished and committed, and connections do not close")
+        if now_s > end_s:
+            wiring.stop(f"STOP_OVERDUE: {late}")
+        self.loop.call_later(1.0, self._watch_the_end, late, end_s)
 
 
 def changelog_topic(app_id: str, table: str) -> str:

@@ -89,8 +89,8 @@ class Wiring:
     leave: FailStop = leave
     """How the process ends that was told to and cannot reach the broker any more."""
     told_to_end: bool = False
-    at_rest: bool = False
-    """Told to end, and everything that was begun is finished and committed."""
+    at_rest_s: float | None = None
+    """Told to end: when everything that was begun was finished and committed, on the loop's clock."""
     tables: list[Any] = field(default_factory=list)  # DurableRows; typed where they are used
 
     def connection(self) -> dict[str, Any]:
