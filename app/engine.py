@@ -41,8 +41,7 @@ log = logging.getLogger(__name__)
 HandleRun = Callable[[list[Record]], None]
 OnPartitions = Callable[[frozenset[int]], Awaitable[None]]
 
-READY_POLL_S = 0.02
-LEASE_POLL_S = 0.02
+READY_POLL_S = LEASE_POLL_S = 0.02
 COLLECT_AFTER = (20_000, 20, 20)
 """Objects made before a look at the young ones (about 1 ms), and how many looks before the older ones have theirs."""
 
@@ -208,8 +207,7 @@ class Engine:
         self.app.agent(source)(agent)
 
     async def _until_certainly_ours(self, record: Record) -> None:
-        """Wait while the lease is in doubt, or until the record's generation is over. What a worker concludes from
-        tables that another may be writing by now would be wrong: an order without a row, say, which that one made."""
+        """Wait while the lease is in doubt: what is concluded from tables that another may be writing would be wrong."""
         while not self.wiring.lease.good() and self.inbox.is_current(record):  # noqa: ASYNC110 -- two ends, no event
             await asyncio.sleep(LEASE_POLL_S)
 
@@ -297,8 +295,7 @@ class Watch(Service):
 
 
 class EngineWorker(faust.Worker):
-    """Faust's worker; a stop by signal that takes too long ends the process instead of hanging on. Where only
-    connections are left to close, to a broker that is not there, that is the end that was asked for."""
+    """Faust's worker; a stop by signal that takes too long ends the process instead of hanging on."""
 
     def __init__(self, *args: Any, engine: Engine, **kwargs: Any) -> None:
         self._engine = engine
