@@ -207,7 +207,7 @@ class Engine:
         self.app.agent(source)(agent)
 
     async def _until_certainly_ours(self, record: Record) -> None:
-        """Wait while the lease is in doubt: what is concluded from tables that another may be writing would be wrong."""
+        """Wait while the lease is in doubt: conclusions from tables that another may be writing would be wrong."""
         while not self.wiring.lease.good() and self.inbox.is_current(record):  # noqa: ASYNC110 -- two ends, no event
             await asyncio.sleep(LEASE_POLL_S)
 
