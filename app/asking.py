@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,6 +34,7 @@ class Asker:
         self._http = httpx.Client(
             base_url=self._url, headers={"X-API-Key": api_key(settings)}, timeout=30.0, follow_redirects=True
         )
+        weakref.finalize(self, self._http.close)
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:  # Any: JSON
         """One answer."""
@@ -127,6 +129,7 @@ ORDER_COLUMNS = (
     ("created", "times.created_ns"),
     ("order", "order_id"),
     ("symbol", "instrument.symbol"),
+    ("category", "instrument.category"),
     ("side", "side"),
     ("type", "order_type"),
     ("quantity", "quantity"),
@@ -138,6 +141,7 @@ ORDER_COLUMNS = (
 )
 POSITION_COLUMNS = (
     ("symbol", "instrument.symbol"),
+    ("category", "instrument.category"),
     ("side", "side"),
     ("size", "size"),
     ("average entry", "average_entry"),

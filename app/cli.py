@@ -207,6 +207,7 @@ def send(
     symbol: Annotated[str, typer.Option(help="Such as BTCUSDT.")] = "",
     side: Annotated[str, typer.Option(help="buy or sell.")] = "buy",
     amount: Annotated[str, typer.Option(help="In quote currency.")] = "",
+    category: Annotated[str, typer.Option(help="linear, spot or inverse; the set's own if not given.")] = "",
     signal_id: Annotated[str, typer.Option("--id", help="Made if not given.")] = "",
     field: Annotated[list[str] | None, typer.Option(help="Further fields, name=value; may be repeated.")] = None,
     file: Annotated[Path | None, typer.Option(help="JSON lines; - or no symbol: standard input.")] = None,
@@ -216,7 +217,7 @@ def send(
 
     settings = load_settings()
     if symbol:
-        lines = [one_signal(symbol, side, amount, signal_id, field or [])]
+        lines = [one_signal(symbol, side, amount, signal_id, field or [], category)]
     elif file is not None and str(file) != "-":
         lines = file.read_bytes().splitlines()
     else:
@@ -236,6 +237,7 @@ def send(
 def orders(
     symbol: Annotated[str, typer.Option(help="Only this symbol.")] = "",
     status: Annotated[str, typer.Option(help="pending, partially_filled, filled, cancelled, rejected, failed.")] = "",
+    category: Annotated[str, typer.Option(help="Only linear, spot or inverse.")] = "",
     signal_id: Annotated[str, typer.Option("--signal", help="Only this signal's.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = 50,
     as_json: Json = False,
@@ -243,7 +245,7 @@ def orders(
     """Orders, newest first."""
     from app.asking import ORDER_COLUMNS, Asker, show
 
-    wanted = {"symbol": symbol.upper(), "status": status, "signal_id": signal_id}
+    wanted = {"symbol": symbol.upper(), "status": status, "category": category, "signal_id": signal_id}
     filters = {name: value for name, value in wanted.items() if value}
     rows = list(Asker(load_settings()).items("/orders", filters, limit))
     if as_json:

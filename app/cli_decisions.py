@@ -29,6 +29,7 @@ def plan(
     symbol: Annotated[str, typer.Option(help="Such as BTCUSDT.")],
     amount: Annotated[str, typer.Option(help="In quote currency.")],
     side: Annotated[str, typer.Option(help="buy or sell.")] = "buy",
+    category: Annotated[str, typer.Option(help="linear, spot or inverse; the set's own if not given.")] = "",
     signal_id: Annotated[str, typer.Option("--id", help="Made if not given.")] = "",
     field: Annotated[list[str] | None, typer.Option(help="Further fields, name=value; may be repeated.")] = None,
     as_json: _Json = False,
@@ -37,7 +38,7 @@ def plan(
     from app.asking import Asker, show
     from app.sending import one_signal
 
-    signal = json.loads(one_signal(symbol, side, amount, signal_id, field or []))
+    signal = json.loads(one_signal(symbol, side, amount, signal_id, field or [], category))
     made = Asker(load_settings()).post("/plan", signal)
     if as_json:
         typer.echo(json.dumps(made))

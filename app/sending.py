@@ -29,8 +29,9 @@ class SendReport:
     refused: tuple[str, ...]
 
 
-def one_signal(symbol: str, side: str, amount: str, signal_id: str, fields: list[str]) -> bytes:
-    """A signal of the command line's options. Raises `InvalidInput` for a field that is not name=value."""
+def one_signal(symbol: str, side: str, amount: str, signal_id: str, fields: list[str], category: str = "") -> bytes:
+    """A signal of the command line's options; without a category it means the set's own. Raises `InvalidInput` for a
+    field that is not name=value."""
     signal: dict[str, object] = {
         "signal_id": signal_id or f"cli-{uuid.uuid4().hex}",
         "signal_type": side,
@@ -38,6 +39,8 @@ def one_signal(symbol: str, side: str, amount: str, signal_id: str, fields: list
         "amount": amount,
         "timestamp": time.time_ns(),
     }
+    if category:
+        signal["category"] = category
     for field in fields:
         name, equals, value = field.partition("=")
         if not equals:

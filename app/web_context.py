@@ -190,6 +190,7 @@ def web_context(worker: Worker, metrics: Metrics) -> WebContext:
         publish_command=answers.publish_command,
         publish_everywhere=answers.publish_everywhere,
         explainer=worker.explainer,
+        signal_door=worker.signal_door,
         snapshots=SnapshotLog(settings.bootstrap, worker.topics.position_snapshots),
         controls=answers.controls,
         set_control=answers.set_control,

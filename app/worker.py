@@ -52,6 +52,7 @@ from streams.recovery import Recovery
 from streams.reservations import Reservations
 from streams.run_mode import Mode, ModeKeeper
 from streams.signal_agent import SignalAgent
+from streams.signal_door import SignalDoor
 from streams.stream_watch import StreamWatch
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
@@ -85,6 +86,7 @@ class Worker:
     alerts: AlertBoard
     submitter: Submitter
     explainer: Explainer
+    signal_door: SignalDoor
     limits: LimitsBoard
     exposure: ExposureBoard
 
@@ -113,12 +115,9 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     timers = parts.timers(shared)
     stop = auto_stop(shared)
     command_agent = parts.command_agent(shared, on_request, reconciler, submitter, recovery, timers, facts, stop)
-    explainer = Explainer(
-        signals=shared.signals,
-        facts=facts,
-        clock=shared.clock,
-        settings=parts.signal_settings(settings, shared.trading.traits),
-    )
+    reading = parts.signal_settings(settings, shared.trading.traits)
+    explainer = Explainer(signals=shared.signals, facts=facts, clock=shared.clock, settings=reading)
+    door = SignalDoor(log=engine.log, topics=topics, clock=shared.clock, settings=reading)
 
     _deliver(shared, order_agent, signal_agent, command_agent)
     _follow_partitions(shared, order_agent, recovery, broadcasts, modes)
@@ -147,6 +146,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         alerts=alerts,
         submitter=submitter,
         explainer=explainer,
+        signal_door=door,
         limits=shared.limits,
         exposure=shared.exposure,
     )

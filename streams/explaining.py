@@ -8,7 +8,7 @@ from domain.instruments import Instrument
 from domain.orders import Side
 from domain.planning import plan_signal
 from domain.plans import Plan
-from domain.signals import Signal, parse_signal
+from domain.signals import Signal
 from streams.facts import FactsGatherer
 from streams.ports import Clock
 from streams.signal_agent import SignalSettings
@@ -24,10 +24,6 @@ class Explainer:
         self._clock = clock
         self._settings = settings
 
-    def read(self, value: bytes) -> Signal:
-        """The signal, as a record's value. Raises `InvalidInput` with every reason."""
-        return parse_signal(value, record_time_ns=self._clock.now_ns(), max_bytes=self._settings.max_bytes)
-
     async def explain(self, partition: int, signal: Signal) -> Plan:
         """The plan for a signal whose symbol's partition is ours. Raises `VenueError` if the rules can't be had."""
         settings = self._settings
@@ -36,7 +32,13 @@ class Explainer:
         attempt = 1 if row is None else row.attempt + 1
         side = position_side_of(signal, settings.plan.position_mode, instrument.category)
         facts = await self._facts.gather(
-            partition, instrument, attempt, side, self._clock.now_ns(), buys=signal.signal_type is Side.BUY
+            partition,
+            instrument,
+            attempt,
+            side,
+            self._clock.now_ns(),
+            buys=signal.signal_type is Side.BUY,
+            strategy_id=signal.strategy_id,
         )
         source = f"plan-{trace_id(signal.signal_id)}"
         return plan_signal(signal, facts, settings.plan, instrument=instrument, source=source, phase=1)

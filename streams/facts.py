@@ -95,11 +95,22 @@ class FactsGatherer:
         record_time_ns: int,
         *,
         buys: bool,
+        strategy_id: str = "",
     ) -> Facts:
         """`ask_market` and `read` in one. Raises `VenueError` when the rules can't be had."""
         market = await self.ask_market(instrument)
         look = self.look(instrument)
-        return self.read(partition, instrument, attempt, side, record_time_ns, market, look=look, buys=buys)
+        return self.read(
+            partition,
+            instrument,
+            attempt,
+            side,
+            record_time_ns,
+            market,
+            buys=buys,
+            look=look,
+            strategy_id=strategy_id,
+        )
 
     def look(self, instrument: Instrument) -> Look:
         """What the whole account carries, where a limit asks for it, and whose wishes count."""

@@ -44,6 +44,25 @@ class Work:
         return signal_time_ns(self.signal, self.origin.timestamp_ns)
 
 
+def read_signal(
+    value: bytes | None, *, record_time_ns: int, max_bytes: int, venue: str, categories: Sequence[str]
+) -> Signal:
+    """The signal, for whichever way it comes by (the topic, the views): in range, and to be traded here.
+
+    Raises `InvalidInput` with code `BAD_SIGNAL` and every reason.
+    """
+    signal = parse_signal(value, record_time_ns=record_time_ns, max_bytes=max_bytes)
+    wishes = (("venue", signal.venue, (venue,)), ("category", signal.category, tuple(categories)))
+    reasons = [
+        f"{name}: {wish!r} is not traded here, {' and '.join(map(repr, ours))} {'is' if len(ours) == 1 else 'are'}"
+        for name, wish, ours in wishes
+        if wish is not None and wish not in ours
+    ]
+    if reasons:
+        raise InvalidInput("BAD_SIGNAL", reasons)
+    return signal
+
+
 class SignalIntake:
     """Reads records of `signals` for one venue and the categories that are traded there, the first by default."""
 
@@ -63,8 +82,13 @@ class SignalIntake:
         Raises `InvalidInput` with every reason for what is not a signal for us (see `refusal`).
         """
         origin = origin_of(record)
-        signal = parse_signal(record.value, record_time_ns=origin.timestamp_ns, max_bytes=self._max_bytes)
-        self._check_venue(signal)
+        signal = read_signal(
+            record.value,
+            record_time_ns=origin.timestamp_ns,
+            max_bytes=self._max_bytes,
+            venue=self._venue,
+            categories=self._categories,
+        )
         key = signal.symbol.encode()
         partition = self._log.partition_of(key)
         if record.key != key or record.partition != partition:
@@ -85,14 +109,3 @@ class SignalIntake:
         if signal_id is not None and symbol is not None:
             out.append(self._events.unreadable(record, error, str(origin_of(record).source), signal_id, symbol))
         return out
-
-    def _check_venue(self, signal: Signal) -> None:
-        """A signal for another venue must not be traded here."""
-        wishes = (("venue", signal.venue, (self._venue,)), ("category", signal.category, self._categories))
-        reasons = [
-            f"{name}: {wish!r} is not traded here, {' and '.join(map(repr, ours))} {'is' if len(ours) == 1 else 'are'}"
-            for name, wish, ours in wishes
-            if wish is not None and wish not in ours
-        ]
-        if reasons:
-            raise InvalidInput("BAD_SIGNAL", reasons)

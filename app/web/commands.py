@@ -15,7 +15,7 @@ from aiohttp import web
 from app.web.errors import ApiError, bad_parameter, not_found
 from app.web.guard import caller
 from app.web.orders import only_one
-from app.web.parameters import Parameters, check_id, check_symbol, read_body
+from app.web.parameters import MAX_WAIT_S, Parameters, check_id, check_symbol, read_body, trace_of_request
 from app.web.questions import OneCommand, OneOrder
 from app.web.replies import json_reply
 from app.web.scatter import Gathered
@@ -27,10 +27,8 @@ from tables.signals import CommandRow
 log = logging.getLogger(__name__)
 
 MAX_REASON = 500
-MAX_WAIT_S = 10
 _LOOK_EVERY_S = 0.1
 _FIGURE = re.compile(r"\d+")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
 
@@ -81,7 +79,7 @@ class CommandsView(ApiView):
             reason=_printable("reason", body.reason),
             requested_by=f"web:{key.name}",
             at_ns=context.now_ns(),
-            trace_id=_trace_of(request) or trace_id(f"command {command_id}"),
+            trace_id=trace_of_request(request) or trace_id(f"command {command_id}"),
         )
         publishing = publish_everywhere(command) if publish_everywhere else context.publish_command(command)
         await acknowledged(request, publishing, f"command {command.command_id}")
@@ -178,12 +176,6 @@ def _added_up(sentences: list[str]) -> str:
 def _not_done(command_id: str) -> ApiError:
     error = not_found("command", command_id)
     return ApiError(error.status, error.code, f"{error.message} is done: unknown, or still at work", error.details)
-
-
-def _trace_of(request: web.Request) -> str:
-    """The trace that the request belongs to by its W3C `traceparent` header; empty if it has none (requirement S12)."""
-    found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
-    return found["trace"] if found and int(found["trace"], 16) else ""
 
 
 def _printable(name: str, text: str) -> str:

@@ -19,6 +19,7 @@ from streams.boards import Control
 from streams.explaining import Explainer
 from streams.exposure import ExposureBoard
 from streams.limits_board import LimitsBoard, ScopeLimits
+from streams.signal_door import SignalDoor
 from tables.queries import MAX_SCANNED
 from tables.rows import Rows
 
@@ -112,6 +113,8 @@ class WebContext:
     """The archive of what positions were at regular moments; without it, such questions are refused."""
     explainer: Explainer | None = None
     """What would be decided about a signal."""
+    signal_door: SignalDoor | None = None
+    """Where signals may be handed in; without it, none is taken."""
     now_ns: Callable[[], int] = time.time_ns
 
 

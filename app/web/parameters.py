@@ -26,11 +26,14 @@ T = TypeVar("T")
 MAX_LIMIT = 500
 DEFAULT_LIMIT = 50
 MAX_TEXT = 128
+MAX_WAIT_S = 10
+"""Longest that a reply waits for what was asked for."""
 BODY_TIMEOUT_S = 10.0
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,39}")
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,1024}")
 
 
@@ -151,6 +154,17 @@ def _checked(name: str, value: str, pattern: re.Pattern[str], rule: str) -> str:
     if value and not pattern.fullmatch(value):
         raise bad_parameter(name, f"{value[:80]!r} is not a name: {rule}")
     return value
+
+
+def can_stand_in_a_path(value: str) -> bool:
+    """Whether `check_id` would take it: a signal's id may be any text."""
+    return _ID.fullmatch(value) is not None
+
+
+def trace_of_request(request: web.Request) -> str:
+    """The trace that the request belongs to by its W3C `traceparent` header; empty if it has none (requirement S12)."""
+    found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    return found["trace"] if found and int(found["trace"], 16) else ""
 
 
 async def read_raw_body(request: web.Request) -> bytes:

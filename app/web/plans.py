@@ -8,8 +8,9 @@ from app.web.errors import ApiError
 from app.web.parameters import Parameters, read_raw_body
 from app.web.rendering import plan_json
 from app.web.replies import json_reply
+from app.web.signals import read_signal
 from app.web.view import ApiView
-from domain.errors import InvalidInput, VenueError
+from domain.errors import VenueError
 
 
 class PlanView(ApiView):
@@ -24,13 +25,10 @@ class PlanView(ApiView):
         """Plan and forget."""
         Parameters(request, ())
         context = self.context(request)
-        explainer = context.explainer
-        if explainer is None:
+        explainer, door = context.explainer, context.signal_door
+        if explainer is None or door is None:
             raise ApiError(501, "NOT_HERE", "this process does not plan")
-        try:
-            signal = explainer.read(await read_raw_body(request))
-        except InvalidInput as error:
-            raise ApiError(400, error.code, error.sentence, {"reasons": error.reasons}) from None
+        signal = read_signal(door, await read_raw_body(request))
         partition = context.partition_of(signal.symbol)
         if partition not in context.orders.partitions():
             return self._elsewhere(request, partition)

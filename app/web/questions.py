@@ -127,9 +127,15 @@ class History(_Question, frozen=True, kw_only=True, tag="history"):
 
 
 class OneSignal(_Question, frozen=True, kw_only=True, tag="signal"):
-    """The signals of an id, one for each symbol that had it."""
+    """The signals of an id, one for each symbol that had it. `symbol`, where it is known, spares all partitions but
+    its own."""
 
     signal_id: str
+    symbol: str = ""
+
+    @property
+    def symbol_asked(self) -> str:
+        return self.symbol
 
 
 class OneCommand(_Question, frozen=True, kw_only=True, tag="command"):
@@ -204,8 +210,9 @@ async def answer(context: WebContext, ask: Ask) -> Answer:
         case History(any_id=any_id, limit=limit, after=after):
             found = queries.orders_by_id(context.orders, partitions, any_id)
             bodies = [_history(context, *each, limit, after) for each in found]
-        case OneSignal(signal_id=signal_id):
-            bodies = [_signal(context, *each) for each in queries.signals_by_id(context.signals, partitions, signal_id)]
+        case OneSignal(signal_id=signal_id, symbol=symbol):
+            signals = queries.signals_by_id(context.signals, partitions, signal_id)
+            bodies = [_signal(context, *each) for each in signals if symbol in {"", each[1].symbol}]
         case OneCommand(command_id=command_id):
             rows = queries.commands_by_id(context.signals, partitions, command_id)
             bodies = [msgspec.to_builtins(row) for row in rows]

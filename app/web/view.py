@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from aiohttp import web
 from faust.web import View
@@ -20,6 +20,8 @@ from app.web.replies import json_reply
 from app.web.scatter import Gathered, Scatter, merged
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SCATTER: web.AppKey[Scatter] = web.AppKey("scatter", Scatter)
 
@@ -54,12 +56,12 @@ async def list_reply(request: web.Request, listing: Listing) -> web.Response:
     )
 
 
-async def acknowledged(request: web.Request, publishing: Awaitable[None], name: str) -> None:
-    """Wait until a record is durable. Raises `ApiError` (503) when nobody knows whether it will be: a producer keeps
-    trying what it was given."""
+async def acknowledged(request: web.Request, publishing: Awaitable[T], name: str) -> T:
+    """Wait until a record is durable; returns what publishing does. Raises `ApiError` (503) when nobody knows whether
+    it will be: a producer keeps trying what it was given."""
     try:
         async with asyncio.timeout(request.app[CONTEXT].settings.publish_timeout_s):
-            await publishing
+            return await publishing
     except (TimeoutError, OSError) as error:
         log.warning("no acknowledgement of %s: %r", name, error)
         sentence = f"{name} is not acknowledged by the broker; it may still take effect: look before asking again"

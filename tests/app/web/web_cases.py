@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,17 +19,47 @@ from app.web import ApiKey, Check, Mark, Scope, WebContext, WebSettings, key_has
 from domain.commands import Command
 from domain.instruments import Instrument
 from domain.limits import Limits
+from domain.plans import PlanSettings
+from exchanges.clock import SystemClock
 from streams.alert_board import ACTION_KEY, AlertAction, AlertBoard, encode_action
 from streams.boards import Control
 from streams.broadcast import Entry
 from streams.limits_board import LimitsBoard, ScopeLimits, encode_limits, limits_key
+from streams.ports import Headers
+from streams.record import Source
 from streams.schemas import Alert, encode
+from streams.signal_agent import SignalSettings
+from streams.signal_door import SignalDoor
+from streams.topics import Topics
 from tables.orders import order_index
 from tables.positions import position_index
 from tables.signals import signal_index
 
+PublishedSignal = tuple[str, bytes, bytes, dict[str, bytes]]
+"""(topic, key, value, headers)."""
+
 READ_KEY, TRADE_KEY, INTERNAL_KEY = "read-key-of-the-tests", "trade-key-of-the-tests", "internal-key-of-the-tests"
 READ, TRADE, INTERNAL = {"X-API-Key": READ_KEY}, {"X-API-Key": TRADE_KEY}, {"X-Internal-Key": INTERNAL_KEY}
+
+
+class SignalsLog:
+    """Where signals are published: its places count up from `first`; a publisher may be made to wait for ever."""
+
+    def __init__(self, first: int = 7) -> None:
+        self.published: list[PublishedSignal] = []
+        self.next = first
+        self.acknowledges = True
+        self.arrived = asyncio.Event()
+
+    async def publish(
+        self, topic: str, key: bytes, value: bytes, headers: Headers = (), partition: int | None = None
+    ) -> Source:
+        self.published.append((topic, key, value, dict(headers)))
+        self.arrived.set()
+        if not self.acknowledges:
+            await asyncio.Event().wait()
+        self.next += 1
+        return Source(topic, 0 if partition is None else partition, self.next - 1)
 
 
 @dataclass
@@ -50,6 +81,7 @@ class Worker:
     alerts: AlertBoard = field(default_factory=lambda: AlertBoard("alerts"))
     marks: dict[str, Mark] = field(default_factory=dict)
     limit_records: dict[bytes, Entry] = field(default_factory=dict)
+    log: SignalsLog = field(default_factory=SignalsLog)
     url: str = ""
     publishes_everywhere: bool = True
     metrics: Metrics = field(default_factory=Metrics)
@@ -122,6 +154,17 @@ class Worker:
             mark=self._mark,
             limits=LimitsBoard(Limits(), lambda: self.limit_records),
             set_limits=self._set_limits,
+            signal_door=SignalDoor(
+                log=self.log,  # type: ignore[arg-type]  # of a log, only publishing is needed here
+                topics=Topics(),
+                clock=SystemClock(),
+                settings=SignalSettings(
+                    plan=PlanSettings(),
+                    venue="paper",
+                    categories=("linear", "spot"),
+                    account="main",
+                ),
+            ),
             publish_everywhere=publish if self.publishes_everywhere else None,
         )
 
