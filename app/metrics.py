@@ -52,6 +52,9 @@ class Metrics:
         self._orders = self._counter("orders_total", "Orders, by what came of them.", "venue", "side", "result")
         self._fills = self._counter("fills_total", "Executions counted.", "venue", "side")
         self._dead = self._counter("dead_letters_total", "Records put aside, by reason.", "reason")
+        self._far = self._counter(
+            "signal_timestamps_far_total", "Signals whose timestamp is far from their record's.", "side"
+        )
         self._alerts = self._counter("alerts_total", "Alerts raised, by code.", "code")
         self._differences = self._counter(
             "reconcile_differences_total", "Differences to the venue that were found and repaired.", "kind"
@@ -78,6 +81,10 @@ class Metrics:
     def fill_counted(self, venue: str, side: str) -> None:
         """An execution reached the position."""
         self._fills.labels(venue, side).inc()
+
+    def far_timestamp(self, side: str) -> None:
+        """A signal's timestamp is far from its record's: `early` or `ahead`."""
+        self._far.labels(side).inc()
 
     def dead_letter(self, reason: str) -> None:
         """A record was put aside; `reason` is its code."""

@@ -24,6 +24,9 @@ class DecisionSettings(BaseModel):
         262_144, description="Larger records are refused."
     )
     max_future_s: Seconds = Field(5.0, description="A signal's time may be this far ahead of our clock.")
+    far_timestamp_s: Seconds = Field(
+        10.0, description="Signals whose timestamp is farther from their record's are logged and counted."
+    )
     warmup_mode: WarmupMode = Field(WarmupMode.SIMULATE, description="simulate, execute or ignore warm-up signals.")
     min_confidence: Ratio = Field(Decimal(0), description="Signals with less confidence are rejected.")
     market_order_confidence_threshold: Ratio = Field(Decimal("0.9"), description="Above it a market order is sent.")

@@ -47,6 +47,7 @@ def stream_hooks(metrics: Metrics) -> Hooks:
         on_signal_end=metrics.signal_ended,
         on_transition=on_transition,
         on_fill=lambda fill: metrics.fill_counted(fill.instrument.venue, fill.side),
+        on_far_timestamp=metrics.far_timestamp,
         on_dead_letter=metrics.dead_letter,
         on_alert=metrics.alert_raised,
         on_compared=metrics.compared,

@@ -224,6 +224,7 @@ def signal_settings(settings: Settings, venue: VenueTraits) -> SignalSettings:
         categories=settings.traded_categories,
         account=settings.account,
         max_bytes=settings.signal_max_bytes,
+        far_timestamp_ns=int(settings.far_timestamp_s * 1_000_000_000),
     )
 
 

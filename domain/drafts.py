@@ -102,6 +102,8 @@ class Draft:
 
     decision: Decision = Decision.EXECUTE
     warnings: tuple[str, ...] = ()
+    price_drift: Decimal | None = None
+    """How far the market went since the snapshot, as a fraction of its price; None: nothing to compare with."""
     price: Decimal = ZERO
     """Reference price: what the amount is divided by."""
     price_source: str = ""
@@ -115,6 +117,8 @@ class Draft:
     post_only: bool = False
     reduce_only: bool = False
     limit_price: Decimal | None = None
+    named_price: Decimal | None = None
+    """The limit price, where the signal named it."""
     cancelled: tuple[OpenOrder, ...] = ()
     need: Decimal = ZERO
     """What the opening part takes from the balance: at the worst price, with the fee."""
@@ -132,6 +136,12 @@ class Draft:
     def order_price(self) -> Decimal:
         """What the order would be counted at: its limit, else the reference."""
         return self.price if self.limit_price is None else self.limit_price
+
+    @property
+    def counted_price(self) -> Decimal:
+        """What limits in quote currency count the order at: the reference that its amount was divided by, or, where its
+        limit lies above that, the limit that the signal named."""
+        return self.price if self.named_price is None else max(self.price, self.named_price)
 
     @property
     def least_price(self) -> Decimal:

@@ -67,6 +67,8 @@ class SymbolLoad(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     exposure: Decimal = ZERO
     orders: int = 0
+    notional_open: Decimal = ZERO
+    """What open orders may still trade, closing ones included."""
     pending: dict[str, Hold] = msgspec.field(default_factory=dict)
     held: dict[str, Hold] = msgspec.field(default_factory=dict)
     sent: tuple[Hold, ...] = ()
@@ -135,7 +137,7 @@ def account_load(
     and `worth` what the account is worth now (None: unknown, and no drawdown is concluded).
     """
     today = day_of(now_ns)
-    exposure = notional = traded_today = traded_this_week = profit = profit_today = ZERO
+    exposure = notional = notional_open = traded_today = traded_this_week = profit = profit_today = ZERO
     orders = orders_last_minute = 0
     for record in records:
         holds = list(record.held.values())
@@ -143,6 +145,7 @@ def account_load(
         if record.name != name:
             exposure += record.exposure + sum((hold.exposure for hold in holds), ZERO)
             orders += record.orders + sum(hold.orders for hold in holds)
+            notional_open += record.notional_open + sum((hold.notional for hold in holds), ZERO)
         asked = [hold for source, hold in record.pending.items() if stands_before(record.name, source)]
         rated = (*recent(record.sent, now_ns), *asked)
         orders_last_minute += sum(hold.orders for hold in rated)
@@ -160,6 +163,7 @@ def account_load(
         open_orders=orders,
         orders_last_minute=orders_last_minute,
         notional_last_minute=notional,
+        notional_open=notional_open,
         traded_today=traded_today,
         traded_this_week=traded_this_week,
         loss_today=max(ZERO, -profit_today),

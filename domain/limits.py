@@ -114,6 +114,8 @@ class AccountLoad(msgspec.Struct, frozen=True, kw_only=True):
     """Of the other symbols."""
     orders_last_minute: int = 0
     notional_last_minute: Decimal = ZERO
+    notional_open: Decimal = ZERO
+    """What open orders of the other symbols may still trade."""
     traded_today: Decimal = ZERO
     traded_this_week: Decimal = ZERO
     loss_today: Decimal = ZERO

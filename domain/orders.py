@@ -265,6 +265,10 @@ class SignalContext(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
     """Its plan was made in a dry run: the order is never sent (requirement X10)."""
     rule: str = ""
+    warnings: tuple[str, ...] = ()
+    """What the plan warns of."""
+    price_drift: Decimal | None = None
+    """How far the market went since the signal's snapshot, as a fraction of its price (requirement D06)."""
     market: dict[str, str] = msgspec.field(default_factory=dict)
     metadata: dict[str, object] = msgspec.field(default_factory=dict)
 

@@ -191,6 +191,7 @@ def plan_signal(
         amends=_amends(case, draft) if executes and not gone else (),
         intents=_intents(case, draft) if executes and not gone and draft.amended is None else (),
         reference_price=draft.price or None,
+        price_drift=draft.price_drift,
         facts=facts,
         planned_at_ns=facts.now_ns,
         dry_run=settings.dry_run,

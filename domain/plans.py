@@ -91,6 +91,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     quote: Quote | None
     position_size: Decimal = ZERO
     position_entry: Decimal = ZERO
+    other_side_size: Decimal = ZERO
+    """In hedge mode, what is held on the symbol's other side."""
     open_orders: tuple[OpenOrder, ...] = ()
     currency: str = ""
     """What the signal's order takes: the settlement currency; of a spot sale, what it sells."""
@@ -198,6 +200,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     amends: tuple[Amend, ...] = ()
     intents: tuple[Intent, ...] = ()
     reference_price: Decimal | None = None
+    price_drift: Decimal | None = None
+    """How far the market went since the signal's snapshot, as a fraction of its price (requirement D06)."""
     facts: Facts
     planned_at_ns: int
     dry_run: bool = False

@@ -81,6 +81,7 @@ def price_drift(case: Case, draft: Draft) -> Step:
     now = price_of(quote)
     drift = divide(abs(now - draft.price), draft.price)
     figures = {"snapshot": draft.price, "quote": now, "drift": drift}
+    draft = replace(draft, price_drift=drift)
     moved = f"the price moved {percent(drift)} since the snapshot, from {plain(draft.price)} to {plain(now)}"
     if limit is not None and drift > limit:
         sentence = f"{moved}, the limit is {percent(limit)}"
@@ -187,7 +188,7 @@ def limit_price(case: Case, draft: Draft) -> Step:
     if rules.max_price and price > rules.max_price:
         sentence = f"limit price {plain(price)} is over the maximum {plain(rules.max_price)}"
         return rejected("limit_price", draft, "ABOVE_MAX_PRICE", sentence, maximum=rules.max_price, **figures)
-    decided = replace(draft, limit_price=price)
+    decided = replace(draft, limit_price=price, named_price=None if explicit is None else price)
     origin = "the signal's" if explicit is not None else f"{plain(away)} on the passive side of {plain(draft.price)}"
     sentence = f"{plain(price)} {case.currency()}: {origin}"
     if explicit is not None and price != explicit:

@@ -105,7 +105,7 @@ def exposure(case: Case, draft: Draft) -> Step:
     load = case.facts.load
     if load is None:
         return _unknown("exposure", draft)
-    carried = load.exposure + symbol_exposure(case, draft)
+    carried = load.exposure + other_side_exposure(case, draft) + carried_on(case, draft, case.side)
     return _within(
         case, draft, "exposure", "MAX_EXPOSURE", room=most - carried, limit=most, carried=carried, part=draft.opening
     )
@@ -118,9 +118,22 @@ def carried_on(case: Case, draft: Draft, side: Side) -> Decimal:
     return value_of(case, quantity, draft.price)
 
 
-def symbol_exposure(case: Case, draft: Draft) -> Decimal:
-    """The symbol's notional: towards the side on which it may become larger."""
-    return max(carried_on(case, draft, Side.BUY), carried_on(case, draft, Side.SELL))
+def other_side_exposure(case: Case, draft: Draft) -> Decimal:
+    """Notional of the symbol's other position in hedge mode, with every open order that may add to it."""
+    match case.position_side:
+        case PositionSide.NET:
+            return ZERO
+        case PositionSide.LONG:
+            other, opens = PositionSide.SHORT, Side.SELL
+        case PositionSide.SHORT:
+            other, opens = PositionSide.LONG, Side.BUY
+    gone = {order.order_id for order in draft.cancelled}
+    adding = [
+        order.leaves
+        for order in case.facts.open_orders
+        if order.position_side is other and order.side is opens and not order.reduce_only and order.order_id not in gone
+    ]
+    return value_of(case, abs(case.facts.other_side_size) + sum(adding, ZERO), draft.price)
 
 
 def _of_side(case: Case, side: Side) -> Decimal:
@@ -145,7 +158,7 @@ def open_orders(case: Case, draft: Draft) -> Step:
     limits, load = case.facts.limits, case.facts.load
     gone = {order.order_id for order in draft.cancelled}
     here = sum(order.order_id not in gone for order in case.facts.open_orders)
-    added = max(1, len(draft.parts))
+    added = max(1, len(draft.parts)) if draft.amended is None else 0
     if limits.max_open_orders_per_symbol is None and limits.max_open_orders is None:
         return passed("open_orders", draft, "no limit is set", symbol=here)
     if not draft.opening:
@@ -175,7 +188,7 @@ def order_rate(case: Case, draft: Draft) -> Step:
     if not isinstance(load, AccountLoad):
         return load
     orders = load.orders_last_minute + max(1, len(draft.parts))
-    notional = load.notional_last_minute + value_of(case, draft.quantity, draft.order_price)
+    notional = load.notional_last_minute + value_of(case, draft.quantity, draft.counted_price)
     figures = {"orders": orders, "notional": notional}
     if limits.max_orders_per_minute is not None and orders > limits.max_orders_per_minute:
         sentence = f"it would be order {orders} within a minute, the limit is {limits.max_orders_per_minute}"
@@ -190,20 +203,23 @@ def order_rate(case: Case, draft: Draft) -> Step:
 
 
 def volume(case: Case, draft: Draft) -> Step:
-    """R03: what was traded since midnight, and since Monday, with this order."""
+    """R03: what was traded since midnight, and since Monday, with what open orders may trade, and this order."""
     limits = case.facts.limits
     load = _load(case, draft, "volume", limits.max_daily_volume, limits.max_weekly_volume)
     if not isinstance(load, AccountLoad):
         return load
-    own = value_of(case, draft.quantity, draft.order_price)
+    own = value_of(case, draft.quantity, draft.counted_price)
+    still_open = load.notional_open + _open_notional(case, draft)
+    figures = {"order": own, "open": still_open}
     for name, most, traded in (
         ("MAX_DAILY_VOLUME", limits.max_daily_volume, load.traded_today),
         ("MAX_WEEKLY_VOLUME", limits.max_weekly_volume, load.traded_this_week),
     ):
-        if most is not None and traded + own > most:
-            sentence = f"{plain(traded)} {case.currency()} traded, {plain(own)} more is over {name} {plain(most)}"
-            return rejected("volume", draft, name, sentence, traded=traded, order=own, limit=most)
-    return passed("volume", draft, f"{plain(load.traded_today)} {case.currency()} traded today", order=own)
+        if most is not None and traded + still_open + own > most:
+            told = f"{plain(traded)} {case.currency()} traded and {plain(still_open)} open"
+            sentence = f"{told}, {plain(own)} more is over {name} {plain(most)}"
+            return rejected("volume", draft, name, sentence, traded=traded, limit=most, **figures)
+    return passed("volume", draft, f"{plain(load.traded_today)} {case.currency()} traded today", **figures)
 
 
 def loss(case: Case, draft: Draft) -> Step:
@@ -230,6 +246,13 @@ def loss_reached(
     if max_drawdown is not None and load.drawdown >= max_drawdown > 0:
         return "MAX_DRAWDOWN", f"{percent(load.drawdown)} under the highest worth, the limit is {percent(max_drawdown)}"
     return None
+
+
+def _open_notional(case: Case, draft: Draft) -> Decimal:
+    """What the symbol's open orders may still trade: at their limits, or at the reference."""
+    gone = {order.order_id for order in draft.cancelled}
+    staying = (order for order in case.facts.open_orders if order.order_id not in gone)
+    return sum((value_of(case, order.leaves, order.price or draft.price) for order in staying), ZERO)
 
 
 # -- shared --------------------------------------------------------------------------------------------------------
@@ -262,7 +285,7 @@ def _within(
 ) -> Step:
     """The part of the order that counts must fit into the room that is left under a limit; `RISK_ACTION` decides what
     becomes of one that does not."""
-    price = max(draft.order_price, draft.price) if draft.guard_price is None else draft.price
+    price = draft.counted_price
     size = value_of(case, part, price)
     figures = {"order": size, "carried": carried, "limit": limit}
     told = f"{plain(size)} {case.currency()}" + (f" on top of {plain(carried)}" if carried else "")
@@ -277,6 +300,7 @@ def _within(
     if quantity <= 0:
         return rejected(gate, draft, name, f"{sentence}, which leaves no room", **figures)
     opening = max(ZERO, draft.opening - (draft.quantity - quantity))
-    shrunk = replace(draft, quantity=quantity, opening=opening)
+    only_closes = draft.reduce_only or (not opening and not case.instrument.spot and draft.protection is None)
+    shrunk = replace(draft, quantity=quantity, opening=opening, reduce_only=only_closes)
     sentence = f"{sentence}: {plain(draft.quantity)} becomes {plain(quantity)}"
     return adjusted(gate, shrunk, name, sentence, quantity=quantity, **figures)

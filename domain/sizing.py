@@ -63,7 +63,10 @@ def scale_out(case: Case, draft: Draft) -> Step:
     if not why:
         opening = max(ZERO, draft.quantity - free)
         sentence = f"{plain(opening)} of {plain(draft.quantity)} adds exposure"
-        return passed("scale_out", replace(draft, opening=opening), sentence, opening=opening, **figures)
+        # What only shrinks a position never does more, whatever becomes of the position meanwhile (requirement D03).
+        shrinks = not opening and not case.instrument.spot
+        decided = replace(draft, opening=opening, reduce_only=shrinks)
+        return passed("scale_out", decided, sentence, opening=opening, **figures)
     capped = min(draft.quantity, floor_to(free, case.rules.lot))
     if not capped:
         return _nothing_to_close(case, draft, why, figures)

@@ -154,6 +154,7 @@ class FactsGatherer:
             quote=quote,
             position_size=position.state.size + untold,
             position_entry=position.state.average_entry,
+            other_side_size=self._other_side(partition, instrument, side),
             open_orders=tuple(
                 _open_order(order)
                 for order in orders
@@ -172,6 +173,13 @@ class FactsGatherer:
             last_order_ns=self._last_order_ns(partition, instrument, None),
             last_strategy_order_ns=self._last_order_ns(partition, instrument, strategy_id),
         )
+
+    def _other_side(self, partition: int, instrument: Instrument, side: PositionSide) -> Decimal:
+        """What is held on the side of a hedged symbol that the order does not touch."""
+        if side is PositionSide.NET:
+            return ZERO
+        other = PositionSide.SHORT if side is PositionSide.LONG else PositionSide.LONG
+        return self._positions.get(partition, instrument, self._account, other).state.size
 
     def _reserved(self, currency: str, balance_at_ns: int, look: Look) -> Decimal:
         """What a balance of that time does not show: orders of this worker, and those of the others."""

@@ -27,6 +27,8 @@ class Hooks:
     """(order, its transition)."""
     on_fill: Callable[[FillReport], None] = _nothing
     """(execution) that changed a position."""
+    on_far_timestamp: Callable[[str], None] = _nothing
+    """(`early` or `ahead`) of a signal whose timestamp is far from its record's."""
     on_dead_letter: Callable[[str], None] = _nothing
     """(code) of a record that was put aside."""
     on_alert: Callable[[str], None] = _nothing

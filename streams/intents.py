@@ -40,6 +40,8 @@ def intended_order(signal: Signal, row: SignalRow, plan: Plan, intent: Intent, i
             is_warmup=signal.is_warmup,
             dry_run=plan.dry_run,
             rule=intent.rule,
+            warnings=plan.warnings,
+            price_drift=plan.price_drift,
             market=_market(signal),
             metadata=dict(signal.metadata),
         ),

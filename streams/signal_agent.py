@@ -40,7 +40,7 @@ from streams.outbox import Outgoing
 from streams.parts import WaitingParts, due_parts, part_expires_ns
 from streams.ports import Clock, Log, Turn
 from streams.signal_events import SignalEvents
-from streams.signal_intake import SignalIntake, Work
+from streams.signal_intake import SignalIntake, Work, watch_timestamp
 from streams.signal_results import (
     AMEND_NOT_CONFIRMED,
     RESULT_OF,
@@ -76,6 +76,7 @@ class SignalSettings:
     """The first is what signals mean that name none."""
     account: str
     max_bytes: int = 262_144
+    far_timestamp_ns: int = 10_000_000_000
 
 
 class SignalAgent:
@@ -188,6 +189,7 @@ class SignalAgent:
         if isinstance(work, Outgoing):
             await self._publish(turn, [work])
             return None
+        watch_timestamp(work, self._settings.far_timestamp_ns, self._hooks)
         return work
 
     # -- 2, 3 ----------------------------------------------------------------------------------------------------

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.errors import InvalidInput
 from domain.ids import trace_id
 from domain.instruments import Instrument
+from domain.money import plain
 from domain.signals import Signal, fingerprint, identify, parse_signal, signal_time_ns
+from domain.times import seconds
 from streams.dead_letters import MAX_HEADERS_BYTES, put_aside, size_of
+from streams.hooks import Hooks
 from streams.origin import Origin, origin_of, republished
 from streams.outbox import Outgoing
 from streams.ports import Log
 from streams.record import Record
 from streams.signal_events import SignalEvents
 from streams.topics import Topics
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,23 @@ def read_signal(
     if reasons:
         raise InvalidInput("BAD_SIGNAL", reasons)
     return signal
+
+
+def watch_timestamp(work: Work, limit_ns: int, hooks: Hooks) -> None:
+    """Arrival decides the order of signals, never their timestamps (requirement S03); but a producer whose clock is far
+    off, or who kept a signal back, is logged and counted."""
+    late_ns = work.origin.timestamp_ns - work.signal.timestamp_ns
+    if abs(late_ns) <= limit_ns:
+        return
+    hooks.on_far_timestamp("early" if late_ns > 0 else "ahead")
+    _log.warning(
+        "TIMESTAMP_FAR_FROM_ARRIVAL: signal %s of %s is of %s s %s its record",
+        work.signal.signal_id,
+        work.signal.symbol,
+        plain(seconds(abs(late_ns))),
+        "before" if late_ns > 0 else "after",
+        extra={"trace_id": work.trace_id},
+    )
 
 
 class SignalIntake:

@@ -14,6 +14,8 @@ from tables.signals import Repeat, SignalResult, SignalRow, SignalState
 
 RETRY = "retry"
 _KEPT_REPEATS = 20
+_RECORD_TIME_STEP_NS = 1_000_000
+"""Kafka keeps whole milliseconds of a record's time."""
 UNTRIED = frozenset({OrderState.REJECTED, OrderState.FAILED, OrderState.EXPIRED})
 
 _DONE_ONCE = frozenset({SignalResult.EXECUTED, SignalResult.IGNORED, SignalResult.DRY_RUN})
@@ -40,9 +42,10 @@ def order_ids_of(plan: Plan) -> tuple[str, ...]:
 
 
 def verdict_on(work: Work, row: SignalRow, orders: OrderTable, partition: int, *, dry_run: bool) -> str:
-    """What a later record with a known signal id is (requirements S06, S07). A rehearsal stands in nobody's way: after
-    it the same id comes for the first time, whatever its fields are. What was done for real stays done in a dry run:
-    an id that is a duplicate would not be sent again either (X10)."""
+    """What a later record with a known signal id is (requirements S06, S07). One that was produced before the earlier
+    attempt failed asked for nothing new: it is a duplicate, as if its turn had come in between. A rehearsal stands in
+    nobody's way: after it the same id comes for the first time, whatever its fields are. What was done for real stays
+    done in a dry run: an id that is a duplicate would not be sent again either (X10)."""
     if row.plan.dry_run and not dry_run:
         return RETRY
     if row.fingerprint != work.fingerprint:
@@ -53,7 +56,9 @@ def verdict_on(work: Work, row: SignalRow, orders: OrderTable, partition: int, *
         return EventKind.DUPLICATE  # a resting order may have taken it up
     tried = [orders.get(partition, order_id) for order_id in row.order_ids]
     nothing_done = all(order is None or (order.state in UNTRIED and not order.cumulative.quantity) for order in tried)
-    return RETRY if nothing_done else EventKind.DUPLICATE
+    ended_ns = max(row.done_ns, *(order.times.finished_ns for order in tried if order is not None), 0)
+    before = work.origin.timestamp_ns + _RECORD_TIME_STEP_NS <= ended_ns
+    return RETRY if nothing_done and not before else EventKind.DUPLICATE
 
 
 def first_row(work: Work, plan: Plan, earlier: SignalRow | None, record: Record) -> SignalRow:

@@ -91,6 +91,7 @@ class Standing:
             own = [order for order in orders if order.position_side is position.side]
             size = state.size + untold.get(position.side, ZERO)
             exposure += _exposure(size, own, price if value_price is mark else value_price)
+        notional_open = sum((_open_notional(order, value_price) for order in orders), ZERO)
         shown = {position.side for position in sides}
         for side in untold.keys() - shown:
             bare = [order for order in orders if order.position_side is side]
@@ -99,6 +100,7 @@ class Standing:
             record,
             exposure=exposure,
             orders=len(orders),
+            notional_open=notional_open,
             day=today,
             day_mark=day_mark,
             traded_today=traded_today,
@@ -155,6 +157,12 @@ def _settles(instrument: Instrument, currency: str) -> bool:
 def _traded(state: PositionState, instrument: Instrument) -> Decimal:
     """Inverse contracts are worth one quote unit each."""
     return state.bought + state.sold if instrument.inverse else state.bought_value + state.sold_value
+
+
+def _open_notional(order: Order, value_price: Decimal | None) -> Decimal:
+    """What it may still trade, in quote currency: at its limit, else at the mark."""
+    price = order.current_price if order.current_price is not None and not order.instrument.inverse else value_price
+    return order.leaves * (price or ZERO)
 
 
 def _exposure(size: Decimal, orders: list[Order], price: Decimal | None) -> Decimal:

@@ -290,6 +290,10 @@ class Desk(VenueSide, ToldSide):
         reply = await self._http.get(self._url("/health/ready"))
         return dict(orjson.loads(reply.content))
 
+    async def metrics(self) -> str:
+        """What the worker measures, as Prometheus reads it."""
+        return (await self._http.get(self._url("/metrics"))).text
+
     async def worker_is_ready(self) -> None:
         """Wait until the worker says so."""
         await until(lambda: self._health_says(lambda health: health["ready"]), 30, "the worker's readiness")

@@ -241,6 +241,7 @@ def plan_json(plan: Plan) -> Json:
         "amends": plan.amends,
         "intents": plan.intents,
         "reference_price": plan.reference_price,
+        "price_drift": plan.price_drift,
         "facts": plan.facts,
         "planned_at_ns": plan.planned_at_ns,
     }

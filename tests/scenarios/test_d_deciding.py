@@ -183,6 +183,9 @@ async def test_d06_a_price_that_has_drifted_is_warned_of(desk: Desk, symbol: str
     assert row["result"] == "executed"
     [warning] = row["plans"][-1]["warnings"]
     assert warning.startswith("PRICE_DRIFT: the price moved 6.38 %")
+    event = (await desk.record("order_events", order_id=row["order_ids"][0], type="acknowledged")).body
+    # 6 / 94, to 18 places
+    assert (event["signal"]["price_drift"], event["signal"]["warnings"]) == ("0.063829787234042553", [warning])
 
 
 async def test_d06_a_price_that_has_drifted_too_far_is_rejected(desk: Desk, symbol: str) -> None:

@@ -55,9 +55,12 @@ async def test_q06_a_signal_that_waits_for_its_venue_is_accepted_and_asked_for_l
     signal = wish(symbol, order_type="market")
 
     accepted = await desk.post("/signals", **signal)
-    later = await desk.ask(accepted.json()["result_at"] + "&wait_s=10", missing={"items": [], "outcome": None})
+    told = accepted.json()
+    later = await desk.ask(
+        f"/signals/{told['signal_id']}", symbol=symbol, source=told["source"], wait_s="10", missing={"outcome": None}
+    )
 
-    assert (accepted.status_code, accepted.json()["outcome"]) == (202, None)
+    assert (accepted.status_code, told["outcome"]) == (202, None)
     assert later["outcome"] == "executed"
     assert Decimal(later["items"][0]["orders"][0]["quantity"]) == 10
 

@@ -108,8 +108,7 @@ async def test_s03_a_symbol_that_waits_for_its_venue_delays_no_other_of_its_part
     for signal in waiting:
         await desk.send(signal)
 
-    for _ in range(5):
-        await desk.trade(wish(other, order_type="market"))
+    await desk.trade(wish(other, order_type="market"))
     still_at_work = [await desk.ask(f"/signals/{signal['signal_id']}", missing=None) for signal in waiting[1:]]
 
     assert all(found is None or found["items"][0]["state"] != "done" for found in still_at_work)
@@ -127,6 +126,16 @@ async def test_s03_arrival_decides_the_order_within_a_symbol_not_the_timestamp(d
 
     wanted = [order_id for row in ends for order_id in row["order_ids"]]
     assert [order["orderLinkId"] for order in await desk.at_venue(symbol)] == wanted
+
+
+async def test_s03_a_timestamp_far_from_arrival_is_logged_and_counted(desk: Desk, symbol: str) -> None:
+    trace = "d" * 32
+    row = await desk.trade(wish(symbol, order_type="limit", timestamp=late(30), trace_id=trace))
+
+    assert row["result"] == "executed", "it is no reason to refuse it"
+    told = [line["event"] for line in desk.worker_log() if line.get("trace_id") == trace]
+    assert any(line.startswith("TIMESTAMP_FAR_FROM_ARRIVAL") for line in told)
+    assert 'ordermanager_signal_timestamps_far_total{side="early"}' in await desk.metrics()
 
 
 @pytest.mark.parametrize("wrong", ["key", "partition", "no key"])
@@ -233,6 +242,20 @@ async def test_s07_the_same_id_after_a_technical_failure_is_tried_again_under_a_
     assert again["earlier_order_ids"] == failed["order_ids"]
     assert not set(again["order_ids"]) & set(failed["order_ids"])
     assert [order["orderLinkId"] for order in await desk.at_venue(symbol)] == again["order_ids"]
+
+
+async def test_s07_a_copy_produced_before_the_first_one_failed_is_a_duplicate(desk: Desk, symbol: str) -> None:
+    sell = wish(symbol, "sell", order_type="market")
+    await desk.fault("latency", endpoint="order/create", symbol=symbol, delay_ms=700, count=1)
+    await desk.send(wish(symbol, order_type="market", amount="500"))
+    closing = await desk.send(wish(symbol, "sell", order_type="market"))
+    first, copy = await desk.send(sell), await desk.send(sell)
+
+    refused = await desk.end_of(sell["signal_id"], source=first)
+
+    assert (await desk.record("order_events", source=copy)).body["type"] == "duplicate"
+    assert (refused["code"], refused["attempt"]) == ("NOTHING_TO_SELL", 1)
+    assert len(await desk.at_venue(symbol)) == 2, f"the purchase and the sale of {closing}"
 
 
 def late(seconds: float) -> int:
