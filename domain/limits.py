@@ -64,6 +64,7 @@ _ACCOUNT_WIDE = (
     "max_drawdown",
 )
 _COUNTS = frozenset({"max_open_orders_per_symbol", "max_open_orders", "max_orders_per_minute"})
+_FRACTIONS = frozenset({"max_order_size_ratio", "max_drawdown"})
 LIMIT_NAMES = tuple(Limits.__struct_fields__)
 
 
@@ -90,6 +91,8 @@ def _read(name: str, value: object) -> Decimal | int:
     figure = parse_amount(name, value)
     if figure < 0:
         raise InvalidInput("BAD_LIMITS", [f"{name}: {value!r:.60} is below 0"])
+    if name in _FRACTIONS and figure > 1:
+        raise InvalidInput("BAD_LIMITS", [f"{name}: {value!r:.60} is above 1: it is a fraction"])
     if name not in _COUNTS:
         return figure
     if figure != figure.to_integral_value():

@@ -26,10 +26,11 @@ _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,39}")
 
 
 class LimitsBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `POST /limits` takes. `scope`: `all`, or a symbol in upper case; `limits` by name, null lifts one."""
+    """What `POST /limits` takes. `scope`: `all`, or a symbol in upper case; `limits` by name, null lifts one. A JSON
+    number is read through its shortest text, which is what its writer saw."""
 
     scope: str
-    limits: dict[str, str | int | None]
+    limits: dict[str, str | int | float | None]
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
