@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.env_example import env_example
-from app.settings import PREFIX, Settings, api_key, load_settings, misspelt_variables
+from app.settings import PREFIX, Settings, api_key, load_settings
 from app.settings_names import misspelt_variables
 from app.settings_parts import VenueName
 from domain.errors import InvalidInput
@@ -96,36 +96,6 @@ def test_every_wrong_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         load_settings()
 
     assert len(refusal.value.reasons) == 2
-
-
-def test_a_name_that_ends_in_seconds_may_be_written_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PREFIX + "SIGNAL_MAX_AGE", "7.5")
-    monkeypatch.setenv(PREFIX + "CANCEL_STALE_ORDER_TIMEOUT", "60")
-    monkeypatch.setenv(PREFIX + "COOLDOWN", "1")
-    monkeypatch.setenv(PREFIX + "COOLDOWN_S", "2")
-    monkeypatch.setenv(PREFIX + "VENUE_ORDERS_PER", "3")
-
-    settings = load_settings()
-
-    assert (settings.signal_max_age_s, settings.cancel_stale_order_timeout_s, settings.cooldown_s) == (7.5, 60, 2)
-    assert settings.venue_orders_per_s == Settings.model_fields["venue_orders_per_s"].default
-
-
-def test_a_wrong_value_under_such_a_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PREFIX + "SIGNAL_MAX_AGE", "-1")
-    with pytest.raises(InvalidInput, match=f"{PREFIX}SIGNAL_MAX_AGE_S is '-1'"):
-        load_settings()
-
-
-def test_a_variable_that_is_no_setting_is_told_with_what_may_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PREFIX + "MAX_ORDERSIZE", "100")
-    monkeypatch.setenv(PREFIX + "MAX_SNAPSHOT_AGE", "100")
-    monkeypatch.setenv(PREFIX + "XYZZY", "1")
-
-    assert misspelt_variables() == [
-        f"{PREFIX}MAX_ORDERSIZE is no setting; is {PREFIX}MAX_ORDER_SIZE meant?",
-        f"{PREFIX}XYZZY is no setting",
-    ]
 
 
 def test_a_variable_that_is_no_setting_is_told_with_what_may_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
