@@ -20,9 +20,9 @@ def snapshot(price: str, spread: str, **more: str) -> Row:
     return {"market_data_snapshot": {"price": price, "spread": spread, **more}}
 
 
-async def planned(desk: Desk, symbol: str, side: str = "buy", **fields: object) -> str:
+async def planned(desk: Desk, symbol: str, **fields: object) -> str:
     """What would become of the signal, in a line."""
-    reply = await desk.post("/plan", **wish(symbol, side, **fields))
+    reply = await desk.post("/plan", **wish(symbol, "buy", **fields))
     if reply.status_code != 200:
         return f"{reply.status_code} {reply.json()['error']['code']}"
     made = reply.json()
@@ -68,7 +68,6 @@ async def planned(desk: Desk, symbol: str, side: str = "buy", **fields: object) 
         ("BTCUSDT", {**MARKET, "amount": "11900.1"}, "reject ABOVE_MAX_QUANTITY"),
         ("BTCUSDT", {"amount": "119000"}, "buy limit 1190 @ 99.9 GTC post_only"),
         ("BTCUSDT", {"amount": "0.05"}, "reject BELOW_ONE_LOT"),
-        ("BTCUSDT", {"signal_type": "sell"}, "reject NOTHING_TO_SELL"),
         ("BTCUSDT", {"reduce_only": True}, "reject NOTHING_TO_REDUCE"),
         ("BTCUSDT", {"position_side": "long"}, "reject ONE_WAY_MODE"),
         ("BTCUSDT", {"expires_at": time.time_ns() - 1}, "expire SIGNAL_EXPIRED"),
