@@ -1,4 +1,4 @@
-"""A bounded slice of `make chaos`: one seed in every run, more of them where the long tests are asked for."""
+"""A bounded slice of `make chaos`, where the long tests are asked for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from chaos_run import run_chaos
 
-pytestmark = pytest.mark.timeout(900)
-
 SEED = int(os.environ.get("ORDERMANAGER_FAULTS_SEED", "7"))
 LONG = os.environ.get("ORDERMANAGER_FAULTS") == "all"
+
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.slow,
+    pytest.mark.skipif(not LONG, reason="takes minutes: ORDERMANAGER_FAULTS=all runs it"),
+]
 
 
 async def test_a_set_that_everything_happens_to_is_right_in_the_end(
@@ -26,8 +30,6 @@ async def test_a_set_that_everything_happens_to_is_right_in_the_end(
     assert found == []
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not LONG, reason="takes minutes: ORDERMANAGER_FAULTS=all runs it")
 @pytest.mark.parametrize("further", range(1, 4))
 async def test_so_it_is_with_other_settings_for_longer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, further: int

@@ -102,25 +102,3 @@ async def test_fault_12_a_set_that_starts_before_its_broker_waits_for_it(
     verdict.assert_agreed()
     assert verdict.orders_of(signal)[0]["state"] == "filled"
     assert hurt.worker.restarts == restarts
-
-
-@pytest.mark.parametrize("told_first", [False, True], ids=["broker-first", "told-first"])
-async def test_fault_10_what_is_told_to_end_while_the_broker_is_away_ends_in_order(
-    own_broker: LocalKafka, hurt: FaultSet, told_first: bool
-) -> None:
-    """A supervisor that asks for an end gets one: what could not be written comes again at the next start."""
-    local = hurt.local
-    signal = await hurt.send("ETHUSDT", order_type="market")
-    ending = [asyncio.create_task(part.stop()) for part in (local.workers[0], local.gateway) if told_first]
-    await own_broker.kill()
-    ending = ending or [asyncio.create_task(part.stop()) for part in (local.workers[0], local.gateway)]
-    codes = await asyncio.gather(*ending)
-    await own_broker.start()
-    local.gateway.start()
-    local.workers[0].start()
-    await hurt.until_ready()
-    verdict = await hurt.verdict()
-
-    assert codes == [0, 0], hurt.worker.last_lines()
-    verdict.assert_agreed()
-    assert verdict.orders_of(signal)[0]["state"] == "filled"
