@@ -129,8 +129,10 @@ class Wishes:
         await self._publish(signal | ({"amount": "77"} if another else {}), symbol)
 
     async def _publish(self, signal: Wish, key: str) -> None:
+        await self.publish(self._chaos.local.topics.signals, key, orjson.dumps(signal))
+
+    async def publish(self, topic: str, key: str, value: bytes) -> None:
         """Until the broker has it. One that was in doubt comes twice then."""
-        value, topic = orjson.dumps(signal), self._chaos.local.topics.signals
         while True:
             try:
                 await self._producer.send_and_wait(topic, value, key=key.encode())
@@ -147,10 +149,6 @@ class Wishes:
             await asyncio.wait_for(self.stop(), _STOP_LIMIT_S)
         with contextlib.suppress(KafkaError):  # the next attempt shows that it did not start
             await self.start()
-
-    async def publish(self, topic: str, key: str, value: bytes) -> None:
-        """Any other record."""
-        await self._producer.send_and_wait(topic, value, key=key.encode())
 
 
 def _text(price: Decimal) -> str:
