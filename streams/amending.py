@@ -68,8 +68,8 @@ class Amender:
         self._evidence_s = evidence_s
 
     async def amend(self, turn: Turn, amend: Amend, *, command_id: str, reason: str) -> tuple[Order, Taken]:
-        """The order as it stands at the end, and whether it has taken the terms. Raises `LookupError` when there is no
-        such order. Wishes of the same `reason` are for the same terms."""
+        """The order as it stands at the end, and whether it has taken the terms. Raises `OrderNotFound` when there is
+        no such order. Wishes of the same `reason` are for the same terms."""
         partition = turn.record.partition
         deadline_ns = self._clock.now_ns() + int(self._timeout_s * _NS)
         order = self._calls.order(partition, amend.order_id)

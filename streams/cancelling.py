@@ -61,7 +61,7 @@ class Canceller:
     async def cancel(self, turn: Turn, order_id: str, *, command_id: str, reason: str, replace: bool = False) -> Order:
         """The order as it stands at the end: ended if the venue said so within the time, else as far as it came.
 
-        Raises `LookupError` when there is no such order.
+        Raises `OrderNotFound` when there is no such order, or not any more.
         """
         partition = turn.record.partition
         order = self._calls.order(partition, order_id)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from domain.commands import EVERY_SYMBOL, Action, Command, by_timer, decode_command, encode_command, for_symbol
-from domain.errors import InvalidInput, VenueError
+from domain.errors import InvalidInput, OrderNotFound, VenueError
 from domain.orders import Order, OrderState, Side
 from streams.cancelling import Canceller
 from streams.comparing import Verdict
@@ -127,7 +127,10 @@ class CommandAgent:
 
     async def _carry_out(self, turn: Turn, command: Command) -> CommandRow:
         if command.action is not Action.PROTECT:
-            return await self._do(turn, command)
+            try:
+                return await self._do(turn, command)
+            except OrderNotFound as error:  # it was there, and its signal's turn has taken its intent back meanwhile
+                return self._result(turn, command, False, error.code, error.sentence, {})
         if self._protect is None:
             return self._result(turn, command, False, "SWITCHED_OFF", "AUTO_STOP_LOSS is off", {})
         return await self._protect(turn, command)
@@ -159,7 +162,7 @@ class CommandAgent:
             if command.action is Action.SYNC:
                 details[order.order_id] = await self._sync(turn, order)
             elif order.ours or command.order_id:  # others', and what protects, only when named (requirements O07, P07)
-                details[order.order_id] = await self._cancel(turn, order, command)
+                details |= await self._cancelled(turn, order, command)
         return self._summary(turn, command, details)
 
     def _withheld(self, turn: Turn, command: Command) -> CommandRow | None:
@@ -191,6 +194,15 @@ class CommandAgent:
         await turn.wait(receipt.durable())
         sentence = f"passed on to {len(symbols)} symbols with open orders"
         return self._result(turn, command, True, "", sentence, dict.fromkeys(symbols, "passed on"))
+
+    async def _cancelled(self, turn: Turn, order: Order, command: Command) -> dict[str, str]:
+        """The order's state by its id; nothing where its signal's turn has taken its intent back meanwhile."""
+        try:
+            return {order.order_id: await self._cancel(turn, order, command)}
+        except OrderNotFound:
+            if command.order_id:
+                raise
+            return {}
 
     async def _cancel(self, turn: Turn, order: Order, command: Command) -> str:
         reason = command.reason or f"cancelled by {command.requested_by or 'command'} {command.command_id}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from domain.errors import NotAccepted, NotFoundOrTooLate, RateLimited, Refused, VenueError
+from domain.errors import NotAccepted, NotFoundOrTooLate, OrderNotFound, RateLimited, Refused, VenueError
 from domain.orders import Order
 from domain.updates import Call, CallOutcome, CancelRequested, Origin, Result
 from exchanges.venue import OrderRef
@@ -40,10 +40,11 @@ class OrderCalls:
         self._clock = clock
 
     def order(self, partition: int, order_id: str) -> Order:
-        """The order as it stands. Raises `LookupError` when there is none."""
+        """The order as it stands. Raises `OrderNotFound` when there is none, or not any more: an intent that a former
+        turn of its signal left without its plan is taken back, whoever works on it."""
         order = self._orders.get(partition, order_id)
         if order is None:
-            raise LookupError(order_id)
+            raise OrderNotFound("ORDER_NOT_FOUND", f"no order {order_id}")
         return order
 
     async def record(self, turn: Turn, order: Order, command_id: str, reason: str, *, replace: bool) -> None:

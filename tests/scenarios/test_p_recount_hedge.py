@@ -23,7 +23,7 @@ SETTINGS = {
     "max_slippage": "0.05",
     "enable_balance_check": False,
 }
-SEEDS = range(20) if os.environ.get("ORDERMANAGER_FAULTS") == "all" else range(3)
+SEEDS = range(20) if os.environ.get("ORDERMANAGER_FAULTS") == "all" else range(2)
 MARKETS = (("linear", "BTCUSDT"), ("linear", "ETHUSDT"), ("linear", "DOGEUSDT"), ("inverse", "XRPUSD"))
 
 

@@ -7,120 +7,21 @@ late, repeated and out of order.
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from exchange_session import FILLS, OURS, SIDES, SYMBOLS, Session
 from fakes import MemoryRows
+from position_recount import recount
 
 from domain.instruments import Instrument
 from domain.orders import PositionSide
 from domain.positions import Position
-from domain.updates import FillKind, FillReport, Origin
-from exchanges.bybit.rows import Row
-from exchanges.bybit.translate import Context, fill_report
-from exchanges.paper import ApiKey, PaperOptions
-from exchanges.paper.exact import exactly, floored
-from exchanges.paper.instruments import MARKETS
-from exchanges.paper.refusals import Refusal
-from exchanges.paper.store import Store
-from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import CreateType, OrderType, Side, TimeInForce
-from exchanges.paper.wishes import NewOrder
+from domain.updates import FillKind, FillReport
 from tables.positions import PositionTable, position_index
 from tables.receipt import Receipt
-
-OURS, THEIRS = 1, 2
-ACCOUNT = "main"
-SYMBOLS = ("BTCUSDT", "SOLUSDT", "XRPUSDT")
-SIDES = {0: PositionSide.NET, 1: PositionSide.LONG, 2: PositionSide.SHORT}
-FILLS = 1_500
-"""Of a session, at least."""
-
-
-class Session:
-    """Two accounts that trade with each other and with the market, as chance has it."""
-
-    def __init__(self, seed: int, *, hedge: bool) -> None:
-        self.chance = random.Random(seed)  # noqa: S311 -- chooses deeds, guards nothing
-        self.hedge = hedge
-        self.store = Store(None)
-        ticks = iter(range(10**18, 10**19, 1_000_000))
-        keys = (ApiKey("a", "a", OURS), ApiKey("b", "b", THEIRS))
-        options = PaperOptions(keys=keys, seed=seed, deposit=Decimal(10**9), id_salt="m")
-        self.venue = PaperVenue(options, self.store, lambda: next(ticks))
-        for uid in (OURS, THEIRS):
-            self.venue.accounts[uid].settings.hedged.update(dict.fromkeys(SYMBOLS, hedge))
-        self.told: list[FillReport] = []
-
-    def play(self) -> None:
-        """Until there are enough fills."""
-        while len(self.told) < FILLS:
-            try:
-                self._act()
-            except Refusal:
-                continue
-            finally:
-                self._listen()
-
-    @exactly
-    def _act(self) -> None:
-        symbol, uid = self.chance.choice(SYMBOLS), self.chance.choice((OURS, OURS, THEIRS))
-        deed = self.chance.choices(("create", "step", "fund", "take"), (80, 15, 3, 2))[0]
-        match deed:
-            case "create":
-                self.venue.create(uid, self._wish(symbol))
-            case "step":
-                self.venue.step(symbol)
-            case "fund":
-                self.venue.fund(symbol, Decimal(self.chance.randint(-75, 75)) / 100_000, [OURS, THEIRS])
-            case _:
-                why = self.chance.choice(
-                    (CreateType.BY_LIQUIDATION, CreateType.BY_DELEVERAGING, CreateType.BY_SETTLEMENT)
-                )
-                self.venue.liquidate(uid, symbol, self.chance.choice(self._indexes()), why)
-
-    def _indexes(self) -> tuple[int, ...]:
-        return (1, 2) if self.hedge else (0,)
-
-    def _wish(self, symbol: str) -> NewOrder:
-        instrument, side = MARKETS[symbol], self.chance.choice((Side.BUY, Side.SELL))
-        market = self.chance.random() < 0.5
-        price = floored(
-            self.venue.mark_price(symbol) * (10_000 + self.chance.randint(-20, 20)) / 10_000, instrument.tick
-        )
-        quantity = floored(Decimal(self.chance.randint(500, 60_000)) / price, instrument.lot)
-        return NewOrder(
-            instrument=instrument,
-            side=side,
-            order_type=OrderType.MARKET if market else OrderType.LIMIT,
-            qty=quantity or instrument.min_qty,
-            price=None if market else price,
-            time_in_force=TimeInForce.IOC if market else TimeInForce.GTC,
-            order_link_id="",
-            position_idx=self.chance.choice(self._indexes()),
-            reduce_only=self.chance.random() < 0.1,
-            close_on_trigger=False,
-        )
-
-    def _listen(self) -> None:
-        messages, self.venue.outbox[:] = list(self.venue.outbox), []
-        for message in messages:
-            if message.uid == OURS and message.topic == "execution":
-                context = Context("paper", ACCOUNT, Origin.STREAM, message.created_at_ms, hedge=self.hedge)
-                self.told += [fill_report(Row(row), context) for row in message.rows]
-
-    def as_it_arrives(self) -> list[FillReport]:
-        """Some late, some twice."""
-        arrived = []
-        for number, fill in enumerate(self.told):
-            late = self.chance.randint(1, 40) if self.chance.random() < 0.03 else 0
-            arrived.append((number + late, fill))
-            if self.chance.random() < 0.03:
-                arrived.append((number + self.chance.randint(0, 60), fill))
-        return [fill for _, fill in sorted(arrived, key=lambda each: each[0])]
 
 
 class ExactLedger:
@@ -147,12 +48,12 @@ class ExactLedger:
 
 
 def fold(arrived: list[FillReport]) -> dict[tuple[str, PositionSide], Position]:
-    """What the table makes of them."""
+    """What the table makes of them, by the instrument's name (a linear contract's symbol, else category/symbol)."""
     table = PositionTable(MemoryRows([0], position_index))
     for offset, fill in enumerate(arrived):
         if table.entry(0, fill) is None:
             table.apply(0, fill, "", offset, Receipt())
-    return {(each.instrument.symbol, each.side): each for each in table.all(0)}
+    return {(each.instrument.label, each.side): each for each in table.all(0)}
 
 
 @pytest.mark.parametrize("hedge", [False, True], ids=["one_way", "hedge"])
@@ -202,6 +103,33 @@ def test_p01_positions_are_those_of_exact_arithmetic(hedge: bool) -> None:
         assert (Fraction(state.size), fees, Fraction(state.funding)) == (ledger.size, ledger.fees, ledger.funding)
         assert abs(Fraction(state.realised) - ledger.realised) < slack
         assert abs(Fraction(state.average_entry) - ledger.average) < slack * 1000
+    session.store.close()
+
+
+KINDS = ("BTCUSDT", "XRPUSDT", "BTCUSD", "XRPUSD", "spot:BTCUSDT", "spot:ETHBTC")
+COINS = (("BTC", Decimal(10_000)), ("ETH", Decimal(100_000)), ("XRP", Decimal(10**9)))
+
+
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_p01_positions_of_every_kind_are_those_of_another_program(seed: int) -> None:
+    session = Session(seed, hedge=bool(seed % 2), markets=KINDS, coins=COINS)
+    session.play()
+    ours = fold(session.as_it_arrives())
+
+    theirs, _ = recount(session.executions())
+
+    shown = {(each.instrument.category, each.instrument.symbol, str(each.side)): each for each in ours.values()}
+    assert shown.keys() == theirs.keys()
+    for place, position in shown.items():
+        state, other = position.state, theirs[place]
+        assert state.fills == other.fills, place
+        assert (state.size, state.cost, state.average_entry) == (other.size, other.cost, other.entry), place
+        assert (state.realised, state.funding) == (other.realised, other.funding), place
+        assert {coin: fee for coin, fee in state.fees.items() if fee} == other.fees, place
+        assert (state.bought, state.bought_value) == (other.bought, other.bought_value), place
+        assert (state.sold, state.sold_value) == (other.sold, other.sold_value), place
+        mark = other.entry * Decimal("1.03") or Decimal(1)
+        assert state.unrealised(mark, position.instrument) == other.unrealised(mark), place
     session.store.close()
 
 
