@@ -48,7 +48,11 @@ class SnapshotLog:
         self._topic = topic
 
     async def taken(self, partition: int, moment_ns: int) -> frozenset[str]:
-        """Ids of the snapshots of this moment, or of later ones, that are there."""
+        """Ids of the snapshots of this moment, or of later ones, that are there. Waits while brokers are away: the
+        worker that asks goes on with the next moment afterwards."""
+        return await once_there("the watch of positions", lambda: self._taken(partition, moment_ns))
+
+    async def _taken(self, partition: int, moment_ns: int) -> frozenset[str]:
         found: set[str] = set()
         async with self._consumer() as consumer:
             place = TopicPartition(self._topic, partition)
