@@ -2,8 +2,8 @@
 
     taken, planned, cancelled, intended, submitted, done     the steps of a signal (`streams.signal_agent`); what is
                                                              planned is durable when it has cancelled or intended
-    before-call, after-call                                  around a create at the venue (`streams.submitting`)
-    before-cancel, after-cancel                              around a cancel at the venue (`streams.cancelling`)
+    before-call, after-call                                  around creates at the venue (`streams.creating`)
+    before-cancel, after-cancel                              around cancels at the venue (`streams.cancelling`)
     outcome-published                                        what we learned of an order is durable in `order-updates`
     applied, told                                            an update is in the rows, not yet durable; its events are
 
@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from domain.errors import VenueError
 from exchanges.venue import NewOrder, OrderRef, Trading
 from streams.hooks import Hooks
 from streams.record import Source
@@ -78,8 +79,9 @@ class CrashPoint:
         return replace(hooks, on_step=self.reached)
 
     def trading(self, trading: Trading) -> Trading:
-        """The same venue, with places around every create and cancel."""
+        """The same venue, with places around every create and cancel, of one order or several."""
         plain_create, plain_cancel = trading.create, trading.cancel
+        plain_create_batch, plain_cancel_batch = trading.create_batch, trading.cancel_batch
 
         async def create(order: NewOrder) -> str:
             return await self._around("call", lambda: plain_create(order))
@@ -87,8 +89,16 @@ class CrashPoint:
         async def cancel(ref: OrderRef) -> None:
             await self._around("cancel", lambda: plain_cancel(ref))
 
+        async def create_batch(orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+            return await self._around("call", lambda: plain_create_batch(orders))
+
+        async def cancel_batch(refs: Sequence[OrderRef]) -> Sequence[VenueError | None]:
+            return await self._around("cancel", lambda: plain_cancel_batch(refs))
+
         trading.create = create  # type: ignore[method-assign]  # one instance, one process, tests only
         trading.cancel = cancel  # type: ignore[method-assign]
+        trading.create_batch = create_batch  # type: ignore[method-assign]
+        trading.cancel_batch = cancel_batch  # type: ignore[method-assign]
         return trading
 
     async def _around(self, name: str, call: Callable[[], Awaitable[_T]]) -> _T:
@@ -98,16 +108,21 @@ class CrashPoint:
         finally:
             self.reached(f"after-{name}")
 
-    def publisher(self, publisher: Any) -> Any:  # Any: anything with `publish`
+    def publisher(self, publisher: Any) -> Any:  # Any: anything with `publish` and `publish_all`
         """The same publisher of updates, with a place after every acknowledgement."""
-        plain_publish = publisher.publish
+        plain_publish, plain_publish_all = publisher.publish, publisher.publish_all
 
         async def publish(update: object) -> Source:
             at: Source = await plain_publish(update)
             self.reached("outcome-published")
             return at
 
-        publisher.publish = publish
+        async def publish_all(updates: Sequence[object]) -> Source:
+            at: Source = await plain_publish_all(updates)
+            self.reached("outcome-published")
+            return at
+
+        publisher.publish, publisher.publish_all = publish, publish_all
         return publisher
 
 

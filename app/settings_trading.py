@@ -134,6 +134,13 @@ class CallSettings(BaseModel):
     order_execution_timeout_s: Seconds = Field(30.0, description="Longest work on one order; then it is uncertain.")
     clock_error_s: Annotated[float, Field(ge=0, le=60)] = Field(1.0, description="How far clocks may be apart.")
     cancel_timeout_s: Seconds = Field(15.0, description="Longest wait for the evidence of a cancel.")
+    create_batch_size: Annotated[int, Field(ge=1, le=20)] = Field(
+        10, description="Parts of a split order that are sent in one call, where the venue takes so many; 1 = one each."
+    )
+    cancel_batch_size: Annotated[int, Field(ge=1, le=20)] = Field(
+        10,
+        description="Orders of a symbol that are cancelled in one call, where the venue takes so many; 1 = one each.",
+    )
     breaker_window_s: Seconds = Field(
         30.0, description="Calls of the last so many seconds tell whether the venue is well."
     )

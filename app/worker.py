@@ -27,6 +27,7 @@ from app.settings import Settings
 from app.topics import topics_of
 from app.transport.fail_stop import refuse_to_start
 from app.venue import bybit_options
+from app.worker_conditions import worker_conditions
 from app.worker_parts import Shared
 from app.worker_services import Background, Connections, EngineAlerts, Heartbeats, PositionModeCheck
 from exchanges.breaker import Breaker
@@ -121,7 +122,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
 
     _deliver(shared, order_agent, signal_agent, command_agent)
     _follow_partitions(shared, order_agent, recovery, broadcasts, modes)
-    conditions = parts.conditions(shared, alert, guarded.breaker, alerts)
+    conditions = worker_conditions(shared, alert, guarded.breaker, alerts)
     _run_beside(shared, adapter, broadcasts, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
     watch = position_watch(shared, alerts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from app.conditions import Alerts, Conditions
 from app.engine import Engine
 from app.settings import Settings
 from exchanges.breaker import Breaker, BreakerSettings
@@ -13,7 +12,6 @@ from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading, VenueTraits
 from streams.account import Account
-from streams.alert_board import AlertBoard, AlertState
 from streams.alerting import Alerts as ComparisonAlerts
 from streams.amending import Amender
 from streams.applied import Applied
@@ -22,6 +20,7 @@ from streams.broadcast import Broadcasts
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.comparing import Comparer, CompareSettings
+from streams.creating import SubmitSettings
 from streams.exposure import ExposureBoard
 from streams.facts import FactsGatherer
 from streams.hooks import Hooks
@@ -34,7 +33,7 @@ from streams.recovery import Recovery, RecoverySettings
 from streams.reservations import Reservations
 from streams.signal_agent import SignalAgent, SignalSettings
 from streams.stream_watch import StreamWatch, StreamWatchSettings
-from streams.submitting import SubmitSettings, Submitter
+from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.timers import Timers, TimerSettings
 from streams.topics import Topics
@@ -43,10 +42,6 @@ from streams.venue_lists import ListReader
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.signals import SignalRow, SignalTable
-
-STREAM_GRACE_S = 3.0
-BALANCE_GRACE_S = 5.0
-"""A start, or a gateway that starts again, is no cause for alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +169,9 @@ def canceller(shared: Shared, reconciler: Reconciler, trading: Trading) -> Cance
         orders=shared.orders,
         applied=shared.applied,
         clock=shared.clock,
-        settings=CancelSettings(timeout_s=shared.settings.cancel_timeout_s),
+        settings=CancelSettings(
+            timeout_s=shared.settings.cancel_timeout_s, batch_size=shared.settings.cancel_batch_size
+        ),
     )
 
 
@@ -195,6 +192,7 @@ def submitter(shared: Shared, reconciler: Reconciler) -> Submitter:
             backoff_multiplier=settings.api_retry_multiplier,
             backoff_cap_s=settings.api_retry_cap_s,
             execution_timeout_s=settings.order_execution_timeout_s,
+            batch_size=settings.create_batch_size,
         ),
         jitter=random.Random(),  # noqa: S311 -- spreads retries over time, guards nothing
     )
@@ -347,54 +345,4 @@ def timers(shared: Shared) -> Timers:
             stale_action=settings.stale_action,
             dry_run=settings.dry_run,
         ),
-    )
-
-
-def conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: AlertBoard) -> Conditions:
-    """What an operator should know of while it holds (requirement A01)."""
-    settings, market = shared.settings, shared.market
-
-    def breaker_open() -> str:
-        return f"no creates are sent to {settings.venue.value}: {breaker.why}" if breaker.state else ""
-
-    def stream_down() -> str:
-        beats = [beat for beat in market.heartbeats(STREAM_GRACE_S) if beat.role == "gateway"]
-        if any(beat.ready for beat in beats):
-            return ""
-        reasons = "; ".join(reason for beat in beats for reason in beat.reasons)
-        return f"no gateway listens to {settings.venue.value}: {reasons or 'none was heard of'}"
-
-    def balance_unknown() -> str:
-        if market.knows_a_balance(settings.account):
-            return ""
-        limit_s = settings.balance_max_age_s
-        return f"no balance of {settings.account} was heard within {limit_s:g} s: nothing is bought"
-
-    def queue_too_deep() -> str:
-        lanes = shared.engine.all_lanes.get(shared.topics.signals)
-        deep = [
-            (depth, waited_s, key.decode(errors="replace") if isinstance(key, bytes) else str(key))
-            for key, depth, waited_s in (lanes.depths() if lanes is not None else ())
-            if depth > settings.max_queue_depth or waited_s > settings.max_queue_wait_s
-        ]
-        if not deep:
-            return ""
-        depth, waited_s, symbol = max(deep)
-        more = f", {len(deep) - 1} more symbols" if len(deep) > 1 else ""
-        return f"{depth} signals of {symbol} wait, the oldest for {waited_s:.1f} s{more}"
-
-    def left_open(code: str) -> bool:
-        alert = board.get(code)
-        return alert is not None and alert.state is not AlertState.RESOLVED and alert.source == settings.worker_id
-
-    return Conditions(
-        alerts,
-        shared.clock,
-        {
-            "BREAKER_OPEN": (0.0, breaker_open),
-            "STREAM_DOWN": (STREAM_GRACE_S, stream_down),
-            "BALANCE_UNKNOWN": (BALANCE_GRACE_S, balance_unknown),
-            "QUEUE_TOO_DEEP": (0.0, queue_too_deep),
-        },
-        left_open,
     )

@@ -160,6 +160,9 @@ _LOCAL_AFTER_CREATE = {
 
 
 def _merge_outcome(order: Order, outcome: CallOutcome) -> Order:
+    if outcome.batch is not msgspec.UNSET:
+        before = {} if order.batched is msgspec.UNSET else order.batched
+        order = replace(order, batched={**before, outcome.call: outcome.batch})
     if outcome.call is Call.CREATE:
         # An acceptance is the venue's word: no later outcome of ours (a retry that timed out, say) takes it back.
         accepted = order.local is LocalState.ACCEPTED

@@ -326,6 +326,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     applied_offset: int = -1
     times: Times = Times()
     attempts: int = 0
+    batched: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """By call (create, cancel) the order's place in the last one that was about several orders, such as `2 of 5`."""
 
     @property
     def cumulative(self) -> Sums:

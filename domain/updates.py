@@ -152,7 +152,8 @@ ID_CONFLICT = "CLIENT_ORDER_ID_CONFLICT"
 
 
 class CallOutcome(_Update, frozen=True, kw_only=True, tag="outcome"):
-    """What came of a call of ours. `client_order_id` is the order's id. Times are ours, nanoseconds UTC."""
+    """What came of a call of ours. `client_order_id` is the order's id. Times are ours, nanoseconds UTC. `batch` is the
+    order's place in a call about several, such as `2 of 5`; unset: the call was about this order only."""
 
     call: Call
     result: Result
@@ -162,6 +163,7 @@ class CallOutcome(_Update, frozen=True, kw_only=True, tag="outcome"):
     sent_ns: int = 0
     replied_ns: int = 0
     command_id: str = ""
+    batch: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class CancelRequested(_Update, frozen=True, kw_only=True, tag="cancel_requested"):

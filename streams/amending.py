@@ -77,7 +77,7 @@ class Amender:
             return order, taken
         may_be_on_its_way = self._was_wished(partition, amend.order_id, reason)
         if not order.state.terminal:
-            await self._calls.record(turn, order, command_id, reason, replace=True)
+            await self._calls.record(turn, [order], command_id, [reason], replace=True)
             await turn.wait(self._trading.admit(Call.AMEND))
             at, result = await turn.call(partial(self._attempt, partition, amend, command_id))
             await turn.wait(self._applied.reached(at))
@@ -119,7 +119,7 @@ class Amender:
         def settled(order: Order) -> bool:
             return taken_by(order, amend) is not Taken.UNKNOWN
 
-        while not await self._calls.until(turn, amend.order_id, settled, self._evidence_s):
+        while not await self._calls.until(turn, [amend.order_id], settled, self._evidence_s):
             asked_ns = self._clock.now_ns()
             if asked_ns >= deadline_ns:
                 break

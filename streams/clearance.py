@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from domain.orders import Order, OrderState
 from streams.applied import Applied
@@ -40,15 +40,19 @@ class Clearance:
         not wait for a venue that does not answer."""
         await self._wait(turn, symbol, until_ns, lambda: self._is_open(turn.record.partition, symbol, reduces=reduces))
 
-    async def to_send_next(self, turn: Turn, part: Order, until_ns: int, *, reduces: bool) -> None:
+    async def to_send_next(
+        self, turn: Turn, part: Order, until_ns: int, *, reduces: bool, besides: Collection[str] = ()
+    ) -> None:
         """Wait, as `to_send` does, for each part of a split order: while the parts before it were sent, the symbol may
-        have been shut, and one of them may be in doubt. Parts that were never sent don't count."""
+        have been shut, and one of them may be in doubt. Parts that were never sent don't count, nor those (`besides`)
+        that the venue surely does not have."""
         partition, symbol = turn.record.partition, part.instrument.symbol
 
         def clear() -> bool:
-            others = [order for order in self._orders.open_orders(partition, symbol) if order.order_id != part.order_id]
             return self._is_open(partition, symbol, reduces=reduces) and not any(
-                order.in_doubt and order.state is not OrderState.PLANNED for order in others
+                order.in_doubt and order.state is not OrderState.PLANNED
+                for order in self._orders.open_orders(partition, symbol)
+                if order.order_id != part.order_id and order.order_id not in besides
             )
 
         await self._wait(turn, symbol, until_ns, clear)

@@ -10,7 +10,7 @@ A timer's command leaves no row: doing it twice is harmless, nobody asks for its
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -157,12 +157,12 @@ class CommandAgent:
             if command.action is Action.CANCEL:
                 await self._stop_parts(turn, command)
             orders = self._orders.open_orders(partition, command.symbol)
-        details: dict[str, str] = {}
-        for order in orders:
-            if command.action is Action.SYNC:
-                details[order.order_id] = await self._sync(turn, order)
-            elif order.ours or command.order_id:  # others', and what protects, only when named (requirements O07, P07)
-                details |= await self._cancelled(turn, order, command)
+        if command.action is Action.SYNC:
+            details = {order.order_id: await self._sync(turn, order) for order in orders}
+        else:  # others', and what protects, only when named (requirements O07, P07)
+            details = await self._cancel(turn, [order for order in orders if order.ours or command.order_id], command)
+            if command.order_id and not details:
+                raise OrderNotFound("ORDER_NOT_FOUND", f"no order {command.order_id}")
         return self._summary(turn, command, details)
 
     def _withheld(self, turn: Turn, command: Command) -> CommandRow | None:
@@ -195,22 +195,17 @@ class CommandAgent:
         sentence = f"passed on to {len(symbols)} symbols with open orders"
         return self._result(turn, command, True, "", sentence, dict.fromkeys(symbols, "passed on"))
 
-    async def _cancelled(self, turn: Turn, order: Order, command: Command) -> dict[str, str]:
-        """The order's state by its id; nothing where its signal's turn has taken its intent back meanwhile."""
-        try:
-            return {order.order_id: await self._cancel(turn, order, command)}
-        except OrderNotFound:
-            if command.order_id:
-                raise
-            return {}
-
-    async def _cancel(self, turn: Turn, order: Order, command: Command) -> str:
+    async def _cancel(self, turn: Turn, orders: Iterable[Order], command: Command) -> dict[str, str]:
         reason = command.reason or f"cancelled by {command.requested_by or 'command'} {command.command_id}"
-        ended = await self._canceller.cancel(turn, order.order_id, command_id=command.command_id, reason=reason)
-        if not ended.state.terminal and not ended.in_doubt and not ended.evidence.terms_at_ns:
-            await self._sync(turn, ended)  # the venue may not have it at all
-            ended = self._orders.get(turn.record.partition, order.order_id) or ended
-        return ended.state
+        reasons = dict.fromkeys((order.order_id for order in orders), reason)
+        details: dict[str, str] = {}
+        for order in await self._canceller.cancel_together(turn, reasons, command_id=command.command_id):
+            ended = order
+            if not ended.state.terminal and not ended.in_doubt and not ended.evidence.terms_at_ns:
+                await self._sync(turn, ended)  # the venue may not have it at all
+                ended = self._orders.get(turn.record.partition, order.order_id) or ended
+            details[order.order_id] = ended.state
+        return details
 
     async def _replace(self, turn: Turn, order: Order, command: Command) -> CommandRow:
         """Cancel with the wish for another: the join wants the rest again when the order has ended."""

@@ -37,7 +37,8 @@ from streams.facts import FactsGatherer
 from streams.hooks import Hooks
 from streams.intents import intended_order
 from streams.outbox import Outgoing
-from streams.parts import WaitingParts, due_parts, part_expires_ns
+from streams.part_sender import PartSender
+from streams.parts import WaitingParts, due_parts
 from streams.ports import Clock, Log, Turn
 from streams.signal_events import SignalEvents
 from streams.signal_intake import SignalIntake, Work, watch_timestamp
@@ -107,7 +108,6 @@ class SignalAgent:
         self._orders = orders
         self._signals = signals
         self._facts = facts
-        self._submitter = submitter
         self._canceller = canceller
         self._announced = applied.announced
         self._clearance = Clearance(orders=orders, gates=gates, applied=applied, clock=clock)
@@ -122,6 +122,14 @@ class SignalAgent:
             parts=WaitingParts(log=log, topics=topics, signals=signals, clock=clock),
             clock=clock,
             settings=settings.plan,
+        )
+        self._sender = PartSender(
+            orders=orders,
+            facts=facts,
+            submitter=submitter,
+            clearance=self._clearance,
+            expires_at_ns=self._decider.expires_at_ns,
+            max_age_ns=settings.plan.signal_max_age_ns,
         )
 
     async def handle(self, turn: Turn) -> None:
@@ -152,29 +160,13 @@ class SignalAgent:
         await self._decider.give_back(turn, row, len(due))
         self._hooks.on_step("intended")
         await self._clearance.to_send(turn, work.signal.symbol, self._decider.expires_at_ns(work), reduces=work.reduces)
-        for intent in due:  # 6, 7
-            await self._send(turn, work, intent, maybe_sent=intent.order_id in maybe_sent, insist=intent is not due[-1])
+        await self._sender.send(turn, work, due, maybe_sent)  # 6, 7
         self._hooks.on_step("submitted")
         if len(due) < len(row.standing_plan.intents):
             await self._wait_for_parts(turn, row, len(due), told)
             return
         await self._finish(turn, row, told)  # 8
         self._hooks.on_step("done")
-
-    async def _send(self, turn: Turn, work: Work, intent: Intent, *, maybe_sent: bool, insist: bool) -> None:
-        partition = turn.record.partition
-        order = self._orders.get(partition, intent.order_id)
-        if order is not None and order.in_doubt:
-            expires_ns, own_ns = self._decider.expires_at_ns(work), work.signal.expires_at_ns
-            expires_ns = part_expires_ns(intent, expires_ns, self._settings.plan.signal_max_age_ns, own_ns)
-            if intent.part:
-                await self._clearance.to_send_next(turn, order, expires_ns, reduces=work.reduces)
-            await self._submitter.submit(
-                turn, intent.order_id, expires_at_ns=expires_ns, maybe_sent=maybe_sent, insist=insist
-            )
-            order = self._orders.get(partition, intent.order_id)
-        if order is not None:
-            self._facts.settled(order)
 
     # -- 1 -------------------------------------------------------------------------------------------------------
 
@@ -276,12 +268,10 @@ class SignalAgent:
         if row.plan.dry_run:  # what would be gone by now is left out of the state
             gone = frozenset(cancel.order_id for cancel in row.plan.cancels)
             return await self._plan_again(turn, work, row, planned, without=gone)
-        for cancel in row.plan.cancels:
-            order = await self._canceller.cancel(
-                turn, cancel.order_id, command_id=f"{work.source}-cancel", reason=cancel.reason
-            )
+        reasons = {cancel.order_id: cancel.reason for cancel in row.plan.cancels}
+        for order in await self._canceller.cancel_together(turn, reasons, command_id=f"{work.source}-cancel"):
             if not order.state.terminal:
-                reason = f"order {cancel.order_id} could not be cancelled first: it is {order.state}"
+                reason = f"order {order.order_id} could not be cancelled first: it is {order.state}"
                 return await self._end(turn, row, SignalResult.FAILED, "CANCEL_NOT_CONFIRMED", reason)
         return await self._plan_again(turn, work, row, planned)
 

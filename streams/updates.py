@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from domain.updates import Update, encode_update
 from streams.outbox import Outgoing
 from streams.ports import Headers, Log
 from streams.record import Record, Source
 from streams.topics import Topics
+from tables.receipt import Receipt
 
 _HEADERS: Headers = (
     ("content-type", b"application/json"),
@@ -44,3 +47,12 @@ class UpdatePublisher:
         """Returns where the record stands; see `streams.applied` to wait until it is applied."""
         key = update.instrument.symbol.encode()
         return await self._log.publish(self._topics.order_updates, key, encode_update(update), _HEADERS)
+
+    async def publish_all(self, updates: Sequence[Update]) -> Source:
+        """Publish updates of one symbol, at least one, in their order; returns where the last one stands."""
+        topic, key = self._topics.order_updates, updates[0].instrument.symbol.encode()
+        partition, receipt, offsets = self._log.partition_of(key), Receipt(), list[int]()
+        for update in updates:
+            self._log.append(topic, partition, key, encode_update(update), receipt, _HEADERS, offsets.append)
+        await receipt.durable()
+        return Source(topic, partition, max(offsets))

@@ -9,14 +9,14 @@ from operator import itemgetter
 import msgspec
 
 from app.web.context import Mark
-from domain.events import Transition
+from domain.events import EventKind, Transition
 from domain.instruments import Instrument
 from domain.money import plain
 from domain.orders import Order, SignalContext, Sums
 from domain.plans import Plan
 from domain.positions import LedgerEntry, Position
 from domain.protection import Role
-from domain.updates import FillKind, FillReport
+from domain.updates import Call, FillKind, FillReport
 from streams.schemas import latencies
 from tables.signals import SignalRow
 
@@ -62,6 +62,7 @@ def order_json(order: Order) -> Json:
         },
         "missing_fills": order.missing_fills,
         "attempts": order.attempts,
+        "batched": {} if order.batched is msgspec.UNSET else order.batched,
         "signal": None if order.signal is None else _signal_of(order.signal),
         "trace_id": order.trace_id,
         "sequence": order.sequence,
@@ -282,7 +283,7 @@ def story(
         sentence = f"made by the venue to protect the position: its {_words(order.role)}{brought}"
         steps.append({"at_ns": order.times.created_ns, "step": "adopted", "sentence": sentence})
     steps += [_intervention(fill) for fill in fills if fill.fill_kind is not FillKind.TRADE]
-    told = [(transition.at_ns, _transition_step(transition)) for transition in history]
+    told = [(transition.at_ns, _transition_step(order, transition)) for transition in history]
     told += [(transition.at_ns, _child_step(child, transition)) for child, own in children for transition in own]
     return steps + [step for _, step in sorted(told, key=itemgetter(0))]
 
@@ -292,7 +293,7 @@ def _words(role: Role) -> str:
 
 
 def _child_step(child: Order, transition: Transition) -> Json:
-    step = _transition_step(transition)
+    step = _transition_step(child, transition)
     return step | {"sentence": f"{_words(child.role)} {child.order_id}: {step['sentence']}", "order_id": child.order_id}
 
 
@@ -319,8 +320,21 @@ def _plan_steps(made: Plan) -> list[Json]:
     return steps
 
 
-def _transition_step(transition: Transition) -> Json:
+_CALL_AFTER = {EventKind.SUBMITTED: Call.CREATE, EventKind.PENDING_CANCEL: Call.CANCEL}
+"""Steps that a call goes with."""
+
+
+def _place_in_batch(order: Order, transition: Transition) -> str:
+    """The order's place in that call, if it was about several (requirement X03). The reply may come after what the
+    stream tells, so it is not the step that knows it but the order."""
+    call = _CALL_AFTER.get(transition.kind)
+    return "" if call is None or order.batched is msgspec.UNSET else order.batched.get(call, "")
+
+
+def _transition_step(order: Order, transition: Transition) -> Json:
     sentence = f"{transition.before} → {transition.after}" + (f": {transition.reason}" if transition.reason else "")
+    if place := _place_in_batch(order, transition):
+        sentence += f", {place} in one call"
     step: Json = {"at_ns": transition.at_ns, "step": transition.kind, "sentence": sentence, "by": transition.origin}
     if transition.fill is not None:
         step["fill"] = transition.fill

@@ -3,7 +3,6 @@ an operator changes meanwhile. The market stands at 99.9 for 100.1; a signal is 
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 
 import pytest
@@ -70,8 +69,8 @@ async def planned(desk: Desk, symbol: str, **fields: object) -> str:
         ("BTCUSDT", {"amount": "0.05"}, "reject BELOW_ONE_LOT"),
         ("BTCUSDT", {"reduce_only": True}, "reject NOTHING_TO_REDUCE"),
         ("BTCUSDT", {"position_side": "long"}, "reject ONE_WAY_MODE"),
-        ("BTCUSDT", {"expires_at": time.time_ns() - 1}, "expire SIGNAL_EXPIRED"),
-        ("BTCUSDT", {"timestamp": time.time_ns() + 3_600 * 10**9}, "reject TIMESTAMP_IN_FUTURE"),
+        ("BTCUSDT", {"expires_at": 1_700_000_000 * 10**9}, "expire SIGNAL_EXPIRED"),
+        ("BTCUSDT", {"timestamp": 4_000_000_000 * 10**9}, "reject TIMESTAMP_IN_FUTURE"),
         ("BTCUSDT", {"is_warmup": True}, "buy limit 10 @ 99.9 GTC post_only"),
         ("NOSUCHUSDT", {}, "reject INSTRUMENT_UNKNOWN"),
         ("BTCUSDT", {"venue": "elsewhere"}, "400 BAD_SIGNAL"),

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -67,6 +68,7 @@ class SimulatedTrading:
             history_lag_s=weather.history_lag_s,
             unfilled_history_s=86_400.0,
             protects=True,
+            batch_sizes={"linear": 3},
         )
 
     async def admit(self, call: Call, wanted: int = 1) -> int:
@@ -76,19 +78,40 @@ class SimulatedTrading:
 
     async def create(self, order: NewOrder) -> str:
         """Ask for an order."""
+        self._leaves(order)
+        order_id = order.client_order_id
+        return await self._travel(f"create {order_id}", lambda: self._books.create(order), counted_as=(order_id,))
+
+    async def create_batch(self, orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+        """Ask for several orders in one request, as `cancel_batch` does."""
+        for order in orders:
+            self._leaves(order)
+        order_ids = [order.client_order_id for order in orders]
+        arrivals = [partial(self._books.create, order) for order in orders]
+        return await self._travel_together(f"create {', '.join(order_ids)}", arrivals, counted_as=order_ids)
+
+    def _leaves(self, order: NewOrder) -> None:
         self.before_create(order)
-        under_way, order_id = self._road.creates_under_way, order.client_order_id
-        if under_way[order_id] > 0:
-            self._effects.violate(f"{order_id} is sent again while an earlier request may still arrive")
-        return await self._travel(f"create {order_id}", lambda: self._books.create(order), counted_as=order_id)
+        if self._road.creates_under_way[order.client_order_id] > 0:
+            self._effects.violate(f"{order.client_order_id} is sent again while an earlier request may still arrive")
 
     async def cancel(self, ref: OrderRef) -> None:
         """Ask for an order's end."""
         self.before_cancel(ref)
-        await self._travel(
-            f"cancel {ref.client_order_id or ref.venue_order_id}",
-            lambda: self._books.cancel(self._books.find(ref.client_order_id, ref.venue_order_id)),
+        await self._travel(f"cancel {ref.client_order_id or ref.venue_order_id}", lambda: self._cancel(ref))
+
+    async def cancel_batch(self, refs: Sequence[OrderRef]) -> Sequence[VenueError | None]:
+        """Ask for the ends of several orders in one request, which arrives, or is answered, as a whole or not at all;
+        now and then the answer leaves an order out."""
+        for ref in refs:
+            self.before_cancel(ref)
+        return await self._travel_together(
+            f"cancel {len(refs)}: {', '.join(ref.client_order_id or ref.venue_order_id for ref in refs)}",
+            [partial(self._cancel, ref) for ref in refs],
         )
+
+    def _cancel(self, ref: OrderRef) -> None:
+        self._books.cancel(self._books.find(ref.client_order_id, ref.venue_order_id))
 
     async def amend(self, ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
         """Ask for other terms of an order."""
@@ -214,7 +237,9 @@ class SimulatedTrading:
 
     # -- the road ------------------------------------------------------------------------------------------------
 
-    async def _travel(self, what: str, arrive: Callable[[], T], *, reading: bool = False, counted_as: str = "") -> T:
+    async def _travel(
+        self, what: str, arrive: Callable[[], T], *, reading: bool = False, counted_as: Sequence[str] = ()
+    ) -> T:
         """One request: it may die here, on the way, there, or on the way back."""
         self._effects.happens(self._life, f"call {what}")
         try:
@@ -225,7 +250,27 @@ class SimulatedTrading:
         self._effects.happens(self._life, f"answered {what}: {answer}"[:160])
         return answer
 
-    async def _sent(self, arrive: Callable[[], T], counted_as: str, *, reading: bool) -> T:
+    async def _travel_together(
+        self, what: str, arrivals: Sequence[Callable[[], T]], counted_as: Sequence[str] = ()
+    ) -> list[T | VenueError]:
+        """A batch: one request, an outcome for each of its orders."""
+        try:
+            outcomes = await self._travel(
+                what, lambda: [self._one(arrive) for arrive in arrivals], counted_as=counted_as
+            )
+        except VenueError as error:
+            return [error] * len(arrivals)
+        left_out = Uncertain("UNREADABLE_REPLY", "no verdict on the order")
+        odds = self._road.weather.lost_reply
+        return [left_out if self._road.happens(odds) else outcome for outcome in outcomes]
+
+    def _one(self, arrive: Callable[[], T]) -> T | VenueError:
+        """One order of a batch; those that are too many for the venue's rate fall alone."""
+        if self._road.happens(self._road.weather.rate_limited):
+            return RateLimited("RATE_LIMITED", "too many orders", retry_after_s=1.0)
+        return _outcome(arrive)
+
+    async def _sent(self, arrive: Callable[[], T], counted_as: Sequence[str], *, reading: bool) -> T:
         road, weather = self._road, self._road.weather
         self._fail_before_sending(reading=reading)
         loop = asyncio.get_running_loop()
@@ -244,7 +289,7 @@ class SimulatedTrading:
         in_time = late_ns <= weather.receive_window_s * _NS
 
         def arrives() -> None:
-            road.creates_under_way[counted_as] -= in_time
+            road.creates_under_way.subtract(counted_as if in_time else ())
             if not in_time:
                 self._effects.note("venue refuses a request that is too late")
                 return
@@ -254,7 +299,7 @@ class SimulatedTrading:
                 return
             loop.call_later(road.chance.uniform(0.001, 0.1), _answer, answer, result)
 
-        road.creates_under_way[counted_as] += in_time
+        road.creates_under_way.update(counted_as if in_time else ())
         loop.call_later(way_s, arrives)
         await asyncio.wait((answer,), timeout=timeout_s)
         if not answer.done():

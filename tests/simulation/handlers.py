@@ -30,6 +30,7 @@ from streams.auto_stop import AutoStop, AutoStopSettings
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.comparing import Comparer, CompareSettings
+from streams.creating import SubmitSettings
 from streams.exposure import ExposureBoard
 from streams.facts import FactsGatherer
 from streams.hooks import Hooks
@@ -44,7 +45,7 @@ from streams.recovery import Recovery, RecoverySettings
 from streams.reservations import Reservations
 from streams.run_mode import Mode, ModeKeeper
 from streams.signal_agent import SignalAgent, SignalSettings
-from streams.submitting import SubmitSettings, Submitter
+from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.timers import StaleAction, Timers, TimerSettings
 from streams.updates import UpdatePublisher

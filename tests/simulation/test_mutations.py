@@ -5,7 +5,7 @@ A simulation that finds nothing proves nothing unless it would find something.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from streams.outbox import Outgoing
 from streams.ports import Turn
 from streams.position_check import PositionItem
 from streams.reconciling import Finding
-from streams.record import Record
+from streams.record import Record, Source
 from tables.receipt import Receipt
 from tables.signals import SignalTable
 
@@ -78,6 +78,13 @@ def rough_road(seed: int) -> Weather:
         halts=6,
         commands=0,
         by_hand=0,
+    )
+
+
+def in_parts(seed: int) -> Weather:
+    """The same road, for orders that are split and go together."""
+    return replace(
+        rough_road(seed), split_over=60, part_s=0.0, lost_reply=0.4, rate_limited=0.3, dropped=0.9, receive_window_s=1.0
     )
 
 
@@ -157,8 +164,8 @@ def venue_not_asked_on_redelivery(worker: Worker) -> None:
     submitter = worker.submitter
     submit = submitter._submit
 
-    async def never_sent(turn: Turn, order_id: str, expires_at_ns: int, maybe_sent: bool) -> None:
-        await submit(turn, order_id, expires_at_ns, False)
+    async def never_sent(turn: Turn, order_id: str, expires_at_ns: int, maybe_sent: bool, **named: Any) -> None:
+        await submit(turn, order_id, expires_at_ns, False, **named)
 
     submitter._submit = never_sent  # type: ignore[method-assign]
 
@@ -198,14 +205,28 @@ def fills_counted_again(worker: Worker) -> None:
 
 def outcome_not_applied(worker: Worker) -> None:
     """A turn ends when its outcome is in the log, without waiting until the order's row knows it."""
-    submitter = worker.submitter
-    publish = submitter._publish
+    attempts = worker.submitter._attempts
+    alone, together = attempts.alone, attempts.together
 
-    async def forgetful(order: Any, result: Any, *arguments: Any, **named: Any) -> Any:
-        at = await publish(order, result, *arguments, **named)
-        return at._replace(offset=-1)
+    def forgotten(at: Any) -> Any:
+        return at._replace(offset=-1) if isinstance(at, Source) else at
 
-    submitter._publish = forgetful  # type: ignore[method-assign]
+    async def forgetful(*arguments: Any) -> Any:
+        return forgotten(await alone(*arguments))
+
+    async def forgetful_of_all(*arguments: Any) -> Any:
+        return {order_id: forgotten(at) for order_id, at in (await together(*arguments)).items()}
+
+    attempts.alone, attempts.together = forgetful, forgetful_of_all  # type: ignore[method-assign]
+
+
+def parts_sent_again_while_others_are_in_doubt(worker: Worker) -> None:
+    """Of several orders whose call had no answer, one is sent again before the venue was asked for the others."""
+
+    async def unasked(turn: Turn, expiries: Mapping[str, int]) -> set[str]:
+        return set()
+
+    worker.submitter.look_for = unasked  # type: ignore[method-assign]
 
 
 def redelivered_signals_planned_again(worker: Worker) -> None:
@@ -329,6 +350,18 @@ def commands_conclude_over_signals(worker: Worker) -> None:
 )
 def test_a_wrong_order_of_steps_is_found(mutate: Mutate) -> None:
     assert found_by(mutate), f"no seed of {SEEDS} finds it"
+
+
+def test_a_part_sent_again_while_others_are_in_doubt_is_found() -> None:
+    runs = (simulate(seed, in_parts(seed), parts_sent_again_while_others_are_in_doubt) for seed in SEEDS)
+
+    assert any(run.violations for run in runs), f"no seed of {SEEDS} finds it"
+
+
+def test_parts_that_go_together_make_no_mistake_on_the_same_road() -> None:
+    runs = [simulate(seed, in_parts(seed)) for seed in range(1000, 1010)]
+
+    assert [run.violations for run in runs if run.violations] == []
 
 
 def test_a_process_that_does_not_compare_what_others_do_makes_no_mistake_by_that() -> None:

@@ -48,7 +48,7 @@ class Watch:
         in_doubt = [
             other.order_id
             for other in worker.orders.open_orders(partition, symbol)
-            if other.in_doubt and other.order_id != order_id and not _waits_beside(own, other)
+            if other.in_doubt and other.order_id != order_id and not self._stands_beside(own, other)
         ]
         if in_doubt:
             self._violate(f"{order_id} is sent while {in_doubt} are in doubt")
@@ -60,6 +60,18 @@ class Watch:
         if symbol in worker.around.market.halted:
             self._violate(f"{order_id} is sent although {symbol} is halted")
         self._check_signal(partition, symbol, order_id)
+
+    def _stands_beside(self, order: Order | None, other: Order) -> bool:
+        """Whether the other is an intent of which no sending is known: a part of the same split order, or, for a part
+        that waited for its time, the intent of a later signal whose turn a crash has cut short; or a part that was sent
+        together with this one, and that the venue does not have."""
+        signals = None if order is None else order.signal, other.signal
+        same = all(signals) and len({(each.source, each.attempt) for each in signals if each is not None}) == 1
+        if other.state is OrderState.PLANNED and not other.times.sent_ns:
+            return same or (order is not None and order.signal is not None and order.signal.part > 0)
+        around = self._worker.around
+        known = around.books.find(other.order_id, "") is not None
+        return same and not known and around.road.creates_under_way[other.order_id] <= 0
 
     def _check_signal(self, partition: int, symbol: str, order_id: str) -> None:
         """Signals of a symbol are sent in the order of the log, none past its age. A part that waited for its time may
@@ -178,12 +190,3 @@ class Watch:
 
     def _violate(self, sentence: str) -> None:
         self._worker.around.effects.violate(sentence)
-
-
-def _waits_beside(order: Order | None, other: Order) -> bool:
-    """Whether the other is an intent of which no sending is known: a part of the same split order, or, for a part that
-    waited for its time, the intent of a later signal whose turn a crash has cut short."""
-    signals = None if order is None else order.signal, other.signal
-    same = all(signals) and len({(each.source, each.attempt) for each in signals if each is not None}) == 1
-    waited = order is not None and order.signal is not None and order.signal.part > 0
-    return (same or waited) and other.state is OrderState.PLANNED and not other.times.sent_ns

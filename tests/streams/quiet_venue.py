@@ -34,18 +34,50 @@ class QuietVenue:
         self.readings = self.position_reads = self.payment_reads = 0
         self.away: VenueError | None = None
         self.on_positions: Callable[[], None] | None = None
+        self.together: list[tuple[str, ...]] = []
+        """The orders of each batch that creates."""
+        self.batch_answers: list[VenueError | None] = []
+        """One an order of a batch; None: it is taken, as every one that has no answer here."""
+        self.cancelled: list[tuple[str, ...]] = []
+        """The orders of each call that cancels."""
+        self.cancel_outcomes: list[VenueError | None] = []
+        self.tokens: list[int] = []
+        """How many orders each admission lets through; all when there is none left."""
+        self.on_cancel: Callable[[str], Awaitable[None]] | None = None
         self.on_admit: Callable[[], Awaitable[None]] | None = None
 
     async def admit(self, call: Call, wanted: int = 1) -> int:
         if self.on_admit is not None:
             await self.on_admit()
-        return wanted
+        return min(wanted, self.tokens.pop(0)) if self.tokens else wanted
 
     async def create(self, order: NewOrder) -> str:
         self.created.append(order)
         if self.answers:
             raise self.answers.pop(0)
         return f"v{len(self.created)}"
+
+    async def create_batch(self, orders: Sequence[NewOrder]) -> Sequence[str | VenueError]:
+        self.together.append(tuple(order.client_order_id for order in orders))
+        outcomes: list[str | VenueError] = []
+        for order in orders:
+            self.created.append(order)
+            error = self.batch_answers.pop(0) if self.batch_answers else None
+            outcomes.append(f"v{len(self.created)}" if error is None else error)
+        return outcomes
+
+    async def cancel(self, ref: OrderRef) -> None:
+        (error,) = await self.cancel_batch([ref])
+        if error is not None:
+            raise error
+
+    async def cancel_batch(self, refs: Sequence[OrderRef]) -> Sequence[VenueError | None]:
+        self.cancelled.append(tuple(ref.client_order_id for ref in refs))
+        outcomes = [self.cancel_outcomes.pop(0) if self.cancel_outcomes else None for _ in refs]
+        for ref, outcome in zip(refs, outcomes, strict=True):
+            if outcome is None and self.on_cancel is not None:
+                await self.on_cancel(ref.client_order_id)
+        return outcomes
 
     async def order(self, ref: OrderRef, *, origin: Origin = Origin.REST) -> OrderReport | None:
         self.asked.append(ref.client_order_id)

@@ -147,7 +147,7 @@ async def test_x10_two_workers_in_different_modes_do_not_share_the_work() -> Non
 def in_dry_run(desk: Desk) -> None:
     """The submitter's way to the venue is shut, as in a dry run."""
     trading: Any = desk.venue
-    desk.submitter._trading = DryTrading(trading)  # private: as the worker would be assembled
+    desk.submitter._attempts._trading = DryTrading(trading)  # private: as the worker would be assembled
 
 
 async def test_x10_an_order_that_was_meant_for_real_expires_unsent_in_a_dry_run() -> None:

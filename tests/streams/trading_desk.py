@@ -21,6 +21,7 @@ from streams.applied import Applied
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
 from streams.comparing import Comparer, CompareSettings
+from streams.creating import SubmitSettings
 from streams.facts import FactsGatherer
 from streams.order_agent import OrderAgent
 from streams.ports import Headers
@@ -30,7 +31,7 @@ from streams.record import Record, Source
 from streams.recovery import Recovery, RecoverySettings
 from streams.reservations import Reservations
 from streams.signal_agent import SignalAgent, SignalSettings
-from streams.submitting import SubmitSettings, Submitter
+from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
 from streams.updates import UpdatePublisher
@@ -137,7 +138,7 @@ class FreeTurn:
 class Desk:
     """Everything wired, one partition."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: PlanSettings | None = None) -> None:
         self.clock, self.venue, self.market = MovedClock(), QuietVenue(), CalmMarket()
         self.log, self.inbox, self.applied = ListLog(self.clock), OpenInbox(), Applied()
         self.orders = OrderTable(MemoryRows({0}, order_index))
@@ -181,7 +182,7 @@ class Desk:
             settings=SubmitSettings(),
             jitter=random.Random(1),  # noqa: S311 -- spreads retries, guards nothing
         )
-        canceller = Canceller(
+        self.canceller = Canceller(
             trading=trading,
             publisher=publisher,
             reconciler=self.reconciler,
@@ -204,11 +205,11 @@ class Desk:
                 account=ACCOUNT,
             ),
             submitter=self.submitter,
-            canceller=canceller,
+            canceller=self.canceller,
             applied=self.applied,
             gates=gates,
             clock=self.clock,
-            settings=SignalSettings(PlanSettings(), "paper", ("linear",), ACCOUNT),
+            settings=SignalSettings(plan or PlanSettings(), "paper", ("linear",), ACCOUNT),
         )
         self.alerts = Alerts(log=log, topics=TOPICS, clock=self.clock)
         self.comparer = Comparer(
@@ -252,7 +253,7 @@ class Desk:
             topics=TOPICS,
             orders=self.orders,
             signals=self.signals,
-            canceller=canceller,
+            canceller=self.canceller,
             reconciler=self.reconciler,
             submitter=self.submitter,
             compare=self.recovery.compare,

@@ -1,0 +1,62 @@
+"""What an operator should know of while it holds: the conditions of a worker, and how each is told."""
+
+from __future__ import annotations
+
+from app.conditions import Alerts, Conditions
+from app.worker_parts import Shared
+from exchanges.breaker import Breaker
+from streams.alert_board import AlertBoard, AlertState
+
+STREAM_GRACE_S = 3.0
+BALANCE_GRACE_S = 5.0
+"""A start, or a gateway that starts again, is no cause for alarm."""
+
+
+def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: AlertBoard) -> Conditions:
+    """What an operator should know of while it holds (requirement A01)."""
+    settings, market = shared.settings, shared.market
+
+    def breaker_open() -> str:
+        return f"no creates are sent to {settings.venue.value}: {breaker.why}" if breaker.state else ""
+
+    def stream_down() -> str:
+        beats = [beat for beat in market.heartbeats(STREAM_GRACE_S) if beat.role == "gateway"]
+        if any(beat.ready for beat in beats):
+            return ""
+        reasons = "; ".join(reason for beat in beats for reason in beat.reasons)
+        return f"no gateway listens to {settings.venue.value}: {reasons or 'none was heard of'}"
+
+    def balance_unknown() -> str:
+        if market.knows_a_balance(settings.account):
+            return ""
+        limit_s = settings.balance_max_age_s
+        return f"no balance of {settings.account} was heard within {limit_s:g} s: nothing is bought"
+
+    def queue_too_deep() -> str:
+        lanes = shared.engine.all_lanes.get(shared.topics.signals)
+        deep = [
+            (depth, waited_s, key.decode(errors="replace") if isinstance(key, bytes) else str(key))
+            for key, depth, waited_s in (lanes.depths() if lanes is not None else ())
+            if depth > settings.max_queue_depth or waited_s > settings.max_queue_wait_s
+        ]
+        if not deep:
+            return ""
+        depth, waited_s, symbol = max(deep)
+        more = f", {len(deep) - 1} more symbols" if len(deep) > 1 else ""
+        return f"{depth} signals of {symbol} wait, the oldest for {waited_s:.1f} s{more}"
+
+    def left_open(code: str) -> bool:
+        alert = board.get(code)
+        return alert is not None and alert.state is not AlertState.RESOLVED and alert.source == settings.worker_id
+
+    return Conditions(
+        alerts,
+        shared.clock,
+        {
+            "BREAKER_OPEN": (0.0, breaker_open),
+            "STREAM_DOWN": (STREAM_GRACE_S, stream_down),
+            "BALANCE_UNKNOWN": (BALANCE_GRACE_S, balance_unknown),
+            "QUEUE_TOO_DEEP": (0.0, queue_too_deep),
+        },
+        left_open,
+    )
