@@ -19,7 +19,7 @@ from simulation.weather import Weather
 from simulation.worker import Worker
 from simulation.world import Mutate, simulate
 from streams.amending import Taken, has_terms
-from streams.ports import Revoked, Turn
+from streams.ports import Turn
 from tables.orders import OrderTable
 from tables.receipt import Receipt
 
@@ -158,20 +158,6 @@ def rehearsed_orders_sent(worker: Worker) -> None:
 # -- an account that is shared -------------------------------------------------------------------------------------
 
 
-def wishes_not_read_back(worker: Worker) -> None:
-    """Leave is taken as soon as the wish is in the log, whatever stands before it."""
-
-    async def at_once(_topic: str, _offset: int) -> None:
-        """No waiting."""
-
-    worker.board._read_back = at_once
-
-
-def wishes_of_others_ignored(worker: Worker) -> None:
-    """What others have asked for, and nobody has decided, does not count."""
-    worker.board._stands_before = lambda *_arguments: False  # type: ignore[method-assign]
-
-
 def wishes_never_withdrawn(worker: Worker) -> None:
     """A wish that comes to nothing stays in the log."""
     release = worker.board.release
@@ -181,45 +167,6 @@ def wishes_never_withdrawn(worker: Worker) -> None:
         return Receipt() if source in known.pending else release(instrument, source, left)
 
     worker.board.release = keeps  # type: ignore[method-assign]
-
-
-def ends_without_fills_take_nothing(worker: Worker) -> None:
-    """An order that has ended counts no more, although its single fills have not come to the position."""
-    worker.board._standing._orders = Seen(worker.orders.rows, lambda order: None if order.state.terminal else order)
-
-
-def lost_grants_not_counted(worker: Worker) -> None:
-    """A stored plan is executed again, and what it was granted is not counted for the rate."""
-    if worker.account is not None:
-        worker.account.executes = lambda _plan: None  # type: ignore[method-assign]
-
-
-def cut_turns_give_up_their_money(worker: Worker) -> None:
-    """A turn that loses its partition frees what its orders may still take, although the next owner sends them."""
-    agent, handle = worker.signal_agent, worker.signal_agent._execute
-
-    async def giving_up(turn: Turn, work: Any) -> None:
-        try:
-            await handle(turn, work)
-        except Revoked:
-            worker.facts.given_up(work.source)
-            raise
-
-    agent._execute = giving_up  # type: ignore[method-assign]
-
-
-def former_owners_not_read(worker: Worker) -> None:
-    """A new owner writes on what it has read, not on what the former one wrote last."""
-
-    async def at_once() -> None:
-        """No waiting."""
-
-    worker.board.catch_up = at_once  # type: ignore[method-assign]
-
-
-def former_lives_forgotten(worker: Worker) -> None:
-    """What orders of a former owner may still take is not counted."""
-    worker.board._succeed = lambda _record: None  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize(
@@ -234,14 +181,7 @@ def former_lives_forgotten(worker: Worker) -> None:
         (amending, amended_without_a_wish),
         (rehearsing, dry_runs_send),
         (rehearsing, rehearsed_orders_sent),
-        (sharing, wishes_not_read_back),
-        (sharing, wishes_of_others_ignored),
         (sharing, wishes_never_withdrawn),
-        (sharing, ends_without_fills_take_nothing),
-        (sharing, lost_grants_not_counted),
-        (sharing, cut_turns_give_up_their_money),
-        (sharing, former_owners_not_read),
-        (sharing, former_lives_forgotten),
     ],
     ids=lambda value: value.__name__,
 )
