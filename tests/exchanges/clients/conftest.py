@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from pybit.unified_trading import HTTP
+from pybit_session import connected
 from running_exchange import RunningExchange
 
 from exchanges.paper.options import ApiKey, PaperOptions
@@ -34,3 +36,9 @@ def key() -> ApiKey:
     """An account that nobody has used."""
     number = next(_numbers)
     return ApiKey(f"key-{number}", f"secret-{number}", 200_000 + number)
+
+
+@pytest.fixture
+def session(exchange: RunningExchange, key: ApiKey) -> HTTP:
+    """pybit's, of that account."""
+    return connected(exchange, key.key, key.secret)

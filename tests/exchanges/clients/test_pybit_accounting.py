@@ -8,24 +8,8 @@ from typing import Any
 
 import pytest
 from pybit.unified_trading import HTTP
+from pybit_session import Row, rows
 from running_exchange import RunningExchange, eventually
-
-from exchanges.paper.options import ApiKey
-
-Row = dict[str, Any]
-
-
-@pytest.fixture
-def session(exchange: RunningExchange, key: ApiKey) -> HTTP:
-    http = HTTP(api_key=key.key, api_secret=key.secret)
-    http.endpoint = exchange.url
-    return http
-
-
-def rows(answer: Row) -> list[Row]:
-    found = answer["result"]["list"]
-    assert isinstance(found, list)
-    return found
 
 
 def market_order(session: HTTP, symbol: str, side: str, qty: str, category: str = "linear", **changes: Any) -> str:

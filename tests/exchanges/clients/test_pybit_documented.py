@@ -8,24 +8,8 @@ from typing import Any
 import pytest
 from pybit.exceptions import InvalidRequestError
 from pybit.unified_trading import HTTP
+from pybit_session import Row, rows
 from running_exchange import RunningExchange
-
-from exchanges.paper.options import ApiKey
-
-Row = dict[str, Any]
-
-
-@pytest.fixture
-def session(exchange: RunningExchange, key: ApiKey) -> HTTP:
-    http = HTTP(api_key=key.key, api_secret=key.secret)
-    http.endpoint = exchange.url
-    return http
-
-
-def rows(answer: Row) -> list[Row]:
-    found = answer["result"]["list"]
-    assert isinstance(found, list)
-    return found
 
 
 def placed(session: HTTP, **changes: Any) -> str:

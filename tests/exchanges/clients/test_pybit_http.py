@@ -10,28 +10,10 @@ import pytest
 import requests
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pybit.unified_trading import HTTP
+from pybit_session import Row, connected, rows
 from running_exchange import RunningExchange
 
 from exchanges.paper.options import ApiKey
-
-Row = dict[str, Any]
-
-
-@pytest.fixture
-def session(exchange: RunningExchange, key: ApiKey) -> HTTP:
-    return connected(exchange, key.key, key.secret)
-
-
-def connected(exchange: RunningExchange, key: str, secret: str, **rest: Any) -> HTTP:
-    http = HTTP(api_key=key, api_secret=secret, **rest)
-    http.endpoint = exchange.url
-    return http
-
-
-def rows(answer: Row) -> list[Row]:
-    found = answer["result"]["list"]
-    assert isinstance(found, list)
-    return found
 
 
 def limit_order(session: HTTP, **changes: Any) -> str:

@@ -26,13 +26,6 @@ def addresses(exchange: RunningExchange, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture
-def session(exchange: RunningExchange, key: ApiKey) -> HTTP:
-    http = HTTP(api_key=key.key, api_secret=key.secret)
-    http.endpoint = exchange.url
-    return http
-
-
-@pytest.fixture
 def private(addresses: None, key: ApiKey) -> Iterator[WebSocket]:
     stream = WebSocket(testnet=False, channel_type="private", api_key=key.key, api_secret=key.secret)
     yield stream
