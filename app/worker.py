@@ -121,9 +121,9 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     door = SignalDoor(log=engine.log, topics=topics, clock=shared.clock, settings=reading)
 
     _deliver(shared, order_agent, signal_agent, command_agent)
-    _follow_partitions(shared, order_agent, recovery, broadcasts, modes)
+    _follow_partitions(shared, order_agent, recovery, broadcasts, modes, _heartbeats(shared, adapter, broadcasts))
     conditions = worker_conditions(shared, alert, guarded.breaker, alerts)
-    _run_beside(shared, adapter, broadcasts, timers, parts.stream_watch(shared, reconciler), conditions)
+    _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
     watch = position_watch(shared, alerts)
     engine.app.service(Background(engine, "position-watch", watch.run))
@@ -288,8 +288,27 @@ def _mode_keeper(shared: Shared, broadcasts: Broadcasts, alert: Callable[[str, s
     )
 
 
+def _heartbeats(shared: Shared, adapter: BybitTrading, broadcasts: Broadcasts) -> Background:
+    heartbeats = Heartbeats(
+        settings=shared.settings,
+        engine=shared.engine,
+        topics=shared.topics,
+        orders=shared.orders,
+        market=shared.market,
+        broadcasts=broadcasts,
+        clock=shared.clock,
+        share_with=adapter.set_workers,
+    )
+    return Background(shared.engine, "heartbeats", heartbeats.run)
+
+
 def _follow_partitions(
-    shared: Shared, order_agent: OrderAgent, recovery: Recovery, broadcasts: Broadcasts, modes: ModeKeeper
+    shared: Shared,
+    order_agent: OrderAgent,
+    recovery: Recovery,
+    broadcasts: Broadcasts,
+    modes: ModeKeeper,
+    heartbeats: Background,
 ) -> None:
     """What has to happen when partitions come and go."""
     engine = shared.engine
@@ -299,6 +318,9 @@ def _follow_partitions(
         nonlocal started
         if not started:
             await broadcasts.start()
+            # The app's own services come later; before them, the venue may be asked what is open, and who asks needs a
+            # part of the account's limits, which heartbeats bring.
+            await engine.app.add_runtime_dependency(heartbeats)
             started = True
         await modes.assigned(partitions)
         await shared.exposure.catch_up()
@@ -320,24 +342,12 @@ def _follow_partitions(
 def _run_beside(
     shared: Shared,
     adapter: BybitTrading,
-    broadcasts: Broadcasts,
     timers: Timers,
     stream_watch: StreamWatch,
     conditions: Conditions,
 ) -> None:
-    """Heartbeats, timers and the watches over the stream and over conditions, for as long as the engine runs."""
+    """Timers and the watches over the stream and over conditions, for as long as the engine runs."""
     engine = shared.engine
-    heartbeats = Heartbeats(
-        settings=shared.settings,
-        engine=engine,
-        topics=shared.topics,
-        orders=shared.orders,
-        market=shared.market,
-        broadcasts=broadcasts,
-        clock=shared.clock,
-        share_with=adapter.set_workers,
-    )
-    engine.app.service(Background(engine, "heartbeats", heartbeats.run))
     engine.app.service(Background(engine, "timers", timers.run))
     mode = PositionModeCheck(shared.settings, engine, adapter, shared.clock)
     engine.app.service(Background(engine, "position-mode", mode.run))

@@ -143,7 +143,7 @@ class Heartbeats:
             role="worker",
             name=self._settings.worker_id,
             url=self._settings.own_url,
-            partitions=tuple(sorted(self._orders.rows.partitions())),
+            partitions=tuple(sorted(self._orders.rows.partitions())) if self._engine.inbox.is_open else (),
             ready=ready,
             reasons=tuple(reasons),
             at_ns=self._clock.now_ns(),

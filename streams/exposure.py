@@ -260,11 +260,10 @@ class ExposureBoard:
     async def catch_up(self) -> None:
         """Read everything that is in the log by now: before `assigned`, as a former owner's last records, if they were
         still unread, would be overwritten by ours."""
-        offsets: list[int] = []
-        receipt = Receipt()
-        self._log.append(self._topic, 0, CAUGHT_UP_KEY + self._worker.encode(), None, receipt, (), offsets.append)
+        receipt, offset = Receipt(), asyncio.get_running_loop().create_future()
+        self._log.append(self._topic, 0, CAUGHT_UP_KEY + self._worker.encode(), None, receipt, (), offset.set_result)
         await receipt.durable()
-        await self._read_back(self._topic, offsets[0])
+        await self._read_back(self._topic, await offset)
 
     def filled(self, instrument: Instrument, executed_ns: int) -> None:
         """A fill of the instrument was applied, executed at a time (ns UTC) that may be of a former day."""

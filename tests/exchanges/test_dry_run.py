@@ -22,7 +22,7 @@ REF = OrderRef(BTC, "om1")
 CHANGES = {"create", "amend", "cancel", "create_batch", "cancel_batch", "set_stop_loss"}
 ASKS = {
     *("traits", "admit", "order", "open_orders", "closed_orders", "executions"),
-    *("positions", "balances", "instruments", "quote", "quotes", "close"),
+    *("positions", "payments", "balances", "instruments", "quote", "quotes", "close"),
 }
 
 

@@ -102,3 +102,20 @@ async def test_fault_12_a_set_that_starts_before_its_broker_waits_for_it(
     verdict.assert_agreed()
     assert verdict.orders_of(signal)[0]["state"] == "filled"
     assert hurt.worker.restarts == restarts
+
+
+async def test_fault_10_what_is_told_to_end_while_the_broker_is_away_ends_in_order(
+    own_broker: LocalKafka, hurt: FaultSet
+) -> None:
+    local = hurt.local
+    resting = await hurt.send_resting("ETHUSDT")
+    await hurt.rest()
+    await own_broker.kill()
+    assert [await local.workers[0].stop(), await local.gateway.stop()] == [0, 0]
+    await own_broker.start()
+    local.gateway.start()
+    local.workers[0].start()
+    await hurt.until_ready()
+    verdict = await hurt.verdict()
+    verdict.assert_agreed()
+    assert verdict.orders_of(resting)[0]["state"] == "acknowledged"
