@@ -14,6 +14,7 @@ from domain.updates import Call, FillReport, OrderReport, Origin
 from exchanges.bybit import account, batches, translate
 from exchanges.bybit.errors import CallKind
 from exchanges.bybit.options import BybitOptions, RateLimits
+from exchanges.bybit.position_mode import require_mode
 from exchanges.bybit.rest import ADDRESS, Answered, BybitRest
 from exchanges.bybit.rows import MS, Row
 from exchanges.bybit.server_time import ServerTime
@@ -161,13 +162,19 @@ class BybitTrading:
         )
 
     async def set_position_mode(self, *, hedge: bool) -> None:
-        """Ask for one position per linear contract, or two. Raises `Refused` while a position or an order is open."""
+        """Ask for one position per linear contract, or two. Raises `Refused` while a position or an open order has the
+        other mode: nothing is changed then, unless it came while we asked."""
+        await self._require_mode(hedge=hedge)
         await self._rest.post(
             "/v5/position/switch-mode",
             {"category": "linear", "coin": "USDT", "mode": 3 if hedge else 0},
             call=CallKind.AMEND,
             bucket=_QUERY,
         )
+        await self._require_mode(hedge=hedge)
+
+    async def _require_mode(self, *, hedge: bool) -> None:
+        require_mode(await self.positions("linear"), await self.open_orders("linear"), hedge=hedge)
 
     # -- orders and executions ---------------------------------------------------------------------------------------
 

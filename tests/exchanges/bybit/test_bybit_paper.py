@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from domain.errors import NotAccepted, NotFoundOrTooLate, RateLimited
+from domain.errors import NotAccepted, NotFoundOrTooLate, RateLimited, Refused
 from domain.instruments import Instrument
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.updates import Call, FillKind
@@ -160,6 +160,24 @@ async def test_d11_in_hedge_mode_orders_fills_and_positions_name_their_side(adap
             PositionSide.SHORT: False,
         }
         assert {payment.fill_kind for payment in paid} == {FillKind.FUNDING}
+
+
+async def test_d11_the_mode_is_refused_while_an_order_or_a_position_has_the_other_one(adapter: MakeAdapter) -> None:
+    async with exchange_with() as exchange:
+        trading, hedged = (adapter(exchange.url, hedge=hedge, **ACCOUNT) for hedge in (False, True))
+        await trading.create(resting(1))
+
+        with pytest.raises(Refused, match="BTCUSDT has an open order in one-way mode"):
+            await trading.set_position_mode(hedge=True)
+
+        await trading.set_position_mode(hedge=False)
+        await trading.cancel(OrderRef(BTC, "rest1"))
+        await trading.set_position_mode(hedge=True)
+        bought = replace(resting(2), order_type=OrderType.MARKET, price=None, time_in_force=TimeInForce.IOC)
+        await hedged.create(replace(bought, position_side=PositionSide.LONG))
+        with pytest.raises(Refused, match="BTCUSDT has a position in hedge mode"):
+            await trading.set_position_mode(hedge=False)
+        await trading.set_position_mode(hedge=True)
 
 
 async def test_y03_a_thousand_open_orders_are_read_within_seconds(adapter: MakeAdapter) -> None:
