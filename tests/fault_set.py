@@ -232,7 +232,7 @@ class FaultSet:
     async def unequal(self) -> list[str]:
         """What `verify` finds, in words."""
         began_s = time.monotonic()
-        found = await verify(self._answered_settings(), VerifyOptions(settle_s=VERIFY_LIMIT_S))
+        found = await verify(await self._answered_settings(), VerifyOptions(settle_s=VERIFY_LIMIT_S))
         log.info("verified in %.1f s: %s", time.monotonic() - began_s, found["compared"])
         told = [f"verify: {each['sentence']}" for each in found["differences"]]
         doubts = {name: found[name] for name in ("moving", "unsettled", "unfinished", "unread") if found[name]}
@@ -243,12 +243,13 @@ class FaultSet:
         logs = sorted((self.settings.data_dir / "logs").iterdir())
         return [f"{file.name} has a secret" for file in logs if CANARY.encode() in file.read_bytes()]
 
-    def _answered_settings(self) -> Settings:
-        """The settings with the address of a worker that is there."""
-        alive = (
-            url for keeper, url in zip(self.local.workers, self.local.worker_urls, strict=True) if keeper.child.pid
-        )
-        return self.settings.model_copy(update={"web_url": next(alive, "")})
+    async def _answered_settings(self) -> Settings:
+        """The settings with the address of a worker that is there, once it is ready: it may have died last."""
+        alive = [number for number, keeper in enumerate(self.local.workers) if keeper.child.pid]
+        for number in alive[:1]:
+            await self.until_ready(number)
+        url = self.local.worker_urls[alive[0]] if alive else ""
+        return self.settings.model_copy(update={"web_url": url})
 
     async def rest(self, *, symbols: Collection[str] = (), limit_s: float = SETTLE_LIMIT_S) -> Verdict:
         """Both books and all events, once everything has come to rest or the time is up."""

@@ -33,7 +33,7 @@ from app.transport.topic_reader import Connection
 from app.verify.doubt import with_doubts
 from app.verify.events_ledger import compare_events, event_ends
 from app.verify.ledger import IN_DOUBT, KINDS, ORDER, Difference, Ledger, compare
-from app.verify.tables_ledger import ledger_of_fill_rows, ledger_of_rows, ledger_of_web, trades
+from app.verify.tables_ledger import PARTIAL, ledger_of_fill_rows, ledger_of_rows, ledger_of_web, trades
 from app.verify.venue_ledger import ledger_of_books, ledger_of_venue, venue_of, with_flat_positions
 from exchanges.venue import Trading
 
@@ -62,6 +62,8 @@ class _Found:
     moving: list[Difference] = field(default_factory=list)
     unsettled: list[Difference] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
+    partly_read: bool = False
+    """Somebody answered, but not for all: an answer was late, or partitions have just changed hands."""
     must_be_read: set[str] = field(default_factory=set)
     unfinished: int = 0
     digest: dict[str, str] = field(default_factory=dict)
@@ -137,6 +139,9 @@ async def _compare_outside(settings: Settings, options: VerifyOptions, place: Pa
     async with _sources(settings, options, found) as sources:
         while True:
             others = await _read(sources, found)
+            if found.partly_read and time.monotonic() < end_s:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                continue
             async with live_now(settings, place / "now") as rows:
                 ours = ledger_of_rows(TABLES, rows)
             differences = {each.place: each for each in _outside(ours, others, found)}
@@ -207,11 +212,13 @@ def _venue_source(trading: Trading, settings: Settings, options: VerifyOptions, 
 async def _read(sources: dict[str, Source], found: _Found) -> list[Ledger]:
     ledgers = []
     found.unread.clear()
+    found.partly_read = False
     for name, source in sources.items():
         try:
             ledgers.append(await source())
         except CannotCompare as error:
             found.unread[name] = str(error)
+            found.partly_read |= error.code == PARTIAL
     return ledgers
 
 

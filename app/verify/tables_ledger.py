@@ -30,6 +30,8 @@ from tables.orders import FillRow
 from tables.rows import Rows
 
 _PAGE = "500"
+PARTIAL = "PARTIAL"
+"""The code of an answer that lacks partitions."""
 
 
 def ledger_of_rows(name: str, tables: Mapping[str, Rows]) -> Ledger:
@@ -95,7 +97,7 @@ async def _rows(http: httpx.AsyncClient, path: str) -> AsyncIterator[dict[str, A
             raise CannotCompare("NO_WORKER", f"{http.base_url}{path}: {error or type(error).__name__}") from None
         page = orjson.loads(reply.content)
         if page["partial"]:
-            raise CannotCompare("PARTIAL", f"{path}: nobody answers for partitions {page['missing_partitions']}")
+            raise CannotCompare(PARTIAL, f"{path}: nobody answers for partitions {page['missing_partitions']}")
         for row in page["items"]:
             yield row
         cursor = page.get("cursor")

@@ -24,11 +24,14 @@ from typer.testing import CliRunner
 from app.check_printing import CANNOT_TELL, DIFFERS, EQUAL
 from app.cli import app as commands
 from app.replay.folded import Until, folded
+from app.replay.reading import CannotCompare
 from app.replay.report import compare_directories, replay
 from app.sample_producer import SampleProducer
 from app.settings import Settings
 from app.venue import bybit_options
+from app.verify.ledger import Ledger
 from app.verify.report import VerifyOptions, verify
+from app.verify.tables_ledger import PARTIAL, ledger_of_web
 from domain.instruments import Instrument
 from domain.orders import OrderType, Side, TimeInForce
 from exchanges.bybit.trading import BybitTrading
@@ -145,6 +148,26 @@ async def test_a_set_at_work_in_a_moving_market_is_equal(moving: FaultSet) -> No
     assert report["compared"]["tables, venue"]["orders"] > 0
     assert report["compared"]["tables, web"] == report["compared"]["tables, books"]
     assert not report["unread"]
+
+
+async def test_partitions_that_nobody_answers_for_are_asked_for_again(
+    moving: FaultSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Settings] = []
+
+    async def late_at_first(settings: Settings) -> Ledger:
+        asked.append(settings)
+        if len(asked) == 1:
+            raise CannotCompare(PARTIAL, "/orders: nobody answers for partitions [0]")
+        return await ledger_of_web(settings)
+
+    monkeypatch.setattr("app.verify.report.ledger_of_web", late_at_first)
+
+    report = await verify(moving.settings, PATIENT)
+
+    assert report["equal"] is True, report
+    assert not report["unread"]
+    assert report["compared"]["tables, web"]["orders"] > 0
 
 
 async def test_the_tables_made_again_while_it_works_are_the_live_ones(moving: FaultSet) -> None:
