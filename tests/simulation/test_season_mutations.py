@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +27,43 @@ from tables.receipt import Receipt
 SEEDS = range(2000, 2150)
 
 Season = Callable[[int], Weather]
+
+
+def out_of_sight(seed: int) -> Weather:
+    """Resting orders take signals up, and neither the stream nor what is read shows it for seconds; a process lives,
+    and signals come again."""
+    return replace(
+        amending(seed),
+        symbols=1,
+        partitions=1,
+        signals=60,
+        repeats=0.6,
+        conflicts=0.0,
+        misplaced=0.0,
+        garbage=0.0,
+        stale=0.0,
+        commands=0,
+        by_hand=0,
+        busy_s=120.0,
+        crashes=0,
+        handovers=0,
+        lease_doubts=0,
+        lost_request=0.0,
+        lost_reply=0.3,
+        late_request=0.2,
+        no_connection=0.0,
+        rate_limited=0.0,
+        server_error=0.0,
+        maintenance=0,
+        halts=0,
+        history_lag_s=5.0,
+        stale_read=0.9,
+        dropped=0.95,
+        allow_short=True,
+        opposite_only=False,
+        signal_max_age_s=60.0,
+        stale_order_s=0.0,
+    )
 
 
 def found_in(season: Season, mutate: Mutate) -> str:
@@ -121,6 +159,11 @@ def unconfirmed_amendments_wanted_again(worker: Worker) -> None:
         return order, Taken.NO if taken is Taken.UNKNOWN else taken
 
     worker.amender.amend = certain  # type: ignore[method-assign]
+    impatient(worker)
+
+
+def impatient(worker: Worker) -> None:
+    """An amendment is left unconfirmed after a second. No mistake: more of them are."""
     worker.amender._timeout_s = 1.0
 
 
@@ -138,7 +181,7 @@ def amended_without_a_wish(worker: Worker) -> None:
 
 def dry_runs_send(worker: Worker) -> None:
     """What was meant for real is sent in a dry run."""
-    worker.submitter._trading = worker.venue
+    worker.submitter._attempts._trading = worker.venue
 
 
 def rehearsed_orders_sent(worker: Worker) -> None:
@@ -152,7 +195,7 @@ def rehearsed_orders_sent(worker: Worker) -> None:
             signal = msgspec.structs.replace(order.signal, dry_run=False)
             return msgspec.structs.replace(order, signal=signal)
 
-    worker.submitter._orders = Blind(worker.orders.rows)
+    worker.submitter._attempts._orders = Blind(worker.orders.rows)
 
 
 # -- an account that is shared -------------------------------------------------------------------------------------
@@ -177,7 +220,7 @@ def wishes_never_withdrawn(worker: Worker) -> None:
         (protecting, stops_set_without_a_record),
         (protecting, stops_stay_where_they_are),
         (amending, fills_taken_for_the_end),
-        (amending, unconfirmed_amendments_wanted_again),
+        (out_of_sight, unconfirmed_amendments_wanted_again),
         (amending, amended_without_a_wish),
         (rehearsing, dry_runs_send),
         (rehearsing, rehearsed_orders_sent),
@@ -187,3 +230,9 @@ def wishes_never_withdrawn(worker: Worker) -> None:
 )
 def test_a_mistake_in_what_goes_beyond_single_orders_is_found(season: Season, mutate: Mutate) -> None:
     assert found_in(season, mutate), f"no seed of {SEEDS} finds it"
+
+
+def test_a_process_that_leaves_amendments_unconfirmed_early_makes_no_mistake_by_that() -> None:
+    runs = [simulate(seed, out_of_sight(seed), impatient) for seed in SEEDS[:20]]
+
+    assert [run.violations for run in runs if run.violations] == []

@@ -25,8 +25,9 @@ def plans_ever(owners: Owners) -> Iterator[tuple[int, SignalRow]]:
 
 
 def _brought_once(owners: Owners) -> Iterator[str]:
-    """A signal's quantity comes to the venue once: by an order of its own, or by one amendment of a resting one."""
-    books, effects = owners.around.books, defaultdict[tuple[str, str], set[tuple[int, str]]](set)
+    """A signal's quantity comes to the venue once: by an order of its own, or by one amendment of a resting one. Terms
+    are totals: a later attempt at the very same ones adds nothing, whichever of the two was taken."""
+    books, effects = owners.around.books, defaultdict[tuple[str, str], set[str]](set)
     amended = {(each.client_id, each.quantity, each.price) for each in books.amendments}
     for _, row in plans_ever(owners):
         key = (row.symbol, row.signal_id)
@@ -35,11 +36,11 @@ def _brought_once(owners: Owners) -> Iterator[str]:
                 continue
             for amend in plan.amends:
                 if (amend.order_id, amend.quantity, amend.price) in amended:
-                    effects[key].add((row.attempt, f"amendment of {amend.order_id} to {amend.quantity}"))
+                    effects[key].add(f"amendment of {amend.order_id} to {amend.quantity} at {amend.price}")
             for intent in plan.intents:
                 taken = books.by_client_id.get(intent.order_id)
                 if taken is not None and taken.accepted:
-                    effects[key].add((row.attempt, "orders of its own"))
+                    effects[key].add(f"orders of its own, attempt {row.attempt}")
     for (symbol, signal_id), found in effects.items():
         if len(found) > 1:
             yield f"signal {signal_id} of {symbol} came to the venue more than once: {sorted(found)}"
