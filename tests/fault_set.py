@@ -334,8 +334,22 @@ async def hurt_under_load(
     finally:
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-    await hurt.local.paper_post("/paper/market", {"frozen": True})
+    await _freeze(hurt)
     return await hurt.verdict(limit_s=settle_limit_s)
+
+
+async def _freeze(hurt: FaultSet, limit_s: float = 20.0) -> None:
+    """Stop the market, as soon as the exchange is there: it may have died last."""
+    end_s = time.monotonic() + limit_s
+    while True:
+        try:
+            await hurt.local.paper_post("/paper/market", {"frozen": True})
+        except httpx.TransportError:
+            if time.monotonic() > end_s:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
 
 
 async def _load(hurt: FaultSet, seed: int, count: int | None, rate_per_s: float, enough: asyncio.Event) -> None:
