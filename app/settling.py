@@ -66,10 +66,10 @@ class Books:
 
 async def read_books(local: LocalSet) -> Books:
     """Both sides as they are now. Raises `httpx.HTTPError` or `NotReady` when a side can't be asked."""
-    orders, positions, signals, books = await asyncio.gather(
+    signals = await local.pages("/signals", limit=500)  # first: what one of these has done by now is in the others
+    orders, positions, books = await asyncio.gather(
         local.pages("/orders", limit=500),
         local.pages("/positions", limit=500),
-        local.pages("/signals", limit=500),
         local.paper_get("/paper/books"),
     )
     return Books(orders, positions, signals, books["accounts"][0])
