@@ -4,7 +4,8 @@
     2. the updates that a former owner's calls led to are applied; symbols without unfinished orders and without a
        position are open
     3. the venue's lists are read, until the venue answers; each symbol is compared, and opens
-    4. every `interval_s` the lists are read again, and every symbol is compared, open or not
+    4. at once, and then every `interval_s`, the lists are read again, and every symbol is compared, open or not; the
+       first time, and every `positions_s`, positions also with all of their fills and with the venue's payments
 
 It asks once and applies what is found. What is not found stays in doubt: a signal that comes again, or a timer's
 command, concludes under the conditions of absence.
@@ -157,11 +158,11 @@ class Recovery:
             await self._open(partition, symbols)
         validated_ns = 0
         while True:
-            await self._clock.sleep(self._until_next_round_s())
             now_ns = self._clock.now_ns()
             thorough = now_ns - validated_ns >= self._settings.positions_s * _NS
             if await self._round(partition, thorough=thorough) and thorough:
                 validated_ns = now_ns
+            await self._clock.sleep(self._until_next_round_s() if validated_ns else self._settings.pause_s)
 
     async def _open(self, partition: int, symbols: set[str]) -> None:
         """Compare until the venue answers: a symbol whose orders are unknown does not grow."""

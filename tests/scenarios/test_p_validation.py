@@ -6,12 +6,16 @@ order by order in the end, and need not.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 import pytest_asyncio
 from scenario_set import Desk, Row, running_set
+from scenario_venue import DEADLINE_S
+
+from streams.position_check import PositionSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,6 +86,34 @@ async def test_p03_nothing_is_corrected_while_an_order_is_open(desk: Desk, symbo
     assert still["size"] == "10"
     assert (await desk.order(resting["order_id"]))["state"] == "acknowledged"
     assert not desk.told("alerts", code="POSITION_CORRECTED", symbol=symbol)
+
+
+async def test_p03_at_the_start_a_position_of_a_symbol_that_we_know_nothing_of_is_found(
+    desk: Desk, symbol: str
+) -> None:
+    async with desk.worker_away():
+        await trade_in_secret(desk, symbol, "buy", "3")
+
+    await desk.position_is(symbol, "3")
+    await desk.alert("POSITION_OPENED_FROM_VENUE", symbol=symbol)
+
+
+async def test_p03_at_the_start_a_payment_that_nobody_told_of_is_found(desk: Desk, symbol: str) -> None:
+    await desk.bought(symbol)
+    async with desk.worker_away():
+        await desk.fault("drop_stream", symbol=symbol)
+        await desk.set.paper_post("/paper/funding", {"symbol": symbol, "rate": "0.001"})
+        settled_s = time.monotonic() + PositionSettings("any").settle_s  # one that has just come may be on its way
+
+        async def settled() -> bool | None:
+            return time.monotonic() > settled_s or None
+
+        await desk.until(settled, DEADLINE_S, "the payment to be older than what is not judged")
+
+    async def paid() -> Decimal | None:
+        return Decimal((await desk.position(symbol))["funding"]) or None
+
+    assert await desk.until(paid, DEADLINE_S, "the payment, although no interval has passed") == -1
 
 
 async def test_p05_a_position_from_before_our_time_is_taken_from_the_venue_and_marked(desk: Desk, symbol: str) -> None:
