@@ -146,7 +146,10 @@ async def test_a_set_at_work_in_a_moving_market_is_equal(moving: FaultSet) -> No
 
     assert report["equal"] is True, report
     assert report["compared"]["tables, venue"]["orders"] > 0
-    assert report["compared"]["tables, web"] == report["compared"]["tables, books"]
+    # Fills go on while one ledger is read after the other; all orders were there before.
+    orders = {name: report["compared"][f"tables, {name}"]["orders"] for name in ("web", "books")}
+    assert orders["web"] == orders["books"] > 60, orders
+    assert report["compared"]["tables, web"]["fills"] > 0
     assert not report["unread"]
 
 
