@@ -14,8 +14,8 @@ while takes nothing any more, before the others go on without it, and begins aga
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
+from exchanges.clock import Clock
 from streams.boards import Heartbeat
 
 HEARD_S = 5.0
@@ -26,14 +26,6 @@ _COUNTED_S = 1.1
 """The venue counts calls within a second."""
 _JOIN_LIMIT_S = 8.0
 """Nobody waits longer for those who don't say what they make do with: an older version."""
-
-
-class Clock(Protocol):
-    """What of a clock is asked here."""
-
-    def monotonic_s(self) -> float:
-        """Seconds that only go forward."""
-        ...
 
 
 class AccountShare:

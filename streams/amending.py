@@ -84,7 +84,8 @@ class Amender:
             order = self._calls.order(partition, amend.order_id)
             refused = result in {Result.REFUSED, Result.NOT_ACCEPTED} and not may_be_on_its_way
             if refused and not order.state.terminal:
-                return order, Taken.NO if taken_by(order, amend) is Taken.UNKNOWN else taken_by(order, amend)
+                taken = taken_by(order, amend)
+                return order, Taken.NO if taken is Taken.UNKNOWN else taken
         taken = await self._settle(turn, amend, deadline_ns)
         order = self._calls.order(partition, amend.order_id)
         if order.pending is Pending.REPLACE:

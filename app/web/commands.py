@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import uuid
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
@@ -27,7 +27,6 @@ from tables.signals import CommandRow
 log = logging.getLogger(__name__)
 
 MAX_REASON = 500
-_LOOK_EVERY_S = 0.1
 _FIGURE = re.compile(r"\d+")
 
 Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
@@ -118,7 +117,7 @@ class CommandView(ApiView):
         parameters = Parameters(request, ("wait_s", "symbol"))
         wait_s = parameters.whole("wait_s", default=0, low=0, high=MAX_WAIT_S)
         question = OneCommand(command_id=check_id("command_id", command_id), symbol=parameters.symbol())
-        gathered = await self._until_found(request, question, wait_s)
+        gathered = await self.gather_until(request, question, wait_s, partial(self._is_found, request))
         if not gathered.items:
             raise nothing_found(gathered, lambda: _not_done(command_id))
         rows = _rows(gathered)
@@ -126,17 +125,11 @@ class CommandView(ApiView):
             return json_reply(rows[0])
         return json_reply(_summary(rows, self.context(request).settings.partitions))
 
-    async def _until_found(self, request: web.Request, question: OneCommand, wait_s: int) -> Gathered:
-        clock = asyncio.get_running_loop().time
-        deadline_s = clock() + wait_s
-        while True:
-            gathered = await self.scatter(request).gather(question)
-            rows = _rows(gathered)
-            everywhere = bool(rows) and rows[0].symbol == EVERY_SYMBOL
-            needed = self.context(request).settings.partitions if everywhere else 1
-            if len(rows) >= needed or clock() >= deadline_s:
-                return gathered
-            await asyncio.sleep(_LOOK_EVERY_S)
+    def _is_found(self, request: web.Request, gathered: Gathered) -> bool:
+        """Everywhere, if it is for every symbol."""
+        rows = _rows(gathered)
+        everywhere = bool(rows) and rows[0].symbol == EVERY_SYMBOL
+        return len(rows) >= (self.context(request).settings.partitions if everywhere else 1)
 
 
 def _rows(gathered: Gathered) -> list[CommandRow]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from urllib.parse import urlencode
 
@@ -33,7 +32,6 @@ from tables.signals import SignalResult, SignalState
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.1
 _PARAMETERS = (
     *("signal_id", "symbol", "result", "strategy_id"),
     *("planned_from", "planned_to", "order", "limit", "cursor"),
@@ -102,7 +100,7 @@ class SignalsView(ApiView):
             extra={"requested_by": caller(request).name, "trace_id": trace_of(signal, trace, source)},
         )
         question = OneSignal(signal_id=signal.signal_id, symbol=signal.symbol)
-        told = await _until_told(self, request, question, str(source), wait_s) if wait_s else None
+        told = await self._told(request, question, source, wait_s) if wait_s else None
         where = _where(signal, source)
         reply = {
             "signal_id": signal.signal_id,
@@ -114,6 +112,14 @@ class SignalsView(ApiView):
             "result_at": where,
         }
         return json_reply(reply, status=202 if told is None else 200, headers={"Location": where})
+
+    async def _told(
+        self, request: web.Request, question: OneSignal, source: Source, wait_s: int
+    ) -> tuple[str, Item] | None:
+        gathered = await self.gather_until(
+            request, question, wait_s, lambda found: _told_of(found, str(source)) is not None
+        )
+        return _told_of(gathered, str(source))
 
 
 class SignalView(ApiView):
@@ -128,9 +134,9 @@ class SignalView(ApiView):
         parameters = Parameters(request, ("wait_s", "source", "symbol"))
         wait_s = parameters.whole("wait_s", default=0, low=0, high=MAX_WAIT_S)
         question = OneSignal(signal_id=check_id("signal_id", signal_id), symbol=parameters.symbol())
-        if wait_s:
-            await _until_told(self, request, question, parameters.text("source"), wait_s)
-        return _signals_reply(await self.scatter(request).gather(question), signal_id, parameters.text("source"))
+        source = parameters.text("source")
+        gathered = await self.gather_until(request, question, wait_s, lambda found: _told_of(found, source) is not None)
+        return _signals_reply(gathered, signal_id, source)
 
 
 def read_signal(door: SignalDoor, value: bytes) -> Signal:
@@ -141,20 +147,10 @@ def read_signal(door: SignalDoor, value: bytes) -> Signal:
         raise ApiError(400, error.code, error.sentence, {"reasons": error.reasons}) from None
 
 
-async def _until_told(
-    view: ApiView, request: web.Request, question: OneSignal, source: str, wait_s: int
-) -> tuple[str, Item] | None:
-    """(outcome, signal) once the record at `source` (empty: whichever began the signal) has come to its end."""
-    clock = asyncio.get_running_loop().time
-    deadline_s = clock() + wait_s
-    while True:
-        gathered = await view.scatter(request).gather(question)
-        for item in gathered.items:
-            if outcome := _outcome(item, source):
-                return outcome, item
-        if clock() >= deadline_s:
-            return None
-        await asyncio.sleep(_LOOK_EVERY_S)
+def _told_of(gathered: Gathered, source: str) -> tuple[str, Item] | None:
+    """(outcome, signal) if the record at `source` (empty: whichever began the signal) has come to its end."""
+    outcomes = ((_outcome(item, source), item) for item in gathered.items)
+    return next(((outcome, item) for outcome, item in outcomes if outcome), None)
 
 
 def _outcome(item: Item, source: str) -> str:
@@ -171,8 +167,8 @@ def _signals_reply(gathered: Gathered, signal_id: str, source: str = "") -> web.
         raise nothing_found(gathered, lambda: not_found("signal", signal_id))
     body = {"items": [item.body for item in gathered.items], **gathered.completeness()}
     if source:
-        outcomes = (_outcome(item, source) for item in gathered.items)
-        body["outcome"] = next((outcome for outcome in outcomes if outcome), None)
+        told = _told_of(gathered, source)
+        body["outcome"] = None if told is None else told[0]
     return json_reply(body)
 
 

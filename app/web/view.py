@@ -15,13 +15,15 @@ from faust.web import View
 from app.web.context import CONTEXT, WebContext
 from app.web.errors import ApiError
 from app.web.parameters import cursor_after
-from app.web.questions import Listing
+from app.web.questions import Listing, Question
 from app.web.replies import json_reply
 from app.web.scatter import Gathered, Scatter, merged
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_LOOK_EVERY_S = 0.1
 
 SCATTER: web.AppKey[Scatter] = web.AppKey("scatter", Scatter)
 
@@ -38,6 +40,18 @@ class ApiView(View):
     def scatter(self, request: web.Request) -> Scatter:
         """The way to all workers' tables."""
         return request.app[SCATTER]
+
+    async def gather_until(
+        self, request: web.Request, question: Question, wait_s: int, enough: Callable[[Gathered], bool]
+    ) -> Gathered:
+        """All workers' answers, asked for again until they are enough or `wait_s` seconds have passed."""
+        clock = asyncio.get_running_loop().time
+        deadline_s = clock() + wait_s
+        while True:
+            gathered = await self.scatter(request).gather(question)
+            if clock() >= deadline_s or enough(gathered):
+                return gathered
+            await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def list_reply(request: web.Request, listing: Listing) -> web.Response:
