@@ -101,13 +101,13 @@ class LaneTurn:
         # It runs in this task, which `interrupt` cancels: a task of its own for each wait would cost more than most
         # of what is waited for.
         self._waiting, self._interrupted = task, False
-        lanes.waiting.add(self)
+        lanes.waiting[self] = None
         error: BaseException | None = None
         try:
             result = await (awaitable if inspect.iscoroutine(awaitable) else asyncio.shield(awaitable))
         except BaseException as raised:  # noqa: BLE001 -- raised again below, when the place is taken again
             error = raised
-        lanes.waiting.discard(self)
+        lanes.waiting.pop(self, None)
         if self._interrupted and task.uncancel() == 0:
             raise Revoked(str(self.record.source))
         if isinstance(error, asyncio.CancelledError):
@@ -192,7 +192,7 @@ class Lanes:
         self._room: list[asyncio.Future[None]] = []
         self.taking = True
         """False from the revocation of partitions until the next generation."""
-        self.waiting: set[LaneTurn] = set()
+        self.waiting: dict[LaneTurn, None] = {}
         """The turns that wait; a revocation interrupts them."""
 
     # -- submitting ----------------------------------------------------------------------------------------------

@@ -11,20 +11,22 @@ from decimal import Decimal
 import msgspec
 
 from domain.errors import Duplicate, NotFoundOrTooLate, Refused
+from domain.ids import is_ours
 from domain.instruments import Instrument
 from domain.money import ZERO
-from domain.orders import OrderType, Side, Sums, TimeInForce, VenueState
+from domain.orders import OrderType, PositionSide, Sums, TimeInForce, VenueState
+from domain.positions import fill_key
 from domain.protection import Role
 from domain.updates import FillKind, FillReport, OrderReport, Origin
 from exchanges.venue import NewOrder
 from simulation.effects import Effects
+from simulation.interventions import Interventions
 from simulation.protection import Protections
-from simulation.venue_orders import Amendment, VenueOrder, taken_by
+from simulation.sides import Sides
+from simulation.venue_orders import ACCOUNT, INSTANCE, LOT, Amendment, VenueOrder, taken_by
 from simulation.virtual_time import SimulatedClock
 from simulation.weather import Weather
 
-LOT = Decimal("0.01")
-ACCOUNT = "main"
 _MS = 1_000_000
 _FEES = (Decimal("0.00055"), Decimal("-0.0001"), ZERO, Decimal("0.0003"))
 
@@ -49,7 +51,8 @@ class Books:
         self.by_client_id: dict[str, VenueOrder] = {}
         self.funding: list[FillReport] = []
         self.amendments: list[Amendment] = []
-        self._sizes: dict[Instrument, Decimal] = {}
+        self.sides = Sides(self, hedge=weather.hedge)
+        self.acts = Interventions(self, chance)
         self.protections = Protections(self, chance)
         self.calm = False
         self._executions = 0
@@ -68,6 +71,7 @@ class Books:
         if self._chance.random() < self._weather.refused:
             raise Refused("INSUFFICIENT_MARGIN", "not enough margin")
         self.before_taking(new)
+        new = self.sides.admitted(new)
         at_once = new.order_type is OrderType.MARKET or new.time_in_force is not TimeInForce.GTC
         # Readable from the moment of acceptance; whether the stream tells of it depends on what follows.
         order = self.open(new, told=lambda: not at_once or self._chance.random() < 0.5)
@@ -96,7 +100,7 @@ class Books:
             venue_id=f"v{len(self.orders) + 1}",
             client_id=new.client_order_id,
             new=new,
-            created_ns=self._now_ns(),
+            created_ns=self.now_ns(),
             state=state,
             price=new.price,
             quantity=new.quantity,
@@ -129,6 +133,7 @@ class Books:
         """Change the terms of a resting order."""
         order.price, order.quantity = price, max(quantity, order.cumulative.quantity + LOT)
         self.show(order)
+        self.sides.trim(order.new)
 
     def ask_to_amend(self, order: VenueOrder | None, price: Decimal | None, quantity: Decimal | None) -> None:
         """Other terms, a little later, unless the order ends or trades too much first."""
@@ -143,6 +148,7 @@ class Books:
                 order.price, order.quantity = price or order.price, wanted
                 self.amendments.append(Amendment(order.client_id, order.quantity, order.price))
                 self.show(order)
+                self.sides.trim(order.new)
 
         self.soon(order, take)
 
@@ -152,9 +158,9 @@ class Books:
         what has traded keeps it."""
         return Decimal(self._weather.balance) - sum((taken_by(order) for order in self.orders.values()), ZERO)
 
-    def size_of(self, instrument: Instrument) -> Decimal:
+    def size_of(self, instrument: Instrument, side: PositionSide = PositionSide.NET) -> Decimal:
         """What is held, signed."""
-        return self._sizes.get(instrument, ZERO)
+        return self.sides.size_of(instrument, side)
 
     def find(self, client_id: str, venue_id: str) -> VenueOrder | None:
         """By the venue's id, else by the client's."""
@@ -164,6 +170,13 @@ class Books:
         """Every execution of a symbol (None: of all), with the payments on its position."""
         fills = [fill for order in self.orders.values() for fill in order.fills] + self.funding
         return [fill for fill in fills if symbol in {None, fill.instrument.symbol}]
+
+    def fills_of_side(self, instrument: Instrument, side: PositionSide) -> list[FillReport]:
+        """Every execution and payment of one position, as the venue executed them."""
+        orders = [order for order in self.orders.values() if order.new.position_side is side]
+        fills = [fill for order in orders for fill in order.fills]
+        fills += [payment for payment in self.funding if payment.position_side is side]
+        return sorted((fill for fill in fills if fill.instrument == instrument), key=fill_key)
 
     def instruments(self) -> list[Instrument]:
         """All that was ever traded or paid for."""
@@ -186,42 +199,23 @@ class Books:
             order = self._chance.choice(resting)
             self._fill(order, self._some_of(order) if self._chance.random() < 0.6 else order.leaves)
 
-    def liquidate(self, instrument: Instrument) -> None:
-        """The venue closes something by itself: an order of its own making, which nobody sent."""
-        size = LOT * self._chance.randint(1, 50)
-        side = self._chance.choice((Side.BUY, Side.SELL))
+    def fill_unseen(self, new: NewOrder, kind: FillKind) -> None:
+        """The venue does something by itself: an order of its own making, executed before anybody sees it."""
         order = VenueOrder(
             venue_id=f"v{len(self.orders) + 1}",
             client_id="",
-            new=NewOrder(instrument, "", side, OrderType.MARKET, size, None, TimeInForce.IOC),
-            created_ns=self._now_ns(),
-            quantity=size,
-            kind=self._chance.choice((FillKind.LIQUIDATION, FillKind.ADL)),
+            new=new,
+            created_ns=self.now_ns(),
+            quantity=new.quantity,
+            kind=kind,
         )
         self.orders[order.venue_id] = order
-        self._fill(order, size)
+        self._fill(order, new.quantity)
 
-    def pay_funding(self, instrument: Instrument) -> None:
-        """A payment on a position: no order causes it."""
+    def next_execution(self) -> int:
+        """The number of one more execution."""
         self._executions += 1
-        payment = FillReport(
-            instrument=instrument,
-            account=ACCOUNT,
-            origin=Origin.STREAM,
-            received_ns=self._now_ns(),
-            venue_order_id=f"funding{self._executions}",
-            execution_id=f"e{self._executions}",
-            side=Side.BUY,
-            price=Decimal(100),
-            quantity=LOT,
-            fee=Decimal("0.0125") * self._chance.choice((1, -1)),
-            fee_currency="USDT",
-            executed_ns=self._now_ns(),
-            venue_sequence=self._executions,
-            fill_kind=FillKind.FUNDING,
-        )
-        self.funding.append(payment)
-        self.tell(payment)
+        return self._executions
 
     def match_at_once(self, order: VenueOrder) -> None:
         """An order that does not rest: all, a part, or nothing of it."""
@@ -240,7 +234,8 @@ class Books:
 
     def _close_all(self, order: VenueOrder) -> None:
         """What was triggered closes all that is held, in one or more executions; less may be held by now."""
-        while order.live and (held := -self.size_of(order.new.instrument) * order.new.side.sign) > 0:
+        new = order.new
+        while order.live and (held := -self.size_of(new.instrument, new.position_side) * new.side.sign) > 0:
             self._fill(order, min(held, order.leaves if self._chance.random() < 0.6 else self._some_of(order)))
         if order.live:
             self.end(order, VenueState.CANCELLED, "POSITION_CLOSED")
@@ -256,7 +251,7 @@ class Books:
             if held <= 0:
                 self.end(order, VenueState.CANCELLED, "NOTHING_TO_REDUCE")
                 return
-        self._executions += 1
+        number = self.next_execution()
         price = (order.price or Decimal(100)) + Decimal(self._chance.randint(0, 9)) / 10
         fee = price * quantity * self._chance.choice(_FEES)
         currency = "USDT" if self._chance.random() < 0.9 else "MNT"
@@ -270,30 +265,38 @@ class Books:
             instrument=new.instrument,
             account=ACCOUNT,
             origin=Origin.STREAM,
-            received_ns=self._now_ns(),
+            received_ns=self.now_ns(),
             client_order_id=order.client_id,
             venue_order_id=order.venue_id,
-            execution_id=f"e{self._executions}",
+            execution_id=f"e{number}",
             side=new.side,
             price=price,
             quantity=quantity,
             fee=fee,
             fee_currency=currency,
-            executed_ns=self._now_ns(),
-            venue_sequence=self._executions,
+            executed_ns=self.now_ns(),
+            venue_sequence=number,
             maker=new.post_only,
             fill_kind=order.kind,
             role=order.role,
+            position_side=self._named_side(new),
         )
         order.fills.append(fill)
         if order.leaves <= 0:
             order.state = VenueState.FILLED
         elif order.state is VenueState.TRIGGERED:
             order.state = VenueState.LIVE
-        self._sizes[new.instrument] = self.size_of(new.instrument) + new.side.sign * quantity
+        self.sides.executed(new, quantity)
         self.show(order)
         self.tell(fill)
+        self.sides.trim(new)
         self.protections.follow(order)
+
+    def _named_side(self, new: NewOrder) -> PositionSide:
+        """The side as an execution of our orders names it: now and then it does not, as the order is known."""
+        ours = is_ours(INSTANCE, new.client_order_id)
+        silent = self._weather.sideless and ours and self._chance.random() < self._weather.sideless
+        return PositionSide.NET if silent else new.position_side
 
     def end(self, order: VenueOrder, state: VenueState, reason: str) -> None:
         if order.live:
@@ -309,7 +312,7 @@ class Books:
             instrument=order.new.instrument,
             account=ACCOUNT,
             origin=Origin.STREAM,
-            received_ns=self._now_ns(),
+            received_ns=self.now_ns(),
             client_order_id=order.client_id,
             venue_order_id=order.venue_id,
             state=order.state,
@@ -326,6 +329,7 @@ class Books:
             reduce_only=order.new.reduce_only,
             post_only=order.new.post_only,
             role=order.role,
+            position_side=order.new.position_side,
             parent_client_order_id=order.parent,
             trigger_price=order.trigger_price,
         )
@@ -339,9 +343,9 @@ class Books:
     def _changed_ns(self, order: VenueOrder) -> int:
         """Of two changes of an order's terms within a millisecond nobody could tell which was the last."""
         last_ns = order.shown[-1].updated_ns if order.shown else 0
-        return max(self._now_ns(), last_ns + _MS) if order.role is not Role.NONE else self._now_ns()
+        return max(self.now_ns(), last_ns + _MS) if order.role is not Role.NONE else self.now_ns()
 
-    def _now_ns(self) -> int:
+    def now_ns(self) -> int:
         """The venue stamps in milliseconds."""
         return self.clock.now_ns() // _MS * _MS
 

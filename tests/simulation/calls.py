@@ -16,7 +16,7 @@ from domain.errors import NotAccepted, RateLimited, Uncertain, VenueError
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.money import ZERO
 from domain.orders import PositionSide
-from domain.positions import PositionState, after_fill, fill_key
+from domain.positions import PositionState, after_fill
 from domain.protection import TriggerBy
 from domain.updates import Call, FillReport, OrderReport, Origin
 from exchanges.venue import Balance, NewOrder, OrderRef, VenuePosition, VenueTraits
@@ -59,7 +59,7 @@ class SimulatedTrading:
         self.before_create: Callable[[NewOrder], None] = lambda _order: None
         self.before_amend: Callable[[OrderRef, Decimal | None, Decimal | None], None] = lambda *_terms: None
         self.before_cancel: Callable[[OrderRef], None] = lambda _ref: None
-        self.before_stop: Callable[[Instrument, Decimal], None] = lambda *_stop: None
+        self.before_stop: Callable[[Instrument, PositionSide, Decimal], None] = lambda *_stop: None
         weather = road.weather
         self.traits = VenueTraits(
             name="paper",
@@ -125,10 +125,10 @@ class SimulatedTrading:
 
     async def set_stop_loss(self, instrument: Instrument, side: PositionSide, price: Decimal, by: TriggerBy) -> None:
         """Ask for the stop-loss of a position."""
-        self.before_stop(instrument, price)
+        self.before_stop(instrument, side, price)
         await self._travel(
             f"stop {instrument.symbol} {side} at {price} by {by}",
-            lambda: self._books.protections.set_stop(instrument, price),
+            lambda: self._books.protections.set_stop(instrument, side, price),
         )
 
     # -- reading: eventually consistent --------------------------------------------------------------------------
@@ -208,26 +208,28 @@ class SimulatedTrading:
 
     def _positions(self, symbol: str | None) -> list[VenuePosition]:
         seen_until_ns = self._seen_until_ns()
-        found = []
-        for instrument in self._books.instruments():
-            state, at_ns = PositionState(), 0
-            for fill in sorted(self._books.fills_of(instrument.symbol), key=fill_key):
-                if fill.executed_ns <= seen_until_ns:
-                    state, at_ns = after_fill(state, fill), fill.executed_ns
-            if symbol == instrument.symbol or (symbol is None and state.size):
-                entry = state.average_entry
-                found.append(
-                    VenuePosition(
-                        instrument=instrument,
-                        side=PositionSide.NET,
-                        size=state.size,
-                        average_entry=entry,
-                        mark=entry,
-                        unrealised=ZERO,
-                        updated_ns=at_ns,
-                    )
-                )
-        return found
+        shown = [
+            self._position(instrument, side, seen_until_ns)
+            for instrument in self._books.instruments()
+            if symbol in {None, instrument.symbol}
+            for side in self._books.sides.names
+        ]
+        return [position for position in shown if symbol is not None or position.size]
+
+    def _position(self, instrument: Instrument, side: PositionSide, seen_until_ns: int) -> VenuePosition:
+        state, at_ns = PositionState(), 0
+        for fill in self._books.fills_of_side(instrument, side):
+            if fill.executed_ns <= seen_until_ns:
+                state, at_ns = after_fill(state, fill), fill.executed_ns
+        return VenuePosition(
+            instrument=instrument,
+            side=side,
+            size=state.size,
+            average_entry=state.average_entry,
+            mark=state.average_entry,
+            unrealised=ZERO,
+            updated_ns=at_ns,
+        )
 
     def _seen_until_ns(self) -> int:
         """Up to which moment the replica that answers has followed."""

@@ -10,9 +10,10 @@ import msgspec
 
 from domain.updates import FillReport, OrderReport, encode_update
 from exchanges.venue import Balance
-from simulation.books import ACCOUNT, Books
+from simulation.books import Books
 from simulation.broker import Broker
 from simulation.effects import Effects
+from simulation.venue_orders import ACCOUNT
 from simulation.virtual_time import SimulatedClock
 from simulation.weather import Weather
 from streams import boards

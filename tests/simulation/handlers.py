@@ -12,14 +12,14 @@ from app.account_parts import LossWatch, noting
 from exchanges.dry_run import DryTrading
 from exchanges.venue import Trading
 from simulation.airwaves import Airwaves
-from simulation.books import ACCOUNT
 from simulation.broker import StagedLog
 from simulation.calls import SimulatedTrading
 from simulation.effects import Crashed, Life
 from simulation.inbox import SimulatedInbox
 from simulation.market import MarketHere
 from simulation.rows import SimulatedRows
-from simulation.surroundings import CATEGORY, INSTANCE, VENUE, Surroundings, limits, plan_settings
+from simulation.surroundings import CATEGORY, VENUE, Surroundings, limits, plan_settings
+from simulation.venue_orders import ACCOUNT, INSTANCE
 from simulation.virtual_time import SimulatedClock
 from simulation.watch import STOP_DISTANCE, Watch
 from streams.account import Account
@@ -91,8 +91,8 @@ class Handlers:
         self.gates = SymbolGates()
         self.caught_up_at: dict[int, int] = {}
         """Per partition the end of `order-updates` when it became ours."""
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        self._pumps: dict[asyncio.Task[None], None] = {}
         self._wire()
 
     def _wire(self) -> None:

@@ -10,8 +10,8 @@ from domain.money import ZERO
 from domain.orders import Side
 from exchanges.venue import NewOrder
 from simulation.market import MARK
-from simulation.surroundings import INSTANCE, Surroundings
-from simulation.venue_orders import cost
+from simulation.surroundings import Surroundings
+from simulation.venue_orders import INSTANCE, cost
 
 
 class LimitWatch:

@@ -8,8 +8,8 @@ from decimal import Decimal
 from domain.errors import Uncertain
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.plans import TradingState
-from simulation.books import LOT
 from simulation.calls import Road
+from simulation.venue_orders import LOT
 from simulation.virtual_time import SimulatedClock
 from streams.market_view import MarketView
 

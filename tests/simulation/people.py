@@ -10,9 +10,10 @@ from decimal import Decimal
 
 from domain.commands import Action, Command, encode_command
 from domain.instruments import Instrument
-from domain.orders import OrderType, Side, TimeInForce
+from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from exchanges.venue import NewOrder
 from simulation.broker import Broker
+from simulation.sides import OPENS
 from simulation.surroundings import CATEGORY, VENUE, Surroundings
 
 _NS = 1_000_000_000
@@ -104,6 +105,8 @@ class People:
             fields |= self._protection(buys=fields["signal_type"] == "buy")
         if weather.flat_prices and "limit_price" in fields:
             fields["limit_price"] = "100"
+        if weather.hedge and (side := chance.choice(("long", "long", "short", "short", "", "net"))):
+            fields["position_side"] = side
         return Wish(fields, symbol)
 
     def _protection(self, *, buys: bool) -> dict[str, str]:
@@ -148,14 +151,14 @@ class People:
     # -- by hand -------------------------------------------------------------------------------------------------
 
     def _by_hand(self) -> None:
-        chance, books = self._chance, self._around.books
+        chance, books, weather = self._chance, self._around.books, self._around.weather
         symbol = self._symbol()
         drawn = chance.random()
         resting = [order for order in books.orders.values() if order.live]
         if drawn < 0.2:
-            books.pay_funding(Instrument(VENUE, CATEGORY, symbol))
+            books.acts.pay_funding(Instrument(VENUE, CATEGORY, symbol))
         elif drawn < 0.27:
-            books.liquidate(Instrument(VENUE, CATEGORY, symbol))
+            books.acts.liquidate(Instrument(VENUE, CATEGORY, symbol))
         elif drawn < 0.4 and resting:
             order = chance.choice(resting)
             books.cancel(order)
@@ -177,6 +180,7 @@ class People:
                     quantity=Decimal(chance.randint(1, 200)) / 100,
                     price=Decimal(100) if limit else None,
                     time_in_force=TimeInForce.GTC if limit else TimeInForce.IOC,
+                    position_side=chance.choice(tuple(OPENS)) if weather.hedge else PositionSide.NET,
                 )
             )
 

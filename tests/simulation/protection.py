@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from domain.errors import Refused
 from domain.instruments import Instrument
-from domain.orders import OrderType, Side, TimeInForce, VenueState
+from domain.orders import OrderType, PositionSide, Side, TimeInForce, VenueState
 from domain.protection import Role
 from exchanges.venue import NewOrder
 
@@ -27,39 +27,41 @@ class Protections:
         self._brought: set[str] = set()
         """Orders whose take-profit and stop-loss were set: once for each."""
 
-    def of(self, instrument: Instrument, role: Role = Role.NONE) -> list[VenueOrder]:
+    def of(
+        self, instrument: Instrument, role: Role = Role.NONE, side: PositionSide = PositionSide.NET
+    ) -> list[VenueOrder]:
         """What waits to protect the position: of one kind, or all."""
         return [
             order
             for order in self._books.orders.values()
-            if order.waits and order.new.instrument == instrument and role in {Role.NONE, order.role}
+            if order.waits and role in {Role.NONE, order.role}
+            if (order.new.instrument, order.new.position_side) == (instrument, side)
         ]
 
     def follow(self, filled: VenueOrder) -> None:
         """After an execution: set what the order brings, and keep step with the position."""
-        instrument, wanted = filled.new.instrument, filled.new.protection
-        size = self._books.size_of(instrument)
+        instrument, side, wanted = filled.new.instrument, filled.new.position_side, filled.new.protection
+        size = self._books.size_of(instrument, side)
         if wanted is not None and filled.venue_id not in self._brought and size * filled.new.side.sign > 0:
             self._brought.add(filled.venue_id)
             for role, price in ((Role.TAKE_PROFIT, wanted.take_profit), (Role.STOP_LOSS, wanted.stop_loss)):
                 if price is not None:
-                    self._set(instrument, role, price, parent=filled.client_id)
-        for order in self.of(instrument):
+                    self._set(instrument, side, role, price, parent=filled.client_id)
+        for order in self.of(instrument, side=side):
             if size * order.new.side.sign >= 0:
                 self._books.end(order, VenueState.CANCELLED, "POSITION_CLOSED")
             elif order.quantity != abs(size):
                 order.quantity = abs(size)
                 self._books.show(order)
 
-    def set_stop(self, instrument: Instrument, price: Decimal) -> None:
+    def set_stop(self, instrument: Instrument, side: PositionSide, price: Decimal) -> None:
         """Asked for by call: in the place of the one that stands, which is moved."""
-        size = self._books.size_of(instrument)
-        if not size:
+        if not self._books.size_of(instrument, side):
             raise Refused("NO_POSITION", "there is no position to protect")
-        for order in self.of(instrument, Role.STOP_LOSS):
+        for order in self.of(instrument, Role.STOP_LOSS, side):
             self.move(order, price)
             return
-        self._set(instrument, Role.STOP_LOSS, price, parent="")
+        self._set(instrument, side, Role.STOP_LOSS, price, parent="")
 
     def move(self, order: VenueOrder, price: Decimal) -> None:
         """Another trigger price for what waits."""
@@ -77,10 +79,13 @@ class Protections:
         self._books.show(order)
         self._books.soon(order, lambda: self._books.match_at_once(order))
 
-    def _set(self, instrument: Instrument, role: Role, price: Decimal, parent: str) -> None:
-        for standing in self.of(instrument, role):
+    def _set(self, instrument: Instrument, position: PositionSide, role: Role, price: Decimal, parent: str) -> None:
+        for standing in self.of(instrument, role, position):
             self._books.end(standing, VenueState.CANCELLED, "REPLACED_BY_ANOTHER")
-        size = self._books.size_of(instrument)
+        size = self._books.size_of(instrument, position)
         side = Side.SELL if size > 0 else Side.BUY
-        new = NewOrder(instrument, "", side, OrderType.MARKET, abs(size), None, TimeInForce.IOC, reduce_only=True)
+        new = NewOrder(
+            instrument, "", side, OrderType.MARKET, abs(size), None, TimeInForce.IOC, reduce_only=True,
+            position_side=position,
+        )  # fmt: skip
         self._books.open(new, state=VenueState.UNTRIGGERED, role=role, trigger_price=price, parent=parent)

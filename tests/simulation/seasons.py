@@ -49,6 +49,24 @@ def rehearsing(seed: int) -> Weather:
     )
 
 
+def hedging(seed: int) -> Weather:
+    """Symbols have a long and a short side, and signals of both."""
+    chance = _chance("hedging", seed)
+    return replace(
+        drawn(seed),
+        hedge=True,
+        symbols=chance.randint(1, 3),
+        signals=chance.randint(10, 30),
+        allow_short=chance.random() < 0.9,
+        by_hand=chance.choice((0, 5, 12)),
+        sideless=chance.choice((0.0, 0.3, 1.0)),
+        protected=chance.choice((0.0, 0.0, 0.5)),
+        triggered=chance.choice((0.0, 0.1)),
+        auto_stop=chance.random() < 0.3,
+        scale_in=chance.choice(tuple(ScaleInMode)),
+    )
+
+
 def sharing(seed: int) -> Weather:
     """Several processes share an account and its limits."""
     chance = _chance("sharing", seed)

@@ -8,17 +8,17 @@ from decimal import Decimal
 
 from domain.limits import Limits
 from domain.orders import Side
-from domain.plans import PlanSettings
+from domain.plans import PlanSettings, PositionMode
 from simulation.books import Books
 from simulation.broker import Broker
 from simulation.calls import Road
 from simulation.effects import Effects
 from simulation.market import SimulatedMarket
+from simulation.venue_orders import INSTANCE
 from simulation.virtual_time import SimulatedClock, VirtualLoop
 from simulation.weather import Weather
 from streams.topics import Topics
 
-INSTANCE = "om"
 VENUE = "paper"
 CATEGORY = "linear"
 
@@ -57,6 +57,7 @@ def plan_settings(weather: Weather, *, dry_run: bool) -> PlanSettings:
         max_single_order_size=Decimal(weather.split_over) if weather.split_over else None,
         split_interval_ns=int(weather.part_s * 1_000_000_000),
         scale_in_mode=weather.scale_in,
+        position_mode=PositionMode.HEDGE if weather.hedge else PositionMode.ONE_WAY,
     )
 
 

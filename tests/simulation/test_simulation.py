@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from simulation.seasons import amending, protecting, rehearsing, sharing
+from simulation.seasons import amending, hedging, protecting, rehearsing, sharing
 from simulation.seeds import told
 from simulation.test_mutations import rough
 from simulation.weather import Weather, fine_day
@@ -24,7 +24,9 @@ def test_whatever_happens_orders_positions_and_events_agree_with_the_venue_in_th
         check(simulate(seed))
 
 
-@pytest.mark.parametrize("season", [protecting, amending, rehearsing, sharing], ids=lambda season: season.__name__)
+@pytest.mark.parametrize(
+    "season", [protecting, amending, rehearsing, hedging, sharing], ids=lambda season: season.__name__
+)
 def test_whatever_happens_in_any_season_the_end_is_right(season_seeds: range, season: Callable[[int], Weather]) -> None:
     for seed in season_seeds:
         check(simulate(seed, season(seed)), season.__name__)

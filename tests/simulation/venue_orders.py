@@ -11,6 +11,10 @@ from domain.protection import Role
 from domain.updates import FillKind, FillReport, OrderReport
 from exchanges.venue import NewOrder
 
+ACCOUNT = "main"
+INSTANCE = "om"
+"""What our client order ids begin with."""
+LOT = Decimal("0.01")
 TAKER = Decimal("1.00055")
 
 

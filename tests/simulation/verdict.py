@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import product
 
 import msgspec
 
@@ -14,13 +15,13 @@ from domain.ids import is_ours
 from domain.instruments import Instrument
 from domain.money import ZERO
 from domain.orders import TRANSITIONS, Order, OrderState, PositionSide, Sums, VenueState
-from domain.positions import PositionState, after_fill, fill_key
+from domain.positions import PositionState, after_fill
 from domain.signals import Signal, parse_signal
 from domain.updates import Absence, Call, CallOutcome, Result, decode_update
-from simulation.books import ACCOUNT
 from simulation.group import Owners
-from simulation.surroundings import CATEGORY, INSTANCE, VENUE
-from simulation.venue_orders import VenueOrder
+from simulation.sides import OPENS
+from simulation.surroundings import CATEGORY, VENUE
+from simulation.venue_orders import ACCOUNT, INSTANCE, VenueOrder
 from simulation.verdict_account import of_account
 from simulation.verdict_attempts import of_attempts, plans_ever
 from simulation.verdict_protection import missing_stops, of_protection
@@ -123,17 +124,19 @@ def _rows_without_books(owners: Owners) -> Iterator[str]:
 
 
 def _positions_against_books(owners: Owners, symbols: list[str]) -> Iterator[str]:
+    """Every side is the fold of the venue's executions, and nothing is on a side that the account does not have."""
     books = owners.around.books
-    for symbol in symbols:
+    for symbol, side in product(symbols, PositionSide):
         instrument = Instrument(VENUE, CATEGORY, symbol)
-        fills = [fill for order in books.orders.values() for fill in order.fills] + books.funding
         theirs = PositionState()
-        for fill in sorted((fill for fill in fills if fill.instrument == instrument), key=fill_key):
+        for fill in books.fills_of_side(instrument, side):
             theirs = after_fill(theirs, fill)
         partition = owners.around.broker.partition_of(symbol.encode())
-        ours = owners.positions.get(partition, instrument, ACCOUNT, PositionSide.NET).state
+        ours = owners.positions.get(partition, instrument, ACCOUNT, side).state
         if ours != theirs:
-            yield f"position of {symbol} is {ours}, by the venue's fills it is {theirs}"
+            yield f"position of {symbol} ({side}) is {ours}, by the venue's fills it is {theirs}"
+        if side is not PositionSide.NET and ours.size * OPENS[side].sign < 0:
+            yield f"the {side} side of {symbol} is {ours.size}: more was closed than there was"
 
 
 def _one_order_per_signal(owners: Owners) -> Iterator[str]:

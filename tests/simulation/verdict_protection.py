@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import msgspec
 
@@ -12,11 +13,9 @@ from domain.money import plain
 from domain.orders import PositionSide
 from domain.protection import Role
 from domain.stop_following import stop_command_id, stop_price
-from simulation.books import ACCOUNT
 from simulation.group import Owners
 from simulation.market import TICK
-from simulation.surroundings import INSTANCE
-from simulation.venue_orders import VenueOrder
+from simulation.venue_orders import ACCOUNT, INSTANCE, VenueOrder
 from simulation.verdict_attempts import plans_ever
 from simulation.watch import STOP_DISTANCE
 
@@ -51,14 +50,14 @@ def _as_wanted(owners: Owners) -> Iterator[str]:
 def _one_of_each(owners: Owners) -> Iterator[str]:
     """Here too, at most one of each kind protects a position; it is as large as that, and on the side that closes."""
     books = owners.around.books
-    for instrument in books.instruments():
+    for instrument, side in product(books.instruments(), PositionSide):
         partition, seen = owners.partition_of(instrument.symbol), set[Role]()
-        size = owners.positions.get(partition, instrument, ACCOUNT, PositionSide.NET).state.size
+        size = owners.positions.get(partition, instrument, ACCOUNT, side).state.size
         for row in owners.orders.open_orders(partition, instrument.symbol):
-            if row.role is Role.NONE or row.state.terminal:
+            if row.role is Role.NONE or row.state.terminal or row.position_side is not side:
                 continue
             if row.role in seen:
-                yield f"{instrument} has two of {row.role}"
+                yield f"{instrument} ({side}) has two of {row.role}"
             seen.add(row.role)
             if row.side.sign * size >= 0 or row.current_quantity != abs(size):
                 yield f"{row.role} {row.order_id} is {row.side} {row.current_quantity}, the position is {size}"
@@ -82,33 +81,34 @@ def _nobody_plans_on_them(owners: Owners) -> Iterator[str]:
 
 def missing_stops(owners: Owners) -> Iterator[str]:
     """Positions without the stop-loss that is to follow them."""
-    books = owners.around.books
-    if not owners.around.weather.auto_stop or any(worker.dry_run for worker in owners.workers):
-        return
-    for instrument in books.instruments():
-        if books.size_of(instrument) and _wrong_stop(owners, instrument) is not None:
-            yield f"{instrument} waits for its stop-loss"
+    for instrument, side, _ in _wrong_stops(owners):
+        yield f"{instrument} ({side}) waits for its stop-loss"
 
 
 def _stops_follow(owners: Owners) -> Iterator[str]:
+    for _, _, sentence in _wrong_stops(owners):
+        yield sentence
+
+
+def _wrong_stops(owners: Owners) -> Iterator[tuple[Instrument, PositionSide, str]]:
     books = owners.around.books
     if not owners.around.weather.auto_stop or any(worker.dry_run for worker in owners.workers):
         return
-    for instrument in books.instruments():
-        if books.size_of(instrument) and (sentence := _wrong_stop(owners, instrument)) is not None:
-            yield sentence
+    for instrument, side in product(books.instruments(), books.sides.names):
+        if books.size_of(instrument, side) and (sentence := _wrong_stop(owners, instrument, side)) is not None:
+            yield instrument, side, sentence
 
 
-def _wrong_stop(owners: Owners, instrument: Instrument) -> str | None:
+def _wrong_stop(owners: Owners, instrument: Instrument, side: PositionSide) -> str | None:
     """What is wrong with a position's stop-loss: there is none, or one that was set from here stands elsewhere."""
     partition = owners.partition_of(instrument.symbol)
-    position = owners.positions.get(partition, instrument, ACCOUNT, PositionSide.NET)
-    standing: list[VenueOrder] = owners.around.books.protections.of(instrument, Role.STOP_LOSS)
+    position = owners.positions.get(partition, instrument, ACCOUNT, side)
+    standing: list[VenueOrder] = owners.around.books.protections.of(instrument, Role.STOP_LOSS, side)
     if not standing or not position.state.size:
-        return f"{instrument} has no stop-loss, and {position.state.size} is held"
+        return f"{instrument} ({side}) has no stop-loss, and {position.state.size} is held"
     wanted = stop_price(position.state.size, position.state.average_entry, STOP_DISTANCE, TICK)
     at = standing[0].trigger_price
     if standing[0].parent or at is None or at == wanted:
         return None
-    asked = owners.signals.command(partition, stop_command_id(instrument.symbol, PositionSide.NET, at))
-    return None if asked is None else f"{instrument}: the stop-loss stands at {at}, it belongs to {wanted}"
+    asked = owners.signals.command(partition, stop_command_id(instrument.symbol, side, at))
+    return None if asked is None else f"{instrument} ({side}): the stop-loss stands at {at}, it belongs to {wanted}"

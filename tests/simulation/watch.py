@@ -14,7 +14,8 @@ from domain.instruments import Instrument
 from domain.orders import Order, OrderState, Pending, PositionSide, Side
 from domain.stop_following import stop_command_id
 from exchanges.venue import NewOrder, OrderRef
-from simulation.books import ACCOUNT
+from simulation.side_watch import SideWatch, wanted_side
+from simulation.venue_orders import ACCOUNT
 from streams.ports import Headers
 from tables.keys import join
 
@@ -31,6 +32,7 @@ class Watch:
     def __init__(self, worker: Handlers, instance: str) -> None:
         self._worker = worker
         self._instance = instance
+        self._sides = SideWatch(worker)
         self._followed: dict[tuple[str, int], int] = defaultdict(int)
         self._durable: dict[tuple[str, int], set[bytes]] = defaultdict(set)
 
@@ -60,6 +62,9 @@ class Watch:
         if symbol in worker.around.market.halted:
             self._violate(f"{order_id} is sent although {symbol} is halted")
         self._check_signal(partition, symbol, order_id)
+        signal = None if own is None or own.signal is None else own.signal.signal_id
+        for complaint in self._sides.complaints(order, worker.signals.get(partition, symbol, signal or "")):
+            self._violate(f"{order_id} {complaint}")
 
     def _stands_beside(self, order: Order | None, other: Order) -> bool:
         """Whether the other is an intent of which no sending is known: a part of the same split order, or, for a part
@@ -115,18 +120,20 @@ class Watch:
             key = join(b"s", signal.symbol, signal.signal_id)
             terms = [(amend.quantity, amend.price) for amend in signal.plan.amends if amend.order_id == order_id]
             if wanted in terms and key in self._durable_keys("signals", partition):
+                if worker.around.weather.hedge and row.position_side is not wanted_side(signal):
+                    self._violate(f"{order_id} of the {row.position_side} side takes {signal.signal_id} up")
                 return
         self._violate(f"{order_id} is amended to {wanted}, and no plan on record asks for it")
 
-    def before_stop(self, instrument: Instrument, price: Decimal) -> None:
+    def before_stop(self, instrument: Instrument, side: PositionSide, price: Decimal) -> None:
         """Only at a price that a command on record asks for, for what is held."""
         self._not_in_a_dry_run(f"set a stop-loss for {instrument}")
         worker = self._worker
         partition = worker.log.partition_of(instrument.symbol.encode())
-        name = stop_command_id(instrument.symbol, PositionSide.NET, price)
+        name = stop_command_id(instrument.symbol, side, price)
         if join(b"c", name) not in self._durable_keys("signals", partition):
             self._violate(f"a stop-loss for {instrument} is set at {price} before that is on record")
-        held = worker.positions.get(partition, instrument, ACCOUNT, PositionSide.NET).state
+        held = worker.positions.get(partition, instrument, ACCOUNT, side).state
         if (price - held.average_entry) * held.size >= 0:  # it may have moved since it was worked out
             self._violate(f"a stop-loss is set at {price} for {held.size} {instrument} at {held.average_entry}")
 

@@ -50,12 +50,17 @@ class Weather:
     late_reject: float = 0.0
     taker_cancel: float = 0.0
 
+    hedge: bool = False
+    """Symbols have a long and a short side; what closes never does more."""
+
     # its stream
     dropped: float = 0.0
     repeated: float = 0.0
     delayed: float = 0.0
     nameless: float = 0.0
     """Messages that carry the venue's id only."""
+    sideless: float = 0.0
+    """Executions of our orders that don't say which side they belong to (hedge mode)."""
 
     # what people send
     repeats: float = 0.0

@@ -122,14 +122,14 @@ class Worker(Handlers):
             except Crashed:
                 return
 
-    def _spawn(self, work: Coroutine[Any, Any, None], into: set[asyncio.Task[None]]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None], into: dict[asyncio.Task[None], None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        into.add(task)
+        into[task] = None
         task.add_done_callback(lambda ended: self._ended(ended, into))
         return task
 
-    def _ended(self, task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
-        tasks.discard(task)
+    def _ended(self, task: asyncio.Task[None], tasks: dict[asyncio.Task[None], None]) -> None:
+        tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed("a task", error)
 
