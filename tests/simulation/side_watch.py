@@ -42,7 +42,7 @@ class SideWatch:
 
     def _excess(self, new: NewOrder, plan: Plan) -> Decimal:
         """By how much all orders of the plan, with those of ours that were open to close before, are more than what was
-        held then: what is held now and what was closed since."""
+        held then: what is held now, or is known to have been opened, and what was closed since."""
         worker, side = self._worker, new.position_side
         partition = worker.log.partition_of(new.instrument.symbol.encode())
         orders = [
@@ -50,7 +50,7 @@ class SideWatch:
             for order in worker.orders.open_orders(partition, new.instrument.symbol)
             if order.position_side is side
         ]
-        untold = sum((order.untold_size for order in orders), ZERO)
+        untold = sum((order.untold_size for order in orders if order.side is not new.side), ZERO)
         held = abs(worker.positions.get(partition, new.instrument, ACCOUNT, side).state.size + untold)
         since_ns = plan.planned_at_ns - int(worker.around.weather.skew_s * _NS)
         log = worker.around.broker.logs[worker.around.topics.order_updates, partition]
