@@ -58,14 +58,16 @@ class Case:
 
     @property
     def opposes_position(self) -> bool:
-        """Whether the order makes the position it belongs to smaller before it does anything else."""
+        """Whether the order makes the position it belongs to smaller before it does anything else. A purchase on spot
+        never does: below zero there is nothing but coins that were sold and came from elsewhere."""
         match self.position_side:
             case PositionSide.LONG:
                 return self.side is Side.SELL
             case PositionSide.SHORT:
                 return self.side is Side.BUY
             case PositionSide.NET:
-                return self.facts.position_size * self.side.sign < 0
+                buys_coins = self.instrument.spot and self.side is Side.BUY
+                return self.facts.position_size * self.side.sign < 0 and not buys_coins
 
     @property
     def held(self) -> Decimal:

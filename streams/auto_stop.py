@@ -144,9 +144,10 @@ class AutoStop:
         return 1
 
     async def _to_set(self, partition: int, position: Position) -> Decimal | None:
-        """The price to ask for now, if any. A symbol that has not been compared with the venue is not judged."""
+        """The price to ask for now, if any. A symbol that has not been compared with the venue is not judged; on spot
+        the venue has no position that a stop-loss could follow."""
         instrument, state = position.instrument, position.state
-        followed = state.size and position.account == self._settings.account
+        followed = state.size and position.account == self._settings.account and not instrument.spot
         if not followed or not self._gates.is_open(partition, instrument.symbol):
             return None
         try:

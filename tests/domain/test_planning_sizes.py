@@ -125,6 +125,15 @@ def test_d10_spot_never_goes_short_and_knows_no_reduce_only():
     assert (intent(made).quantity, intent(made).reduce_only) == (dec("0.01"), False)
 
 
+def test_r02_a_purchase_on_spot_is_paid_for_even_where_more_was_sold_than_bought():
+    sold_by_hand = facts(rules=rules(instrument=SPOT_BTC), position_size=dec(-1), available=dec(500))
+
+    made = plan(signal(), sold_by_hand, instrument=SPOT_BTC)
+
+    assert refusal(made)[1] == "INSUFFICIENT_BALANCE"
+    assert verdict(made, "scale_out").figures["opening"] == verdict(made, "scale_out").figures["wanted"]
+
+
 def test_d03_a_reduce_only_signal_only_reduces():
     bought_back = plan(signal(reduce_only=True), facts(position_size=dec("-0.01")))
 

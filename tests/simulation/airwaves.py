@@ -32,7 +32,7 @@ class Airwaves(Broadcasts):
 
     def __init__(self, broker: Broker, topics: Topics, chance: random.Random, slow: float) -> None:
         """`slow`: how often the topics are heard seconds late."""
-        followed = (topics.controls, topics.balances, topics.order_exposure)
+        followed = (topics.controls, topics.balances, topics.order_exposure, topics.marks)
         super().__init__("nowhere", followed)
         self._broker = broker
         self._chance = chance

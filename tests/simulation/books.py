@@ -6,25 +6,27 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import msgspec
 
 from domain.errors import Duplicate, NotFoundOrTooLate, Refused
 from domain.ids import is_ours
-from domain.instruments import Instrument
+from domain.instruments import COIN_STEP, LINEAR, Instrument
 from domain.money import ZERO
-from domain.orders import OrderType, PositionSide, Sums, TimeInForce, VenueState
+from domain.orders import OrderType, PositionSide, Side, Sums, TimeInForce, VenueState
 from domain.positions import fill_key
 from domain.protection import Role
 from domain.updates import FillKind, FillReport, OrderReport, Origin
 from exchanges.venue import NewOrder
 from simulation.effects import Effects
 from simulation.interventions import Interventions
+from simulation.listing import DOLLAR, coin_of, lot_of
 from simulation.protection import Protections
 from simulation.sides import Sides
-from simulation.venue_orders import ACCOUNT, INSTANCE, LOT, Amendment, VenueOrder, taken_by
+from simulation.venue_orders import ACCOUNT, INSTANCE, Amendment, VenueOrder
 from simulation.virtual_time import SimulatedClock
+from simulation.wallet import Wallet
 from simulation.weather import Weather
 
 _MS = 1_000_000
@@ -52,6 +54,7 @@ class Books:
         self.funding: list[FillReport] = []
         self.amendments: list[Amendment] = []
         self.sides = Sides(self, hedge=weather.hedge)
+        self.wallet = Wallet(self, weather)
         self.acts = Interventions(self, chance)
         self.protections = Protections(self, chance)
         self.calm = False
@@ -59,6 +62,8 @@ class Books:
         self.tell: Callable[[OrderReport | FillReport], None] = lambda _update: None
         self.before_taking: Callable[[NewOrder], None] = lambda _order: None
         """Told of each order that is about to be taken; raises `Refused` for what the account can't carry."""
+        self.before_amending: Callable[[VenueOrder, Decimal, Decimal | None], None] = lambda *_terms: None
+        """The same of an order's other terms."""
 
     # -- requests, as they arrive --------------------------------------------------------------------------------
 
@@ -131,7 +136,7 @@ class Books:
 
     def amend(self, order: VenueOrder, price: Decimal, quantity: Decimal) -> None:
         """Change the terms of a resting order."""
-        order.price, order.quantity = price, max(quantity, order.cumulative.quantity + LOT)
+        order.price, order.quantity = price, max(quantity, order.cumulative.quantity + lot_of(order.new.instrument))
         self.show(order)
         self.sides.trim(order.new)
 
@@ -143,6 +148,8 @@ class Books:
         if wanted <= order.cumulative.quantity or (not self.calm and self._chance.random() < self._weather.refused):
             raise Refused("PRICE_OR_QUANTITY_REFUSED", "these terms are not possible")
 
+        self.before_amending(order, wanted, price or order.price)
+
         def take() -> None:
             if wanted > order.cumulative.quantity and order.price is not None:
                 order.price, order.quantity = price or order.price, wanted
@@ -152,12 +159,6 @@ class Books:
 
         self.soon(order, take)
 
-    @property
-    def available(self) -> Decimal:
-        """What the account has left: every order that opens takes what it may cost for as long as it may trade, and
-        what has traded keeps it."""
-        return Decimal(self._weather.balance) - sum((taken_by(order) for order in self.orders.values()), ZERO)
-
     def size_of(self, instrument: Instrument, side: PositionSide = PositionSide.NET) -> Decimal:
         """What is held, signed."""
         return self.sides.size_of(instrument, side)
@@ -166,10 +167,11 @@ class Books:
         """By the venue's id, else by the client's."""
         return self.orders.get(venue_id) or self.by_client_id.get(client_id)
 
-    def fills_of(self, symbol: str | None) -> list[FillReport]:
+    def fills_of(self, category: str, symbol: str | None) -> list[FillReport]:
         """Every execution of a symbol (None: of all), with the payments on its position."""
         fills = [fill for order in self.orders.values() for fill in order.fills] + self.funding
-        return [fill for fill in fills if symbol in {None, fill.instrument.symbol}]
+        found = [fill for fill in fills if fill.instrument.category == category]
+        return [fill for fill in found if symbol in {None, fill.instrument.symbol}]
 
     def fills_of_side(self, instrument: Instrument, side: PositionSide) -> list[FillReport]:
         """Every execution and payment of one position, as the venue executed them."""
@@ -222,10 +224,10 @@ class Books:
         if order.role is not Role.NONE:
             self._close_all(order)
             return
-        drawn = self._chance.random()
+        new, drawn = order.new, self._chance.random()
         parts = 0 if drawn < 0.1 else self._chance.randint(1, 3)
         for _ in range(parts):
-            if order.live and order.leaves > LOT:
+            if order.live and order.leaves > lot_of(new.instrument):
                 self._fill(order, self._some_of(order))
         if order.live and drawn > 0.3:
             self._fill(order, order.leaves)
@@ -241,25 +243,26 @@ class Books:
             self.end(order, VenueState.CANCELLED, "POSITION_CLOSED")
 
     def _some_of(self, order: VenueOrder) -> Decimal:
-        lots = int(order.leaves / LOT)
-        return LOT * self._chance.randint(1, max(1, lots))
+        lot = lot_of(order.new.instrument)
+        lots = int(order.leaves / lot)
+        return lot * self._chance.randint(1, max(1, lots))
 
     def _fill(self, order: VenueOrder, quantity: Decimal) -> None:
-        if self._weather.flat_prices and order.new.reduce_only:
+        if order.new.reduce_only and (self._weather.flat_prices or order.new.instrument.inverse):
             held = -self.size_of(order.new.instrument) * order.new.side.sign
             quantity = min(quantity, held)
             if held <= 0:
                 self.end(order, VenueState.CANCELLED, "NOTHING_TO_REDUCE")
                 return
         number = self.next_execution()
-        price = (order.price or Decimal(100)) + Decimal(self._chance.randint(0, 9)) / 10
-        fee = price * quantity * self._chance.choice(_FEES)
-        currency = "USDT" if self._chance.random() < 0.9 else "MNT"
+        price = self._price_of(order)
+        value = _value(order.new.instrument, quantity, price)
+        fee, currency = self._fee_of(order.new, quantity, value)
         sums = order.cumulative
         fees = dict(sums.fees)
         if fee:
             fees[currency] = fees.get(currency, ZERO) + fee
-        order.cumulative = Sums(sums.quantity + quantity, sums.value + price * quantity, fees)
+        order.cumulative = Sums(sums.quantity + quantity, sums.value + value, fees)
         new = order.new
         fill = FillReport(
             instrument=new.instrument,
@@ -280,17 +283,36 @@ class Books:
             fill_kind=order.kind,
             role=order.role,
             position_side=self._named_side(new),
+            worth=value if new.instrument.inverse else msgspec.UNSET,
         )
         order.fills.append(fill)
         if order.leaves <= 0:
             order.state = VenueState.FILLED
         elif order.state is VenueState.TRIGGERED:
             order.state = VenueState.LIVE
-        self.sides.executed(new, quantity)
+        self.sides.executed(new, fill.change)
         self.show(order)
         self.tell(fill)
         self.sides.trim(new)
         self.protections.follow(order)
+
+    def _price_of(self, order: VenueOrder) -> Decimal:
+        """Near the order's own; never worse where coins are swapped, and the very same where the account is tight."""
+        price, away = order.price or Decimal(100), Decimal(self._chance.randint(0, 9)) / 10
+        if order.new.instrument.category == LINEAR:
+            return price + away
+        return price if self._weather.flat_prices else price - order.new.side.sign * away
+
+    def _fee_of(self, new: NewOrder, quantity: Decimal, value: Decimal) -> tuple[Decimal, str]:
+        """(fee, currency): of contracts in what settles them, of a spot order in what it receives, or in another coin
+        altogether."""
+        rate, other = self._chance.choice(_FEES), self._chance.random() >= 0.9
+        if new.instrument.spot:
+            coin, rate = coin_of(new.instrument) if new.side is Side.BUY else DOLLAR, max(rate, ZERO)
+            value = quantity if new.side is Side.BUY else value
+        else:
+            coin = coin_of(new.instrument) if new.instrument.inverse else DOLLAR
+        return value * rate, "MNT" if other else coin
 
     def _named_side(self, new: NewOrder) -> PositionSide:
         """The side as an execution of our orders names it: now and then it does not, as the order is known."""
@@ -348,6 +370,13 @@ class Books:
     def now_ns(self) -> int:
         """The venue stamps in milliseconds."""
         return self.clock.now_ns() // _MS * _MS
+
+
+def _value(instrument: Instrument, quantity: Decimal, price: Decimal) -> Decimal:
+    """What an execution is worth; the venue cuts what is less than a part of a coin."""
+    if instrument.inverse:
+        return (quantity / price).quantize(COIN_STEP, rounding=ROUND_DOWN)
+    return quantity * price
 
 
 def as_read(update: OrderReport, received_ns: int, origin: Origin) -> OrderReport:

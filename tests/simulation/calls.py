@@ -68,7 +68,7 @@ class SimulatedTrading:
             history_lag_s=weather.history_lag_s,
             unfilled_history_s=86_400.0,
             protects=True,
-            batch_sizes={"linear": 3},
+            batch_sizes=dict.fromkeys(weather.categories, 3),
         )
 
     async def admit(self, call: Call, wanted: int = 1) -> int:
@@ -154,16 +154,22 @@ class SimulatedTrading:
     ) -> Sequence[FillReport]:
         """The executions that some replica knows."""
         return await self._travel(
-            f"executions {symbol}", lambda: self._executions(ref, symbol, since_ns, origin), reading=True
+            f"executions {symbol}", lambda: self._executions(category, symbol, ref, since_ns, origin), reading=True
         )
 
     async def payments(self, category: str, *, since_ns: int, origin: Origin = Origin.REST) -> Sequence[FillReport]:
         """The funding that some replica knows."""
-        return await self._travel("payments", lambda: self._seen(self._books.funding, since_ns, origin), reading=True)
+        return await self._travel("payments", lambda: self._payments(category, since_ns, origin), reading=True)
 
-    def _executions(self, ref: OrderRef | None, symbol: str | None, since_ns: int, origin: Origin) -> list[FillReport]:
+    def _payments(self, category: str, since_ns: int, origin: Origin) -> list[FillReport]:
+        funding = [payment for payment in self._books.funding if payment.instrument.category == category]
+        return self._seen(funding, since_ns, origin)
+
+    def _executions(
+        self, category: str, symbol: str | None, ref: OrderRef | None, since_ns: int, origin: Origin
+    ) -> list[FillReport]:
         if ref is None:
-            fills = self._books.fills_of(symbol)
+            fills = self._books.fills_of(category, symbol)
         else:
             order = self._books.find(ref.client_order_id, ref.venue_order_id)
             fills = order.fills if order else []
@@ -181,21 +187,22 @@ class SimulatedTrading:
         self, category: str, symbol: str | None = None, *, origin: Origin = Origin.REST
     ) -> Sequence[OrderReport]:
         """The open orders that some replica knows."""
-        return await self._travel("open orders", lambda: self._listed(origin, ended=False), reading=True)
+        return await self._travel("open orders", lambda: self._listed(category, origin, ended=False), reading=True)
 
     async def closed_orders(
         self, category: str, *, since_ns: int, symbol: str | None = None, origin: Origin = Origin.REST
     ) -> Sequence[OrderReport]:
         """The orders that ended, as some replica knows them; some have left the list already."""
-        return await self._travel("closed orders", lambda: self._listed(origin, ended=True), reading=True)
+        return await self._travel("closed orders", lambda: self._listed(category, origin, ended=True), reading=True)
 
-    def _listed(self, origin: Origin, *, ended: bool) -> list[OrderReport]:
+    def _listed(self, category: str, origin: Origin, *, ended: bool) -> list[OrderReport]:
         seen_until_ns = self._seen_until_ns()
         found = []
         for order in self._books.orders.values():
             known = [report for report in order.shown if report.updated_ns <= seen_until_ns]
             if (
                 known
+                and order.new.instrument.category == category
                 and known[-1].state.terminal is ended
                 and not self._road.happens(self._road.weather.stale_read / 4)
             ):
@@ -204,14 +211,14 @@ class SimulatedTrading:
 
     async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:
         """The positions that some replica knows."""
-        return await self._travel(f"positions {symbol or ''}", lambda: self._positions(symbol), reading=True)
+        return await self._travel(f"positions {symbol or ''}", lambda: self._positions(category, symbol), reading=True)
 
-    def _positions(self, symbol: str | None) -> list[VenuePosition]:
+    def _positions(self, category: str, symbol: str | None) -> list[VenuePosition]:
         seen_until_ns = self._seen_until_ns()
         shown = [
             self._position(instrument, side, seen_until_ns)
             for instrument in self._books.instruments()
-            if symbol in {None, instrument.symbol}
+            if instrument.category == category and symbol in {None, instrument.symbol} and not instrument.spot
             for side in self._books.sides.names
         ]
         return [position for position in shown if symbol is not None or position.size]
@@ -230,6 +237,10 @@ class SimulatedTrading:
             unrealised=ZERO,
             updated_ns=at_ns,
         )
+
+    async def balances(self) -> Sequence[Balance]:
+        """The coins that some replica knows."""
+        return await self._travel("balances", lambda: self._books.wallet.balances(self._seen_until_ns()), reading=True)
 
     def _seen_until_ns(self) -> int:
         """Up to which moment the replica that answers has followed."""
@@ -325,10 +336,6 @@ class SimulatedTrading:
             raise Uncertain("READ_FAILED", "the venue could not read")
 
     # -- what the handlers under test don't ask ------------------------------------------------------------------
-
-    async def balances(self) -> Sequence[Balance]:
-        """Not used by the handlers."""
-        raise NotImplementedError
 
     async def instruments(self, category: str) -> Sequence[InstrumentRules]:
         """Not used by the handlers."""

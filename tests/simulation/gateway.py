@@ -9,7 +9,6 @@ from decimal import Decimal
 import msgspec
 
 from domain.updates import FillReport, OrderReport, encode_update
-from exchanges.venue import Balance
 from simulation.books import Books
 from simulation.broker import Broker
 from simulation.effects import Effects
@@ -78,22 +77,20 @@ class Gateway:
 
     async def show_balances(self, topic: str) -> None:
         """Ask for the balance now and then, and show it when it is another one, or was not shown for a while."""
-        shown: Decimal | None = None
+        shown: dict[str, Decimal] = {}
         young = 0
         while True:
             asked_ns = self._clock.now_ns()
             await asyncio.sleep(self._chance.uniform(0.001, 0.1))
-            available = self._books.available
+            balances = [msgspec.structs.replace(each, at_ns=asked_ns) for each in self._books.wallet.balances()]
             await asyncio.sleep(self._chance.uniform(0.001, 0.1))
             young -= 1
+            available = {each.currency: each.available for each in balances}
             if available != shown or young < 0:
                 shown, young = available, 5
-                balance = Balance(
-                    account=ACCOUNT, currency="USDT", total=Decimal(self._weather.balance), available=available,
-                    at_ns=asked_ns,
-                )  # fmt: skip
-                self._broker.append((topic, 0), boards.balance_key(ACCOUNT, "USDT"), boards.encode(balance))
-                self._effects.note(f"gateway shows a balance of {available}")
+                for each in balances:
+                    self._broker.append((topic, 0), boards.balance_key(ACCOUNT, each.currency), boards.encode(each))
+                self._effects.note(f"gateway shows balances of {', '.join(f'{n} {c}' for c, n in shown.items())}")
             slow = self._happens(self._weather.delayed / 4)
             await asyncio.sleep(self._chance.uniform(3.0, 15.0) if slow else 1.0)
 

@@ -16,9 +16,10 @@ from simulation.broker import StagedLog
 from simulation.calls import SimulatedTrading
 from simulation.effects import Crashed, Life
 from simulation.inbox import SimulatedInbox
+from simulation.listing import VENUE
 from simulation.market import MarketHere
 from simulation.rows import SimulatedRows
-from simulation.surroundings import CATEGORY, VENUE, Surroundings, limits, plan_settings
+from simulation.surroundings import Surroundings, limits, plan_settings
 from simulation.venue_orders import ACCOUNT, INSTANCE
 from simulation.virtual_time import SimulatedClock
 from simulation.watch import STOP_DISTANCE, Watch
@@ -117,7 +118,7 @@ class Handlers:
             clock=self.clock,
             settings=MarketSettings(armed_by_default=True, balance_max_age_s=300.0),
         )
-        self.market = MarketHere(around.market, self.view, whole=bool(around.weather.balance))
+        self.market = MarketHere(around.market, self.view, whole=bool(around.weather.balance) or around.weather.coins)
         self.limits = LimitsBoard(limits(around.weather), lambda: self.airwaves.table(topics.controls))
         self.board = ExposureBoard(
             log=self.log,
@@ -219,7 +220,7 @@ class Handlers:
             gates=self.gates,
             clock=self.clock,
             settings=SignalSettings(
-                plan_settings(self.around.weather, dry_run=self.dry_run), VENUE, (CATEGORY,), ACCOUNT
+                plan_settings(self.around.weather, dry_run=self.dry_run), VENUE, self.around.weather.categories, ACCOUNT
             ),
             hooks=self.hooks,
             amender=self.amender,
@@ -253,7 +254,7 @@ class Handlers:
         )
         self.recovery = Recovery(
             reconciler=self.reconciler,
-            lists=ListReader(trading=self.trading, clock=self.clock, categories=(CATEGORY,)),
+            lists=ListReader(trading=self.trading, clock=self.clock, categories=weather.categories),
             comparer=comparer,
             position_check=position_check,
             orders=self.orders,
@@ -264,7 +265,7 @@ class Handlers:
             clock=self.clock,
             settings=RecoverySettings(
                 venue=VENUE,
-                categories=(CATEGORY,),
+                categories=weather.categories,
                 interval_s=weather.round_s,
                 positions_s=weather.round_s,
             ),
@@ -307,7 +308,7 @@ class Handlers:
             mode=Mode.DRY_RUN if self.dry_run else Mode.LIVE,
             with_open=self.with_open,
             worker=self.seat,
-            categories=(CATEGORY,),
+            categories=weather.categories,
             topic=topics.controls,
             log=self.log,
             read_back=self.airwaves.read_back,

@@ -10,8 +10,9 @@ from domain.instruments import Instrument
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from domain.updates import FillKind, FillReport, Origin
 from exchanges.venue import NewOrder
+from simulation.listing import DOLLAR, coin_of, lot_of
 from simulation.sides import OPENS
-from simulation.venue_orders import ACCOUNT, LOT
+from simulation.venue_orders import ACCOUNT
 
 if TYPE_CHECKING:
     from simulation.books import Books
@@ -26,7 +27,7 @@ class Interventions:
 
     def liquidate(self, instrument: Instrument) -> None:
         """The venue closes something: an order of its own making, which nobody sent."""
-        size = LOT * self._chance.randint(1, 50)
+        size = lot_of(instrument) * self._chance.randint(1, 50)
         side, position = self._chance.choice((Side.BUY, Side.SELL)), PositionSide.NET
         if (hedged := self._a_held_side(instrument)) is not PositionSide.NET:
             if hedged is None:
@@ -56,9 +57,9 @@ class Interventions:
             execution_id=f"e{number}",
             side=side,
             price=Decimal(100),
-            quantity=LOT,
-            fee=Decimal("0.0125") * self._chance.choice((1, -1)),
-            fee_currency="USDT",
+            quantity=lot_of(instrument),
+            fee=Decimal("0.0125") * self._chance.choice((1, -1)) / (100 if instrument.inverse else 1),
+            fee_currency=coin_of(instrument) if instrument.inverse else DOLLAR,
             executed_ns=now_ns,
             venue_sequence=number,
             fill_kind=FillKind.FUNDING,

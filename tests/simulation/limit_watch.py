@@ -9,6 +9,7 @@ from domain.ids import is_ours
 from domain.money import ZERO
 from domain.orders import Side
 from exchanges.venue import NewOrder
+from simulation.listing import DOLLAR
 from simulation.market import MARK
 from simulation.surroundings import Surroundings
 from simulation.venue_orders import INSTANCE, cost
@@ -33,8 +34,8 @@ class LimitWatch:
         if weather.max_exposure and self.exposure() + added > weather.max_exposure:
             self._violate(new, f"{self.exposure()} is carried of {weather.max_exposure}, {added} comes to it")
         need = cost(new.quantity, new.price)
-        if weather.balance and need > self._around.books.available:
-            self._violate(new, f"{self._around.books.available} is free, and it takes {need}")
+        if weather.balance and need > self._around.books.wallet.available(DOLLAR):
+            self._violate(new, f"{self._around.books.wallet.available(DOLLAR)} is free, and it takes {need}")
             raise Refused("INSUFFICIENT_BALANCE", "not enough is free")
 
     def exposure(self) -> Decimal:

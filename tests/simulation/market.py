@@ -9,7 +9,7 @@ from domain.errors import Uncertain
 from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.plans import TradingState
 from simulation.calls import Road
-from simulation.venue_orders import LOT
+from simulation.listing import coin_of, lot_of
 from simulation.virtual_time import SimulatedClock
 from streams.market_view import MarketView
 
@@ -34,12 +34,12 @@ class SimulatedMarket:
         return InstrumentRules(
             instrument=instrument,
             trading=True,
-            base_currency=instrument.symbol.removesuffix("USDT"),
-            quote_currency="USDT",
-            settle_currency="USDT",
+            base_currency=coin_of(instrument),
+            quote_currency=instrument.symbol[3:],
+            settle_currency=coin_of(instrument) if instrument.inverse else instrument.symbol[3:],
             tick=TICK,
-            lot=LOT,
-            min_quantity=LOT,
+            lot=lot_of(instrument),
+            min_quantity=lot_of(instrument),
             max_quantity=Decimal(1000),
             max_market_quantity=Decimal(1000),
             min_notional=Decimal(1),

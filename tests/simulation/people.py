@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from domain.commands import Action, Command, encode_command
-from domain.instruments import Instrument
+from domain.instruments import LINEAR
+from domain.money import ZERO
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
 from exchanges.venue import NewOrder
 from simulation.broker import Broker
+from simulation.listing import coin_of, listed, lot_of
 from simulation.sides import OPENS
-from simulation.surroundings import CATEGORY, VENUE, Surroundings
+from simulation.surroundings import Surroundings
 
 _NS = 1_000_000_000
 _OTHER_KEYS = (b"WRONG", b"", b"btcusdt", None)
@@ -36,13 +38,17 @@ class People:
         self._chance = chance
         self._wishes: list[Wish] = []
         self._commands: list[tuple[str, bytes]] = []
-        self.symbols = [f"{name}USDT" for name in ("BTC", "ETH", "SOL", "XRP")[: around.weather.symbols]]
+        self.instruments = listed(around.weather)
+        self.symbols = list(dict.fromkeys(instrument.symbol for instrument in self.instruments))
 
     async def send(self) -> None:
         """Everything there is to send, in the time there is."""
         weather, chance = self._around.weather, self._chance
         deeds = (
-            [self._signal] * weather.signals + [self._command] * weather.commands + [self._by_hand] * weather.by_hand
+            [self._signal] * weather.signals
+            + [self._command] * weather.commands
+            + [self._by_hand] * weather.by_hand
+            + [self._transfer] * weather.transfers
         )
         moments = sorted((chance.uniform(0, weather.busy_s), number) for number in range(len(deeds)))
         for moment_s, number in moments:
@@ -77,7 +83,8 @@ class People:
 
     def _new_wish(self) -> Wish:
         weather, chance = self._around.weather, self._chance
-        symbol, now_ns = self._symbol(), self._around.clock.now_ns()
+        instrument, now_ns = chance.choice(self.instruments), self._around.clock.now_ns()
+        symbol = instrument.symbol
         fields: dict[str, object] = {
             "signal_id": f"s{len(self._wishes) + 1}",
             "signal_type": chance.choice(("buy", "buy", "sell")),
@@ -103,6 +110,8 @@ class People:
             fields["is_warmup"] = True
         if weather.protected and chance.random() < weather.protected:
             fields |= self._protection(buys=fields["signal_type"] == "buy")
+        if len(weather.categories) > 1 and (instrument.category != weather.categories[0] or chance.random() < 0.5):
+            fields["category"] = instrument.category
         if weather.flat_prices and "limit_price" in fields:
             fields["limit_price"] = "100"
         if weather.hedge and (side := chance.choice(("long", "long", "short", "short", "", "net"))):
@@ -152,13 +161,13 @@ class People:
 
     def _by_hand(self) -> None:
         chance, books, weather = self._chance, self._around.books, self._around.weather
-        symbol = self._symbol()
-        drawn = chance.random()
+        instrument = chance.choice(self.instruments)
+        drawn, spot = chance.random(), instrument.spot
         resting = [order for order in books.orders.values() if order.live]
-        if drawn < 0.2:
-            books.acts.pay_funding(Instrument(VENUE, CATEGORY, symbol))
-        elif drawn < 0.27:
-            books.acts.liquidate(Instrument(VENUE, CATEGORY, symbol))
+        if drawn < 0.2 and not spot:
+            books.acts.pay_funding(instrument)
+        elif drawn < 0.27 and not spot:
+            books.acts.liquidate(instrument)
         elif drawn < 0.4 and resting:
             order = chance.choice(resting)
             books.cancel(order)
@@ -167,22 +176,30 @@ class People:
             change = Decimal(chance.choice((0, 0, -30, 50))) / 100
             if order.waits:
                 books.protections.move(order, (order.trigger_price or Decimal(100)) + Decimal(chance.randint(1, 5)))
-            elif order.price is not None:
+            elif order.price is not None and order.new.instrument.category == LINEAR:
                 books.amend(order, order.price + Decimal(chance.randint(-5, 5)) / 10, order.quantity + change)
         else:
             limit = chance.random() < 0.7
             books.place_by_hand(
                 NewOrder(
-                    instrument=Instrument(VENUE, CATEGORY, symbol),
+                    instrument=instrument,
                     client_order_id=chance.choice(("", f"hand-{len(books.orders)}")),
                     side=chance.choice((Side.BUY, Side.SELL)),
                     order_type=OrderType.LIMIT if limit else OrderType.MARKET,
-                    quantity=Decimal(chance.randint(1, 200)) / 100,
+                    quantity=chance.randint(1, 200) * lot_of(instrument),
                     price=Decimal(100) if limit else None,
                     time_in_force=TimeInForce.GTC if limit else TimeInForce.IOC,
                     position_side=chance.choice(tuple(OPENS)) if weather.hedge else PositionSide.NET,
                 )
             )
+
+    def _transfer(self) -> None:
+        """Coins come, or some of those go that nothing has a claim on."""
+        chance, wallet = self._chance, self._around.books.wallet
+        coin = coin_of(chance.choice(self.instruments))
+        part = Decimal(chance.randint(1, 10)) / 10
+        wallet.move(coin, 3 * part if chance.random() < 0.5 else -max(ZERO, wallet.available(coin)) * part)
+        self._around.effects.note(f"people transfer: {wallet.total(coin)} {coin} from now on")
 
     def _symbol(self) -> str:
         return self._chance.choice(self.symbols)

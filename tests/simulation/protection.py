@@ -56,6 +56,8 @@ class Protections:
 
     def set_stop(self, instrument: Instrument, side: PositionSide, price: Decimal) -> None:
         """Asked for by call: in the place of the one that stands, which is moved."""
+        if instrument.spot:
+            raise Refused("NOT_ON_SPOT", "the venue has no positions on spot")
         if not self._books.size_of(instrument, side):
             raise Refused("NO_POSITION", "there is no position to protect")
         for order in self.of(instrument, Role.STOP_LOSS, side):

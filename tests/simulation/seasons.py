@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from domain.instruments import INVERSE, LINEAR, SPOT
 from domain.plans import ScaleInMode
 from simulation.weather import Weather, drawn
 
@@ -63,6 +64,30 @@ def hedging(seed: int) -> Weather:
         protected=chance.choice((0.0, 0.0, 0.5)),
         triggered=chance.choice((0.0, 0.1)),
         auto_stop=chance.random() < 0.3,
+        scale_in=chance.choice(tuple(ScaleInMode)),
+    )
+
+
+def coins(seed: int) -> Weather:
+    """Spot pairs and inverse contracts, which take, win and lose coins; sometimes there are few of these."""
+    chance = _chance("coins", seed)
+    tight = chance.random() < 0.5
+    return replace(
+        drawn(seed),
+        categories=chance.choice(((SPOT,), (INVERSE,), (SPOT, INVERSE), (LINEAR, SPOT, INVERSE))),
+        symbols=chance.randint(1, 2),
+        signals=chance.randint(10, 40),
+        by_hand=0 if tight else chance.choice((0, 5, 12)),
+        deposit=chance.choice((0, 3, 10)),
+        transfers=0 if tight else chance.choice((0, 3, 8)),
+        balance=chance.choice((300, 1000)) if tight else 0,
+        account=True,
+        flat_prices=tight,
+        allow_short=not tight and chance.random() < 0.7,
+        skew_s=0.0 if tight else drawn(seed).skew_s,
+        protected=chance.choice((0.0, 0.3)),
+        auto_stop=chance.random() < 0.3,
+        triggered=chance.choice((0.0, 0.1)),
         scale_in=chance.choice(tuple(ScaleInMode)),
     )
 

@@ -11,6 +11,7 @@ from domain.money import ZERO
 from domain.orders import Order, PositionSide, Side
 from domain.plans import Plan
 from exchanges.venue import NewOrder
+from simulation.coin_watch import complaints as in_coins
 from simulation.sides import OPENS, only_closes
 from simulation.venue_orders import ACCOUNT
 from tables.signals import SignalRow
@@ -29,9 +30,15 @@ class SideWatch:
 
     def complaints(self, new: NewOrder, signal: SignalRow | None) -> list[str]:
         """What is wrong with the order that is about to be sent for the signal."""
-        if not self._worker.around.weather.hedge or signal is None:
+        if signal is None:
             return []
-        found = []
+        found, weather = [], self._worker.around.weather
+        if new.instrument.spot and new.side is Side.SELL and (excess := self._excess(new, signal.standing_plan)) > 0:
+            found.append(f"sells {excess} more than was held when it was planned")
+        if weather.coins:
+            found += in_coins(new, signal)
+        if not weather.hedge:
+            return found
         if new.position_side is not wanted_side(signal):
             found.append(f"goes to the {new.position_side} side, its signal wants the {wanted_side(signal)} one")
         if new.reduce_only is not only_closes(new):
@@ -48,10 +55,10 @@ class SideWatch:
         orders = [
             order
             for order in worker.orders.open_orders(partition, new.instrument.symbol)
-            if order.position_side is side
+            if order.position_side is side and order.instrument == new.instrument
         ]
         untold = sum((order.untold_size for order in orders if order.side is not new.side), ZERO)
-        held = abs(worker.positions.get(partition, new.instrument, ACCOUNT, side).state.size + untold)
+        held = (worker.positions.get(partition, new.instrument, ACCOUNT, side).state.size + untold) * -new.side.sign
         since_ns = plan.planned_at_ns - int(worker.around.weather.skew_s * _NS)
         log = worker.around.broker.logs[worker.around.topics.order_updates, partition]
         closed = sum(
@@ -65,7 +72,7 @@ class SideWatch:
         mine = {intent.order_id for intent in plan.intents}
         before = [order for order in orders if order.order_id not in mine and self._competes(order, new, plan)]
         wanted = sum((intent.quantity for intent in plan.intents), ZERO)
-        return wanted + sum((order.leaves for order in before), ZERO) - held - closed
+        return wanted + sum((order.leaves for order in before), ZERO) - max(ZERO, held) - closed
 
     def _competes(self, order: Order, new: NewOrder, plan: Plan) -> bool:
         """Whether an order of ours was open to close the same side when the plan was made."""

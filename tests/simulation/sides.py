@@ -39,10 +39,10 @@ class Sides:
         """What is held, signed."""
         return self._sizes.get((instrument, side), ZERO)
 
-    def executed(self, new: NewOrder, quantity: Decimal) -> None:
-        """So much of the order has traded."""
+    def executed(self, new: NewOrder, change: Decimal) -> None:
+        """An execution of the order has changed what is held by so much."""
         where = new.instrument, new.position_side
-        self._sizes[where] = self._sizes.get(where, ZERO) + new.side.sign * quantity
+        self._sizes[where] = self._sizes.get(where, ZERO) + change
 
     def admitted(self, new: NewOrder) -> NewOrder:
         """The order as the venue takes it: of what only closes, as much as other orders leave to close. Raises

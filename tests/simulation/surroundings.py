@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from domain.instruments import Instrument
 from domain.limits import Limits
 from domain.orders import Side
 from domain.plans import PlanSettings, PositionMode
@@ -18,9 +19,6 @@ from simulation.venue_orders import INSTANCE
 from simulation.virtual_time import SimulatedClock, VirtualLoop
 from simulation.weather import Weather
 from streams.topics import Topics
-
-VENUE = "paper"
-CATEGORY = "linear"
 
 
 @dataclass(slots=True)
@@ -39,8 +37,8 @@ class Surroundings:
     chance: random.Random
     orders_grow_stale: bool = True
     """While it is so; replacing what is stale would go on for ever."""
-    sent_up_to: dict[tuple[str, Side], int] = field(default_factory=dict)
-    """Per symbol and side the offset of the last signal that was sent, whichever process did it."""
+    sent_up_to: dict[tuple[Instrument, Side], int] = field(default_factory=dict)
+    """Per instrument and side the offset of the last signal that was sent, whichever process did it."""
 
 
 def plan_settings(weather: Weather, *, dry_run: bool) -> PlanSettings:

@@ -12,7 +12,7 @@ import pytest
 from domain.instruments import Instrument
 from domain.orders import PositionSide, Side
 from domain.updates import FillKind, FillReport, Origin, encode_update
-from simulation.surroundings import CATEGORY, VENUE
+from simulation.listing import CATEGORY, VENUE
 from simulation.venue_orders import ACCOUNT
 from simulation.virtual_time import EPOCH_NS, VirtualLoop
 from simulation.weather import Weather

@@ -16,7 +16,8 @@ from app.replay.scratch import Scratch, scratch_tables
 from app.replay.signal_rows import SignalRows
 from app.replay.snapshot import Comparison, compare_snapshots, write_snapshot
 from simulation.broker import Broker
-from simulation.surroundings import CATEGORY, VENUE, Surroundings
+from simulation.listing import CATEGORY, VENUE
+from simulation.surroundings import Surroundings
 from simulation.venue_orders import INSTANCE
 from simulation.worker import Worker
 from simulation.world import simulate

@@ -14,7 +14,6 @@ from exchanges.venue import NewOrder
 ACCOUNT = "main"
 INSTANCE = "om"
 """What our client order ids begin with."""
-LOT = Decimal("0.01")
 TAKER = Decimal("1.00055")
 
 

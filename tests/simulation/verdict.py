@@ -19,8 +19,8 @@ from domain.positions import PositionState, after_fill
 from domain.signals import Signal, parse_signal
 from domain.updates import Absence, Call, CallOutcome, Result, decode_update
 from simulation.group import Owners
+from simulation.listing import coin_of
 from simulation.sides import OPENS
-from simulation.surroundings import CATEGORY, VENUE
 from simulation.venue_orders import ACCOUNT, INSTANCE, VenueOrder
 from simulation.verdict_account import of_account
 from simulation.verdict_attempts import of_attempts, plans_ever
@@ -42,12 +42,13 @@ _ENDS = {
 _WAITS = {VenueState.UNTRIGGERED: OrderState.UNTRIGGERED, VenueState.TRIGGERED: OrderState.TRIGGERED}
 
 
-def findings(owners: Owners, symbols: list[str]) -> list[str]:
+def findings(owners: Owners, instruments: list[Instrument]) -> list[str]:
     """Every disagreement, as sentences."""
     return [
         *_orders_against_books(owners),
         *_rows_without_books(owners),
-        *_positions_against_books(owners, symbols),
+        *_positions_against_books(owners, instruments),
+        *_coins_against_wallet(owners, instruments),
         *_one_order_per_signal(owners),
         *_signals(owners),
         *_commands(owners),
@@ -123,20 +124,37 @@ def _rows_without_books(owners: Owners) -> Iterator[str]:
             yield f"order {row.order_id} is {row.state}, and the venue never took it"
 
 
-def _positions_against_books(owners: Owners, symbols: list[str]) -> Iterator[str]:
+def _positions_against_books(owners: Owners, instruments: list[Instrument]) -> Iterator[str]:
     """Every side is the fold of the venue's executions, and nothing is on a side that the account does not have."""
     books = owners.around.books
-    for symbol, side in product(symbols, PositionSide):
-        instrument = Instrument(VENUE, CATEGORY, symbol)
+    for instrument, side in product(instruments, PositionSide):
+        symbol = instrument.label
         theirs = PositionState()
         for fill in books.fills_of_side(instrument, side):
             theirs = after_fill(theirs, fill)
-        partition = owners.around.broker.partition_of(symbol.encode())
+        partition = owners.partition_of(instrument.symbol)
         ours = owners.positions.get(partition, instrument, ACCOUNT, side).state
         if ours != theirs:
             yield f"position of {symbol} ({side}) is {ours}, by the venue's fills it is {theirs}"
         if side is not PositionSide.NET and ours.size * OPENS[side].sign < 0:
             yield f"the {side} side of {symbol} is {ours.size}: more was closed than there was"
+
+
+def _coins_against_wallet(owners: Owners, instruments: list[Instrument]) -> Iterator[str]:
+    """A spot position is what the account's executions have brought of its coin, fees in that coin gone; an inverse one
+    that is flat has won the coins by which what was bought was worth more than what was sold."""
+    books = owners.around.books
+    for instrument in instruments:
+        state = owners.positions.get(
+            owners.partition_of(instrument.symbol), instrument, ACCOUNT, PositionSide.NET
+        ).state
+        if instrument.spot and state.size != (coins := books.wallet.swapped(instrument, coin_of(instrument))):
+            yield f"the position of {instrument} is {state.size}, and {coins} came to the wallet"
+        if instrument.inverse and not state.size:
+            fills = [fill for order in books.orders.values() for fill in order.fills if fill.instrument == instrument]
+            won = sum((fill.side.sign * fill.value for fill in fills), ZERO)
+            if state.realised != won:
+                yield f"{instrument} has realised {state.realised}, and {won} coins were won"
 
 
 def _one_order_per_signal(owners: Owners) -> Iterator[str]:

@@ -8,10 +8,12 @@ from decimal import Decimal
 
 from domain.exposure import day_of
 from domain.money import ZERO
+from domain.orders import PositionSide
 from domain.plans import Decision, TradingState
-from domain.positions import PositionState, after_fill, fill_key
+from domain.positions import PositionState, after_fill
 from domain.protection import Role
 from simulation.group import Owners
+from simulation.listing import coin_of
 from simulation.market import MARK
 from simulation.verdict_attempts import plans_ever
 
@@ -23,7 +25,8 @@ def of_account(owners: Owners) -> Iterator[str]:
     if not owners.around.weather.account:
         return
     yield from _nothing_held(owners)
-    yield from _as_in_the_books(owners)
+    if owners.around.weather.flat_prices:
+        yield from _as_in_the_books(owners)
     yield from _rate_kept(owners)
     yield from _losses_halted(owners)
 
@@ -41,14 +44,16 @@ def _as_in_the_books(owners: Owners) -> Iterator[str]:
     orders = 0
     for instrument in books.instruments():
         state = PositionState()
-        for fill in sorted((each for each in books.fills_of(instrument.symbol)), key=fill_key):
+        for fill in books.fills_of_side(instrument, PositionSide.NET):
             state = after_fill(state, fill)
         live = [o for o in books.orders.values() if o.live and o.new.instrument == instrument and o.role is Role.NONE]
         opening = sum((order.leaves for order in live if order.opens), ZERO)
-        exposure += (max(ZERO, state.size) + opening) * MARK
+        exposure += (max(ZERO, state.size) + opening) * (1 if instrument.inverse else MARK)
         orders += len(live)
-        traded += state.bought_value + state.sold_value
-        profit += state.realised + state.unrealised(MARK, instrument) + state.funding - sum(state.fees.values(), ZERO)
+        traded += state.bought + state.sold if instrument.inverse else state.bought_value + state.sold_value
+        won = state.realised + state.unrealised(MARK, instrument) + state.funding
+        profit += won * (MARK if instrument.inverse else 1)
+        profit -= sum((fee * (MARK if coin == coin_of(instrument) else 1) for coin, fee in state.fees.items()), ZERO)
     for worker in owners.workers:
         load = worker.board.load(None)
         pairs: tuple[tuple[str, Decimal | int, Decimal | int], ...] = (

@@ -54,7 +54,8 @@ def _one_of_each(owners: Owners) -> Iterator[str]:
         partition, seen = owners.partition_of(instrument.symbol), set[Role]()
         size = owners.positions.get(partition, instrument, ACCOUNT, side).state.size
         for row in owners.orders.open_orders(partition, instrument.symbol):
-            if row.role is Role.NONE or row.state.terminal or row.position_side is not side:
+            where = row.instrument, row.position_side
+            if row.role is Role.NONE or row.state.terminal or where != (instrument, side):
                 continue
             if row.role in seen:
                 yield f"{instrument} ({side}) has two of {row.role}"
@@ -95,7 +96,8 @@ def _wrong_stops(owners: Owners) -> Iterator[tuple[Instrument, PositionSide, str
     if not owners.around.weather.auto_stop or any(worker.dry_run for worker in owners.workers):
         return
     for instrument, side in product(books.instruments(), books.sides.names):
-        if books.size_of(instrument, side) and (sentence := _wrong_stop(owners, instrument, side)) is not None:
+        followed = books.size_of(instrument, side) and not instrument.spot
+        if followed and (sentence := _wrong_stop(owners, instrument, side)) is not None:
             yield instrument, side, sentence
 
 

@@ -54,7 +54,8 @@ class Watch:
         ]
         if in_doubt:
             self._violate(f"{order_id} is sent while {in_doubt} are in doubt")
-        reducing = order.reduce_only and worker.gates.may_reduce(partition, symbol)
+        only_less = order.reduce_only or (order.instrument.spot and order.side is Side.SELL)
+        reducing = only_less and worker.gates.may_reduce(partition, symbol)
         if not worker.gates.is_open(partition, symbol) and not reducing:
             self._violate(f"{order_id} is sent before the venue was asked for {symbol}")
         if self.applied_up_to(partition) < worker.caught_up_at.get(partition, 0):
@@ -80,7 +81,7 @@ class Watch:
 
     def _check_signal(self, partition: int, symbol: str, order_id: str) -> None:
         """Signals of a symbol are sent in the order of the log, none past its age. A part that waited for its time may
-        come behind later signals of its own side, and its age counts from when it was due."""
+        come behind later signals of its own side, or of another instrument, and its age counts from when it was due."""
         worker = self._worker
         order = worker.orders.get(partition, order_id)
         if order is None or order.signal is None:
@@ -97,11 +98,16 @@ class Watch:
         if age_s > worker.around.weather.signal_max_age_s:
             self._violate(f"{order_id} is sent when its signal is {age_s:.3f} s old")
         offset, sent_up_to = -1 if row is None else row.last_offset, worker.around.sent_up_to
-        sides = (order.side.opposite,) if due_ns else tuple(Side)
-        if offset < max(sent_up_to.get((symbol, side), -1) for side in sides):
+        instrument = order.instrument
+        against = [
+            up_to
+            for (other, side), up_to in sent_up_to.items()
+            if other.symbol == symbol and (not due_ns or (other == instrument and side is order.side.opposite))
+        ]
+        if offset < max(against, default=-1):
             self._violate(f"{order_id} of the signal at {offset} is sent after that of a later one")
         if not due_ns:
-            sent_up_to[symbol, order.side] = offset
+            sent_up_to[instrument, order.side] = offset
 
     def before_amend(self, ref: OrderRef, quantity: Decimal | None, price: Decimal | None) -> None:
         """Only an order of ours that has been sent, when the wish is on record and a durable plan asks for these very
@@ -128,6 +134,8 @@ class Watch:
     def before_stop(self, instrument: Instrument, side: PositionSide, price: Decimal) -> None:
         """Only at a price that a command on record asks for, for what is held."""
         self._not_in_a_dry_run(f"set a stop-loss for {instrument}")
+        if instrument.spot:
+            self._violate(f"a stop-loss is asked for {instrument}, which has no position at the venue")
         worker = self._worker
         partition = worker.log.partition_of(instrument.symbol.encode())
         name = stop_command_id(instrument.symbol, side, price)

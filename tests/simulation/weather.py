@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from domain.instruments import LINEAR
 from domain.plans import ScaleInMode
 
 
@@ -50,6 +51,12 @@ class Weather:
     late_reject: float = 0.0
     taker_cancel: float = 0.0
 
+    categories: tuple[str, ...] = (LINEAR,)
+    """What is traded; a symbol may be several instruments."""
+    deposit: int = 0
+    """Of each coin, before anything is traded."""
+    transfers: int = 0
+    """Coins that come from outside, or go there."""
     hedge: bool = False
     """Symbols have a long and a short side; what closes never does more."""
 
@@ -112,7 +119,12 @@ class Weather:
     @property
     def heard(self) -> bool:
         """Whether processes follow the broadcasts."""
-        return self.account or self.dry_run > 0
+        return self.account or self.dry_run > 0 or self.coins
+
+    @property
+    def coins(self) -> bool:
+        """Whether more than linear contracts is traded, so that each coin has a balance."""
+        return self.categories != (LINEAR,)
 
 
 def fine_day() -> Weather:

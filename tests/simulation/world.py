@@ -11,6 +11,7 @@ from typing import Any
 from simulation.books import Books
 from simulation.broker import Broker
 from simulation.calls import Road
+from simulation.coin_watch import CoinWatch
 from simulation.effects import Crashed, Effects, Life
 from simulation.gateway import Gateway
 from simulation.group import Group, Owners
@@ -104,6 +105,9 @@ class World:
         self._lives = 0
         self.group = Group(self.broker, self.effects, self.around.chance)
         self.owners = Owners(self.group, self.around)
+        if weather.coins:
+            coins = CoinWatch(self.around, self.owners)
+            self.books.before_taking, self.books.before_amending = coins.before_taking, coins.before_amending
         self.workers = [self._new_worker(f"w{number + 1}") for number in range(weather.workers)]
         """One process, alive or dead, for each seat."""
 
@@ -165,7 +169,7 @@ class World:
             *(self._at_times(self.weather.halts, self._halt)),
         ]
         tasks = [asyncio.create_task(work) for work in (*faults, self.people.send())]
-        if self.weather.balance:
+        if self.weather.balance or self.weather.coins:
             self._balances = asyncio.create_task(self.gateway.show_balances(self.topics.balances))
         await self._for(self.weather.busy_s)
         for task in tasks:
@@ -174,7 +178,7 @@ class World:
         self._calm_down()
         await self._until_quiet()
         if not self.effects.violations:
-            for sentence in findings(self.owners, self.people.symbols):
+            for sentence in findings(self.owners, self.people.instruments):
                 self.effects.violate(sentence)
         return self.effects.violations
 
