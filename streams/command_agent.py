@@ -47,7 +47,9 @@ class CommandSettings:
 class Compare(Protocol):
     """Compares symbols of a partition (None: all) with the venue's lists; see `streams.recovery.Recovery.compare`."""
 
-    def __call__(self, partition: int, symbols: Sequence[str] | None) -> Awaitable[Comparison]: ...
+    def __call__(
+        self, partition: int, symbols: Sequence[str] | None, asked_ns: int | None
+    ) -> Awaitable[Comparison]: ...
 
 
 class Protect(Protocol):
@@ -231,7 +233,7 @@ class CommandAgent:
         nowhere and is in doubt stays so: timers go on asking."""
         symbols = None if command.symbol == EVERY_SYMBOL else [command.symbol]
         try:
-            found = await turn.wait(self._compare(turn.record.partition, symbols))
+            found = await turn.wait(self._compare(turn.record.partition, symbols, turn.record.timestamp_ns))
         except VenueError as error:
             return self._result(turn, command, False, "UNANSWERED", str(error), {})
         details = {item.order_id: str(item) for item in found.orders}

@@ -47,8 +47,8 @@ class Unanswered(VenueError):  # noqa: N818 -- what happened, in a word
 class RecoverySettings:
     """`parallel`: symbols compared at a time. `pause_s`: before a venue that did not answer is asked again.
     `interval_s`: between rounds; `positions_s`: between validations of positions with all of their fills.
-    `merge_s`: a reading that began so shortly before somebody asked is as good as a new one. `payments_s`: how far back
-    payments on positions are listed."""
+    `merge_s`: partitions whose rounds come so shortly after a reading began share it, and a demand that is older counts
+    as one of then. `payments_s`: how far back payments on positions are listed."""
 
     venue: str
     categories: tuple[str, ...]
@@ -119,16 +119,25 @@ class Recovery:
         if (task := self._tasks.pop(partition, None)) is not None:
             task.cancel()
 
-    async def compare(self, partition: int, symbols: Sequence[str] | None = None) -> Comparison:
-        """Compare on demand: these symbols, or every symbol of the partition with anything to compare. Who asks at
-        about the same time shares one reading of the lists. Raises `VenueError` when they can't be read."""
-        now_ns = self._clock.now_ns()
-        lists = await self._lists.read(now_ns - int(self._settings.merge_s * _NS))
+    async def compare(
+        self, partition: int, symbols: Sequence[str] | None = None, asked_ns: int | None = None
+    ) -> Comparison:
+        """Compare on demand: these symbols, or every symbol of the partition with anything to compare. `asked_ns`: when
+        somebody asked (None: now). Readings of the lists are shared, but none that began earlier will do: it may not
+        show what they ask for. Raises `VenueError` when the lists can't be read."""
+        not_before_ns = self._not_before_ns(asked_ns)
+        lists = await self._lists.read(not_before_ns)
         wanted = sorted(self._symbols(partition, lists)) if symbols is None else symbols
         found = Comparison()
         await self._each(wanted, lambda symbol: self._compare(partition, symbol, lists, found, thorough=True))
-        await self._bring_payments(partition, symbols)
+        await self._bring_payments(partition, symbols, not_before_ns)
         return found
+
+    def _not_before_ns(self, asked_ns: int | None) -> int:
+        """When a reading must have begun. Other machines' clocks may be ahead, and questions may have waited long."""
+        now_ns = self._clock.now_ns()
+        asked_ns = now_ns if asked_ns is None else min(asked_ns, now_ns)
+        return max(asked_ns, now_ns - int(self._settings.merge_s * _NS))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A bug here would leave symbols shut without a word."""
@@ -184,12 +193,13 @@ class Recovery:
     async def _round(self, partition: int, *, thorough: bool) -> bool:
         """One comparison in the background; False when the venue did not answer."""
         try:
-            lists = await self._lists.read(self._clock.now_ns() - int(self._settings.merge_s * _NS))
+            not_before_ns = self._not_before_ns(0)
+            lists = await self._lists.read(not_before_ns)
             found = Comparison()
             for symbol in sorted(self._symbols(partition, lists)):
                 await self._compare(partition, symbol, lists, found, thorough=thorough)
             if thorough:
-                await self._bring_payments(partition, None)
+                await self._bring_payments(partition, None, not_before_ns)
         except VenueError as error:
             _log.warning("partition %d could not be compared with the venue: %s", partition, error)
             return False
@@ -211,9 +221,8 @@ class Recovery:
             if items or len(self._settings.categories) == 1:
                 found.positions[instrument] = items
 
-    async def _bring_payments(self, partition: int, symbols: Sequence[str] | None) -> None:
+    async def _bring_payments(self, partition: int, symbols: Sequence[str] | None, not_before_ns: int) -> None:
         """What the venue paid on positions of these symbols, or of all of the partition, and nobody told."""
-        not_before_ns = self._clock.now_ns() - int(self._settings.merge_s * _NS)
         payments = await self._lists.payments(not_before_ns, self._settings.payments_s)
         mine = [row for row in payments.rows if self._log.partition_of(row.instrument.symbol.encode()) == partition]
         wanted = [row for row in mine if symbols is None or row.instrument.symbol in symbols]

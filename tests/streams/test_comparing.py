@@ -221,6 +221,36 @@ async def test_y03_two_comparisons_at_once_read_the_lists_once() -> None:
     assert (together, desk.venue.readings) == (1, 2)
 
 
+async def test_y03_a_reading_serves_only_those_who_asked_before_it_began() -> None:
+    desk = Desk()
+    order = at_venue(desk)
+    desk.venue.listed = [report(order, updated_ns=order.evidence.terms_at_ns)]
+    asked_ns = desk.clock.now_ns()
+    desk.clock.ns += SECOND
+    await desk.recovery.compare(0)
+
+    await desk.recovery.compare(0, asked_ns=asked_ns)
+    shared = desk.venue.readings
+    await desk.recovery.compare(0, asked_ns=desk.clock.now_ns() + 1)
+    desk.clock.ns += 1
+    await desk.recovery.compare(0)
+
+    assert (shared, desk.venue.readings) == (1, 2)
+
+
+async def test_y03_a_sync_that_was_asked_for_after_a_reading_began_gets_another() -> None:
+    desk = Desk()
+    await desk.recovery.compare(0)
+    desk.clock.ns += SECOND
+    command = Command(command_id="c1", action=Action.SYNC, symbol="BTCUSDT")
+
+    await desk.command_agent.handle(
+        FreeTurn(Record(TOPICS.order_commands, 0, 0, b"BTCUSDT", encode_command(command), (), desk.clock.now_ns()))
+    )
+
+    assert desk.venue.readings == 2
+
+
 async def test_y03_who_waits_for_a_reading_that_fails_hears_so() -> None:
     desk = Desk()
     desk.venue.away = NotAccepted("NO_CONNECTION", "the connection never opened")
