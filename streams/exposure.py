@@ -171,6 +171,8 @@ class ExposureBoard:
         """What the orders of other workers may take from a balance of that time, wishes before the offset included.
         Those of ours are known better here (`Reservations`)."""
         ours = self._owned()
+        if len(ours) >= self._partitions:
+            return ZERO  # every plan asks, and there are as many records as symbols
         others = [
             record for record in self._records.values() if self._log.partition_of(record.symbol.encode()) not in ours
         ]

@@ -57,11 +57,15 @@ class Reservations:
 
     def total(self, currency: str, balance_at_ns: int) -> Decimal:
         """What a balance of that time does not show."""
-        here = [(name, taking) for name, (_, taking) in self._taking.items() if taking.currency == currency]
-        for order_id, taking in here:
-            if not taking.counts(currency, balance_at_ns):
-                del self._taking[order_id]
-        return sum((taking.amount for _, taking in here if taking.counts(currency, balance_at_ns)), ZERO)
+        counted, shown = ZERO, []
+        for order_id, (_, taking) in self._taking.items():  # once through: every plan asks, and there are hundreds
+            if taking.counts(currency, balance_at_ns):
+                counted += taking.amount
+            elif taking.currency == currency:
+                shown.append(order_id)
+        for order_id in shown:
+            del self._taking[order_id]
+        return counted
 
     def of(self, instrument: Instrument) -> dict[str, Taking]:
         """Those of an instrument, by order."""
