@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -62,7 +62,8 @@ class Try:
 
 
 class Attempts:
-    """Makes attempts. Each runs to its end once it has begun, and is over when its outcome is published."""
+    """Makes attempts. Each runs to its end once it has begun, and is over when its outcome is published. `answered` is
+    called before that: nobody needs to wait for the broker in the place of another's call."""
 
     def __init__(
         self,
@@ -83,7 +84,9 @@ class Attempts:
         self._settings = settings
         self._jitter = jitter
 
-    async def alone(self, partition: int, order_id: str, this: Try, expires_at_ns: int) -> Source | Again | None:
+    async def alone(
+        self, partition: int, order_id: str, this: Try, expires_at_ns: int, answered: Callable[[], None]
+    ) -> Source | Again | None:
         """The outcome's place in the log; or that it may be tried again; or None, when the venue's word on the order
         came while a token was waited for: it has it, or its end is known."""
         order = self._order(partition, order_id)
@@ -101,9 +104,12 @@ class Attempts:
             if isinstance(judged, Again):
                 return judged
             outcome = judged
+        answered()
         return await self._publisher.publish(outcome)
 
-    async def together(self, partition: int, expiries: Mapping[str, int]) -> dict[str, Source | Again | None]:
+    async def together(
+        self, partition: int, expiries: Mapping[str, int], answered: Callable[[], None]
+    ) -> dict[str, Source | Again | None]:
         """The first attempt at several orders: all checks, then one call, then what came of each."""
         this = Try(1, 1, final=self._settings.max_attempts == 1)
         orders = {order_id: self._order(partition, order_id) for order_id in expiries}
@@ -118,6 +124,7 @@ class Attempts:
         for number, (order, answer) in enumerate(zip(sent, answers, strict=True), start=1):
             batch = f"{number} of {len(sent)}" if len(sent) > 1 else msgspec.UNSET
             judged[order.order_id] = await self._judged(order, answer, this, sent_ns, batch)
+        answered()
         told = [outcome for outcome in judged.values() if isinstance(outcome, CallOutcome)]
         at = await self._publisher.publish_all(told) if told else None
         places: dict[str, Source | Again | None] = dict.fromkeys(orders)

@@ -71,7 +71,7 @@ class _Places:
 
 
 class LaneTurn:
-    """A record's turn. Holds a running place except while it waits."""
+    """A record's turn. Holds a running place except while it waits, and at an effect's end when that says so."""
 
     __slots__ = ("_holds_place", "_interrupted", "_lanes", "_waiting", "record")
 
@@ -83,7 +83,7 @@ class LaneTurn:
         self._interrupted = False
 
     def release(self) -> None:
-        """Give the place back, if it is held."""
+        """Give the place back, if it is held. The next wait takes another."""
         if self._holds_place:
             self._holds_place = False
             self._lanes.places.give_back()

@@ -75,6 +75,9 @@ class Turn(Protocol):
         the record is no longer current; waits while only the lease is in doubt.
         """
 
+    def release(self) -> None:
+        """Give the running place back before an effect has come to its end: the rest of it waits for no venue."""
+
 
 class Clock(Protocol):
     """Time, so that a simulation can bring its own."""

@@ -121,7 +121,7 @@ class Submitter:
     async def _try_together(self, turn: Turn, expiries: Mapping[str, int]) -> dict[str, Source | Again | None]:
         admitted = await self._admitted(turn, min(expiries.values()), len(expiries))
         chosen = dict(list(expiries.items())[:admitted])
-        tried = await turn.call(partial(self._attempts.together, turn.record.partition, chosen))
+        tried = await turn.call(partial(self._attempts.together, turn.record.partition, chosen, turn.release))
         for outcome in tried.values():
             if isinstance(outcome, Source):
                 await turn.wait(self._applied.reached(outcome))
@@ -186,7 +186,8 @@ class Submitter:
                 await self._admitted(turn, expires_at_ns)
                 attempt, untold = attempt + 1, untold + 1
                 last = attempt >= self._settings.max_attempts or self._clock.now_ns() >= deadline_ns
-                effect = partial(self._attempts.alone, partition, order_id, Try(attempt, untold, last), expires_at_ns)
+                this = Try(attempt, untold, last)
+                effect = partial(self._attempts.alone, partition, order_id, this, expires_at_ns, turn.release)
                 outcome = await turn.call(effect)
             if outcome is None:
                 return

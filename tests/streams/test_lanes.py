@@ -218,6 +218,29 @@ async def test_an_error_of_what_is_waited_for_comes_with_the_place_taken_again(i
     assert (places, lanes.running, inbox.done) == ([1], 0, [0])
 
 
+async def test_an_effect_that_gives_its_place_back_goes_on_beside_the_next_one_to_its_end(inbox: FakeInbox) -> None:
+    told = asyncio.Event()
+    begun: list[int] = []
+
+    async def handle(turn: Turn) -> None:
+        async def effect() -> None:
+            begun.append(turn.record.offset)
+            turn.release()
+            await told.wait()
+
+        await turn.call(effect)
+
+    lanes = Lanes(handle, inbox, max_running=1)
+    for offset in range(3):
+        await lanes.submit(record(offset, f"S{offset}"))
+    await until(lambda: len(begun) == 3)
+    lanes.stop_taking()  # effects come to their end all the same
+    told.set()
+    await lanes.drained()
+
+    assert (sorted(inbox.done), lanes.running) == ([0, 1, 2], 0)
+
+
 async def test_a_submit_that_waits_for_room_ends_on_revoke(inbox: FakeInbox) -> None:
     async def handle(turn: Turn) -> None:
         await turn.wait(asyncio.Event().wait())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from quiet_venue import DAY_S, NOW, SECOND
-from trading_desk import Desk, fill_of, report
+from trading_desk import TOPICS, Desk, FreeTurn, fill_of, report
 
 from domain.errors import NotAccepted, Uncertain
 from domain.orders import OrderState, Sums, VenueState
@@ -51,6 +52,22 @@ async def test_x05_each_attempt_counts_once_whatever_became_of_it() -> None:
 
     assert len(desk.venue.created) == 3
     assert order.attempts == 3
+
+
+async def test_the_place_of_a_call_is_free_once_the_venue_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    desk.intend()
+    calls_and_outcomes: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        FreeTurn,
+        "release",
+        lambda _turn: calls_and_outcomes.append((len(desk.venue.created), len(desk.log.records[TOPICS.order_updates]))),
+    )
+
+    order = await desk.submit()
+
+    assert order.state is OrderState.ACKNOWLEDGED
+    assert calls_and_outcomes == [(1, 0)]
 
 
 async def test_o05_executions_of_an_order_are_asked_for_from_its_intent_on() -> None:

@@ -134,6 +134,9 @@ class FreeTurn:
     async def call(self, effect: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return await effect()
 
+    def release(self) -> None:
+        """It holds no place."""
+
 
 class Desk:
     """Everything wired, one partition."""
