@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 _NS = 1_000_000_000
 _AFTER_ALL_OF_ITS_MOMENT = 10**19
 """As a venue's sequence: behind every execution of the same time."""
-_ROWS_AT_A_TIME = 500
+_ROWS_AT_A_TIME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ class PositionCheck:
         self._clock = clock
         self._settings = settings
         self._hooks = hooks or Hooks()
+        self._adding = asyncio.Lock()
 
     async def check(
         self,
@@ -135,13 +136,15 @@ class PositionCheck:
         *,
         thorough: bool,
     ) -> PositionItem:
-        stored = self._stored(partition, instrument, side)
         subject = f"{instrument}-{side}"
         if thorough:
-            added = await self._added_up(partition, stored)
+            async with self._adding:  # all partitions begin at once, and trading goes on beside one of them
+                stored = self._stored(partition, instrument, side)
+                added = await self._added_up(partition, stored)
             same_row = self._stored(partition, instrument, side).version == stored.version
             if added != stored.state.size and same_row:
                 return self._tell(subject, stored, added, theirs)
+        stored = self._stored(partition, instrument, side)
         if stored.state.size == theirs:
             return self._agreed(subject, side)
         if stored.updated_ns > shown_at_ns - int(self._settings.settle_s * _NS):
