@@ -132,7 +132,9 @@ class CallSettings(BaseModel):
     api_retry_multiplier: Annotated[float, Field(ge=1, le=10)] = Field(2.0, description="Growth of the pause.")
     api_retry_cap_s: Seconds = Field(30.0, description="Longest pause.")
     order_execution_timeout_s: Seconds = Field(30.0, description="Longest work on one order; then it is uncertain.")
-    clock_error_s: Annotated[float, Field(ge=0, le=60)] = Field(1.0, description="How far clocks may be apart.")
+    clock_error_s: Annotated[float, Field(ge=0, le=60)] = Field(
+        1.0, description="How far clocks may be apart: workers', the gateway's, the venue's."
+    )
     cancel_timeout_s: Seconds = Field(15.0, description="Longest wait for the evidence of a cancel.")
     create_batch_size: Annotated[int, Field(ge=1, le=20)] = Field(
         10, description="Parts of a split order that are sent in one call, where the venue takes so many; 1 = one each."

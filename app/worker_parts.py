@@ -210,6 +210,7 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
         account=shared.settings.account,
         limits=shared.account,
         cooldown_ns=max(plan.cooldown_ns, plan.strategy_cooldown_ns),
+        clock_error_ns=int(shared.settings.clock_error_s * 1_000_000_000),
         dry_run=plan.dry_run,
     )
 

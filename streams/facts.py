@@ -37,8 +37,10 @@ class FactsGatherer:
         account: str,
         limits: Account | None = None,
         cooldown_ns: int = 0,
+        clock_error_ns: int = 0,
         dry_run: bool = False,
     ) -> None:
+        """`clock_error_ns`: how far the clocks of this worker, of the gateway and of the venue may be apart."""
         self._orders = orders
         self._positions = positions
         self._market = market
@@ -47,6 +49,7 @@ class FactsGatherer:
         self._account = account
         self._limits = limits
         self._cooldown_ns = cooldown_ns
+        self._clock_error_ns = clock_error_ns
         self._dry_run = dry_run
 
     def reserve(self, plan: Plan, but: Collection[str] = ()) -> None:
@@ -71,7 +74,7 @@ class FactsGatherer:
     def amended(self, plan: Plan, amend: Amend, *, taken: bool) -> None:
         """What came of an amendment is known: the venue's balance will show what it takes, or it takes nothing."""
         if taken:
-            self._reservations.shown_after(_addition(plan, amend), self._clock.now_ns())
+            self._reservations.shown_after(_addition(plan, amend), self._by_any_clock_ns())
         else:
             self._reservations.release(_addition(plan, amend))
 
@@ -80,11 +83,15 @@ class FactsGatherer:
         if order.state.terminal and not order.cumulative.quantity:
             self._reservations.release(order.order_id)
         else:
-            self._reservations.shown_after(order.order_id, self._clock.now_ns())
+            self._reservations.shown_after(order.order_id, self._by_any_clock_ns())
 
     def given_up(self, source: str) -> None:
         """The signal that came as the record `source` was ended before all of its orders were sent."""
-        self._reservations.give_up(source, self._clock.now_ns())
+        self._reservations.give_up(source, self._by_any_clock_ns())
+
+    def _by_any_clock_ns(self) -> int:
+        """A time stamp beyond this is later than now, whoever's clock it is of."""
+        return self._clock.now_ns() + self._clock_error_ns
 
     async def gather(
         self,

@@ -21,7 +21,7 @@ from domain.errors import InvalidInput
 from domain.updates import Origin, Update
 from exchanges.bybit import account, translate
 from exchanges.bybit.options import BybitOptions
-from exchanges.bybit.rows import Row
+from exchanges.bybit.rows import MS, Row
 from exchanges.bybit.server_time import ServerTime
 from exchanges.bybit.signing import Credentials
 from exchanges.clock import Clock, SystemClock
@@ -200,12 +200,17 @@ class BybitPrivateStream:
         for row in rows:
             try:
                 if topic == "wallet":
-                    balances += account.balances(row, account=self._options.account, at_ns=self._clock.now_ns())
+                    balances += account.balances(row, account=self._options.account, at_ns=self._told_ns(told_ms))
                 elif (update := self._update(topic, row, told_ms)) is not None:
                     updates.append(update)
             except InvalidInput as error:
                 self._bad(f"{topic}: {error.sentence}")
         return [StreamEvent(updates=tuple(updates), balances=tuple(balances))] if updates or balances else []
+
+    def _told_ns(self, told_ms: int) -> int:
+        """When the venue said it, by our clock; a message may have been long on its way. At the latest now."""
+        now_ns = self._clock.now_ns()
+        return min(now_ns, (told_ms - self._server_time.offset_ms) * MS) if told_ms else now_ns
 
     def _notice_refusal(self, message: Row) -> None:
         """Answers to pings and subscriptions need no attention unless they refuse."""

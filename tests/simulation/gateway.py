@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from decimal import Decimal
 
 import msgspec
 
 from domain.updates import FillReport, OrderReport, encode_update
+from simulation.balances import BalanceDesk
 from simulation.books import Books
 from simulation.broker import Broker
 from simulation.effects import Effects
-from simulation.venue_orders import ACCOUNT
 from simulation.virtual_time import SimulatedClock
 from simulation.weather import Weather
-from streams import boards
 
 
 class Gateway:
@@ -26,11 +24,13 @@ class Gateway:
         books: Books,
         broker: Broker,
         topic: str,
+        balances: str,
         clock: SimulatedClock,
         chance: random.Random,
         weather: Weather,
         effects: Effects,
     ) -> None:
+        """`topic`, `balances`: where updates and balances go. `clock`: its own."""
         self._books = books
         self._broker = broker
         self._topic = topic
@@ -40,12 +40,14 @@ class Gateway:
         self._effects = effects
         self._missed: set[str] = set()
         self._missed_funding: list[FillReport] = []
-        self.calm = False
+        self._calm = False
         self.under_way = 0
+        self.balances = BalanceDesk(books.wallet, broker, balances, clock, chance, weather, effects)
         books.tell = self.hear
 
     def hear(self, update: OrderReport | FillReport) -> None:
         """A message of the stream leaves the venue."""
+        self.balances.changed()
         if self._happens(self._weather.dropped):
             self._effects.note(f"stream drops a message about {update.venue_order_id}")
             self._miss(update)
@@ -58,6 +60,10 @@ class Gateway:
             delay_s = self._chance.uniform(0.5, 20.0) if late else self._chance.uniform(0.001, 0.2)
             self.under_way += 1
             asyncio.get_running_loop().call_later(delay_s, self._append, update)
+
+    def calm_down(self) -> None:
+        """Nothing goes wrong from here on."""
+        self._calm = self.balances.calm = True
 
     def fill_gap(self) -> None:
         """Ask the venue for what was missed, and append it."""
@@ -72,27 +78,6 @@ class Gateway:
         for payment in payments:
             self.under_way += 1
             self._append(payment)
-
-    # -- balances ------------------------------------------------------------------------------------------------
-
-    async def show_balances(self, topic: str) -> None:
-        """Ask for the balance now and then, and show it when it is another one, or was not shown for a while."""
-        shown: dict[str, Decimal] = {}
-        young = 0
-        while True:
-            asked_ns = self._clock.now_ns()
-            await asyncio.sleep(self._chance.uniform(0.001, 0.1))
-            balances = [msgspec.structs.replace(each, at_ns=asked_ns) for each in self._books.wallet.balances()]
-            await asyncio.sleep(self._chance.uniform(0.001, 0.1))
-            young -= 1
-            available = {each.currency: each.available for each in balances}
-            if available != shown or young < 0:
-                shown, young = available, 5
-                for each in balances:
-                    self._broker.append((topic, 0), boards.balance_key(ACCOUNT, each.currency), boards.encode(each))
-                self._effects.note(f"gateway shows balances of {', '.join(f'{n} {c}' for c, n in shown.items())}")
-            slow = self._happens(self._weather.delayed / 4)
-            await asyncio.sleep(self._chance.uniform(3.0, 15.0) if slow else 1.0)
 
     def _miss(self, update: OrderReport | FillReport) -> None:
         if update.venue_order_id in self._books.orders:
@@ -109,4 +94,4 @@ class Gateway:
         self._effects.note(f"gateway appends {update.venue_order_id} {what} at {offset}")
 
     def _happens(self, odds: float) -> bool:
-        return self._chance.random() < odds and not self.calm
+        return self._chance.random() < odds and not self._calm

@@ -61,7 +61,14 @@ class Handlers:
     its lives; `dry_run`, `with_open`: how it was started."""
 
     def __init__(
-        self, name: str, around: Surroundings, seat: str = "w1", *, dry_run: bool = False, with_open: bool = True
+        self,
+        name: str,
+        around: Surroundings,
+        seat: str = "w1",
+        *,
+        dry_run: bool = False,
+        with_open: bool = True,
+        drift_s: float = 0.0,
     ) -> None:
         self.life = Life(name)
         self.seat = seat
@@ -71,7 +78,7 @@ class Handlers:
         effects, broker, weather = around.effects, around.broker, around.weather
         self.log = StagedLog(broker, self.life, effects, around.chance, weather.slow_broker, around.topics)
         self.inbox = SimulatedInbox(self.life, effects)
-        self.clock = SimulatedClock(around.loop, weather.skew_s)
+        self.clock = SimulatedClock(around.loop, weather.skew_s + drift_s)
         self.rows = {
             "orders": SimulatedRows("orders", order_index, broker),
             "signals": SimulatedRows("signals", signal_index, broker),
@@ -206,6 +213,7 @@ class Handlers:
             clock=self.clock,
             account=ACCOUNT,
             limits=self.account,
+            clock_error_ns=int(self.around.weather.clocks_apart_s * 1_000_000_000),
             dry_run=self.dry_run,
         )
         self.signal_agent = SignalAgent(

@@ -119,5 +119,57 @@ def sharing(seed: int) -> Weather:
     )
 
 
+def drifting(seed: int) -> Weather:
+    """The same, with clocks that differ, and balances that the stream tells, late and in no order."""
+    chance = _chance("drifting", seed)
+    weather = replace(
+        sharing(seed),
+        balance=chance.choice((500, 500, 1500)),
+        clocks_apart_s=chance.choice((0.0, 0.1, 0.25, 2.0)),
+        told_balances=chance.random() < 0.8,
+    )
+    return hurried(weather, delayed=chance.choice((0.0, 0.5))) if chance.random() < 0.4 else weather
+
+
+def hurried(weather: Weather, *, delayed: float) -> Weather:
+    """People send all the time, nothing but the balance stands against it, and all works, but that messages come late:
+    what a balance shows decides from moment to moment."""
+    return replace(
+        weather,
+        signals=60,
+        busy_s=15.0,
+        delayed=delayed,
+        balance=1000,
+        max_exposure=0,
+        max_open_orders=0,
+        max_orders_per_minute=0,
+        max_daily_loss=0,
+        signal_max_age_s=60.0,
+        split_over=0,
+        commands=0,
+        crashes=0,
+        handovers=0,
+        lease_doubts=0,
+        slow_broker=0.0,
+        slow_delivery=0.0,
+        slow_broadcasts=0.0,
+        lost_request=0.0,
+        lost_reply=0.0,
+        late_request=0.0,
+        no_connection=0.0,
+        rate_limited=0.0,
+        refused=0.0,
+        server_error=0.0,
+        failed_read=0.0,
+        maintenance=0,
+        late_reject=0.0,
+        taker_cancel=0.0,
+        misplaced=0.0,
+        garbage=0.0,
+        stale=0.0,
+        halts=0,
+    )
+
+
 def _chance(kind: str, seed: int) -> random.Random:
     return random.Random(f"{kind} {seed}")  # noqa: S311 -- a simulation, not a secret

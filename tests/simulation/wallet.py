@@ -35,6 +35,10 @@ class Wallet:
         if weather.coins:
             self.coins += sorted({coin_of(instrument) for instrument in listed(weather)})
 
+    def now_ns(self) -> int:
+        """The venue's clock."""
+        return self._books.now_ns()
+
     def move(self, coin: str, amount: Decimal) -> None:
         """Coins come from outside, or, if below zero, go there."""
         self._moved.append((self._books.now_ns(), coin, amount))

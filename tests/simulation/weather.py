@@ -105,6 +105,12 @@ class Weather:
     workers: int = 1
     account: bool = False
     """Whether the account's load is kept together, and leave is asked for."""
+    clocks_apart_s: float = 0.0
+    """How far any two clocks of processes, gateway and venue are apart at most, as the order manager is told."""
+    told_balances: bool = False
+    """Whether the stream tells of balances too."""
+    stamped_on_arrival: bool = False
+    """Whether these bear the time at which they came, as if they had been told then: a mistake."""
     slow_broadcasts: float = 0.0
     flat_prices: bool = False
     """All is worth 100, and people send orders that open only by buying: what is carried can be told exactly."""

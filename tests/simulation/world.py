@@ -70,6 +70,7 @@ class World:
         self.loop = loop
         self._mutate = mutate
         self._chance = self._stream_of("world")
+        self._drifts = self._stream_of("drifts")
         self.effects = Effects(loop, self._stream_of("crash"), weather.crashes, weather.effects_between_crashes)
         self.effects.on_crash = self._crashed
         clock = SimulatedClock(loop)
@@ -82,7 +83,8 @@ class World:
             self.books,
             self.broker,
             self.topics.order_updates,
-            clock,
+            self.topics.balances,
+            SimulatedClock(loop, self._drift()),
             self._stream_of("gateway"),
             weather,
             self.effects,
@@ -108,6 +110,8 @@ class World:
         if weather.coins:
             coins = CoinWatch(self.around, self.owners)
             self.books.before_taking, self.books.before_amending = coins.before_taking, coins.before_amending
+        self._drift_of = {f"w{number + 1}": self._drift() for number in range(weather.workers)}
+        """By seat: a machine keeps its clock."""
         self.workers = [self._new_worker(f"w{number + 1}") for number in range(weather.workers)]
         """One process, alive or dead, for each seat."""
 
@@ -115,6 +119,11 @@ class World:
     def worker(self) -> Worker:
         """The only one, or the first."""
         return self.workers[0]
+
+    def _drift(self) -> float:
+        """How far a clock is from the world's, seconds."""
+        apart_s = self.weather.clocks_apart_s
+        return self._drifts.uniform(-apart_s / 2, apart_s / 2) if apart_s else 0.0
 
     def _stream_of(self, name: str) -> random.Random:
         return random.Random(f"{name} {self.seed}")  # noqa: S311 -- a simulation, not a secret
@@ -124,7 +133,9 @@ class World:
     def _new_worker(self, seat: str, *, with_open: bool = False) -> Worker:
         self._lives += 1
         dry_run = self._chance.random() < self.weather.dry_run if self.weather.dry_run else False
-        worker = Worker(f"p{self._lives}", self.around, seat, dry_run=dry_run, with_open=with_open)
+        worker = Worker(
+            f"p{self._lives}", self.around, seat, dry_run=dry_run, with_open=with_open, drift_s=self._drift_of[seat]
+        )
         worker.on_refusal = lambda sentence: self._refused(worker, sentence)  # type: ignore[method-assign]
         if self._mutate is not None:
             self._mutate(worker)
@@ -170,7 +181,7 @@ class World:
         ]
         tasks = [asyncio.create_task(work) for work in (*faults, self.people.send())]
         if self.weather.balance or self.weather.coins:
-            self._balances = asyncio.create_task(self.gateway.show_balances(self.topics.balances))
+            self._balances = asyncio.create_task(self.gateway.balances.run())
         await self._for(self.weather.busy_s)
         for task in tasks:
             task.cancel()
@@ -189,7 +200,8 @@ class World:
     def _calm_down(self) -> None:
         self.effects.note("CALM from here on")
         self.effects.crashing = False
-        self.road.calm = self.gateway.calm = self.books.calm = True
+        self.road.calm = self.books.calm = True
+        self.gateway.calm_down()
         self.road.away_until_s = 0.0
         self.market.halted.clear()
         self.around.orders_grow_stale = False

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,9 @@ from odd_stream import AUTHENTICATED, SUBSCRIBED, Conversation, Message, OddStre
 from domain.orders import VenueState
 from domain.updates import FillReport, OrderReport
 from exchanges.bybit.options import BybitOptions, StreamTimings
+from exchanges.bybit.server_time import ServerTime
 from exchanges.bybit.stream import BybitPrivateStream
+from exchanges.clock import SystemClock
 from exchanges.venue import StreamEvent
 
 QUICK = StreamTimings(
@@ -83,6 +86,16 @@ async def heard(stream: BybitPrivateStream) -> AsyncIterator[Callable[..., Any]]
     finally:
         await stream.close()
         await events.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+class StillClock(SystemClock):
+    """The wall clock stands; waiting goes on."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._now_ns = now_ns
+
+    def now_ns(self) -> int:
+        return self._now_ns
 
 
 def connected(events: list[StreamEvent]) -> bool:
@@ -157,6 +170,30 @@ async def test_messages_become_updates_and_balances_in_their_order() -> None:
     assert [update.execution_id for update in updates(events)[:2]] == ["x-1", "x-2"]
     [balance] = events[-1].balances
     assert (balance.account, balance.total, balance.available) == ("desk", 900, 800)
+
+
+@pytest.mark.parametrize(
+    ("told_s_ago", "venue_ahead_s", "at_s_ago"), [(7, 0, 7), (7, -20, 7), (-7, 0, 0)], ids=["late", "other", "ahead"]
+)
+async def test_r02_a_balance_is_as_old_as_the_venue_says_and_never_from_later_than_now(
+    told_s_ago: int, venue_ahead_s: int, at_s_ago: int
+) -> None:
+    wallet = {"accountType": "UNIFIED", "coin": [{"coin": "USDT", "walletBalance": "900"}]}
+    now_ms = 1_800_000_000_000
+    clock = StillClock(now_ms * 1_000_000)
+    server_time = ServerTime(clock)
+    server_time.offset_ms = venue_ahead_s * 1000
+
+    async def talk(venue: Conversation) -> None:
+        await venue.welcome()
+        told_ms = now_ms + (venue_ahead_s - told_s_ago) * 1000
+        await venue.say(told("wallet", wallet) | {"creationTime": told_ms})
+        await venue.stay()
+
+    stream_with = partial(stream_of, clock=clock, server_time=server_time)
+    async with OddStream(talk) as venue, heard(stream_with(venue)) as until:
+        events = await until(lambda events: any(event.balances for event in events))
+    assert events[-1].balances[0].at_ns == (now_ms - at_s_ago * 1000) * 1_000_000
 
 
 @pytest.mark.parametrize(
