@@ -311,7 +311,7 @@ def _follow_partitions(
     heartbeats: Background,
 ) -> None:
     """What has to happen when partitions come and go."""
-    engine = shared.engine
+    engine, taken_before = shared.engine, parts.taken_before(shared)
     started = False
 
     async def recovered(partitions: frozenset[int]) -> None:
@@ -326,6 +326,7 @@ def _follow_partitions(
         await shared.exposure.catch_up()
         for partition in partitions:
             recovery.assigned(partition)
+            taken_before.assigned(partition)
             shared.exposure.assigned(partition)
 
     async def revoked(partitions: frozenset[int]) -> None:

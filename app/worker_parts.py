@@ -35,6 +35,7 @@ from streams.signal_agent import SignalAgent, SignalSettings
 from streams.stream_watch import StreamWatch, StreamWatchSettings
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
+from streams.taken_before import TakenBefore
 from streams.timers import Timers, TimerSettings
 from streams.topics import Topics
 from streams.updates import UpdatePublisher
@@ -212,6 +213,17 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
         cooldown_ns=max(plan.cooldown_ns, plan.strategy_cooldown_ns),
         clock_error_ns=int(shared.settings.clock_error_s * 1_000_000_000),
         dry_run=plan.dry_run,
+    )
+
+
+def taken_before(shared: Shared) -> TakenBefore:
+    """What a process that has ended has still reserved."""
+    return TakenBefore(
+        orders=shared.orders,
+        signals=shared.signals,
+        reservations=shared.reservations,
+        clock=shared.clock,
+        clock_error_ns=int(shared.settings.clock_error_s * 1_000_000_000),
     )
 
 

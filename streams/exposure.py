@@ -37,7 +37,7 @@ PEAK_KEY = b"$account"
 """Key of the account's own record: no instrument's name has a dollar sign."""
 CAUGHT_UP_KEY = b"$read/"
 """Of a record without a value, by which a worker knows that it has read what stands before it."""
-_FORMER_OWNER_NS = 10_000_000_000
+FORMER_OWNER_NS = 10_000_000_000
 """A request that a former owner has sent arrives within the receive window, and shows in balances soon after."""
 _PARTING_S = 2.0
 
@@ -133,7 +133,7 @@ class ExposureBoard:
         """The record of a former owner: what it counted in flight counts on until the balance must show it, and where
         it wrote late our own figures stand."""
         instrument = Instrument(self._venue, record.category, record.symbol)
-        self._reservations.inherit(instrument, record.taking, self._clock.now_ns() + _FORMER_OWNER_NS)
+        self._reservations.inherit(instrument, record.taking, self._clock.now_ns() + FORMER_OWNER_NS)
         if record.name in self._own:
             self.note(instrument)
 

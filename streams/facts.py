@@ -59,7 +59,7 @@ class FactsGatherer:
         if rules is None or plan.decision is not Decision.EXECUTE:
             return
         takers = [(intent.order_id, intent.need) for intent in plan.intents]
-        takers += [(_addition(plan, amend), amend.need) for amend in plan.amends]
+        takers += [(addition_of(plan, amend), amend.need) for amend in plan.amends]
         for order_id, need in takers:
             if need and order_id not in but:
                 self._reservations.hold(plan.instrument, plan.facts.currency, order_id, need, plan.source)
@@ -69,14 +69,14 @@ class FactsGatherer:
         for intent in plan.intents:
             self._reservations.release(intent.order_id)
         for amend in plan.amends:
-            self._reservations.release(_addition(plan, amend))
+            self._reservations.release(addition_of(plan, amend))
 
     def amended(self, plan: Plan, amend: Amend, *, taken: bool) -> None:
         """What came of an amendment is known: the venue's balance will show what it takes, or it takes nothing."""
         if taken:
-            self._reservations.shown_after(_addition(plan, amend), self._by_any_clock_ns())
+            self._reservations.shown_after(addition_of(plan, amend), self._by_any_clock_ns())
         else:
-            self._reservations.release(_addition(plan, amend))
+            self._reservations.release(addition_of(plan, amend))
 
     def settled(self, order: Order) -> None:
         """An order's outcome is applied: the venue's balance will show it, or it takes nothing."""
@@ -215,7 +215,7 @@ class FactsGatherer:
             return None
 
 
-def _addition(plan: Plan, amend: Amend) -> str:
+def addition_of(plan: Plan, amend: Amend) -> str:
     """What an amendment adds is held beside what its order takes already."""
     return f"{amend.order_id}+{plan.source}"
 

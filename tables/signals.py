@@ -190,6 +190,15 @@ class SignalTable:
             if value is not None:
                 yield _signal.decode(value)
 
+    def planned_since(self, partition: int, since_ns: int) -> Iterator[SignalRow]:
+        """Signals that were planned at this time (ns UTC) or later, the newest first."""
+        for entry, key in self.rows.scan_index(partition, b"r/", reverse=True):
+            if int(entry.split(b"/")[1]) < since_ns:
+                return
+            value = self.rows.get(partition, key)
+            if value is not None:
+                yield _signal.decode(value)
+
     def of_order(self, partition: int, order_id: str) -> Iterator[SignalRow]:
         """The signals that a resting order took up after its own, the oldest first (requirement D09)."""
         for _, key in self.rows.scan_index(partition, join(b"n", order_id) + b"/"):

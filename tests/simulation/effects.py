@@ -5,12 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from typing import NoReturn
 
 from simulation.virtual_time import VirtualLoop
 
 
 class Crashed(BaseException):
     """The process ended here. No handler may catch it: a dead process handles nothing."""
+
+
+class Refused(Exception):  # noqa: N818 -- an end of a process, no error of it
+    """The process does not want to start like this."""
+
+
+def refused(sentence: str) -> NoReturn:
+    """A process that ends with its reason."""
+    raise Refused(sentence)
 
 
 class Life:

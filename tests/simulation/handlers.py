@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 from app.account_parts import LossWatch, noting
 from exchanges.dry_run import DryTrading
@@ -14,7 +14,7 @@ from exchanges.venue import Trading
 from simulation.airwaves import Airwaves
 from simulation.broker import StagedLog
 from simulation.calls import SimulatedTrading
-from simulation.effects import Crashed, Life
+from simulation.effects import Crashed, Life, Refused, refused
 from simulation.inbox import SimulatedInbox
 from simulation.listing import VENUE
 from simulation.market import MarketHere
@@ -48,6 +48,7 @@ from streams.run_mode import Mode, ModeKeeper
 from streams.signal_agent import SignalAgent, SignalSettings
 from streams.submitting import Submitter
 from streams.symbol_gates import SymbolGates
+from streams.taken_before import TakenBefore
 from streams.timers import StaleAction, Timers, TimerSettings
 from streams.updates import UpdatePublisher
 from streams.venue_lists import ListReader
@@ -235,6 +236,14 @@ class Handlers:
             account=self.account,
         )
 
+        self.taken_before = TakenBefore(
+            orders=self.orders,
+            signals=self.signals,
+            reservations=self.reservations,
+            clock=self.clock,
+            clock_error_ns=int(self.around.weather.clocks_apart_s * 1_000_000_000),
+        )
+
     def _wire_agreement(self) -> None:
         """What compares our rows with the venue's lists."""
         weather = self.around.weather
@@ -380,12 +389,3 @@ class Handlers:
     def calm_down(self) -> None:
         """What rests may rest from now on."""
         self.timers._settings = replace(self.timers._settings, stale_s=0.0)  # private: nobody else changes settings
-
-
-class Refused(Exception):  # noqa: N818 -- an end of a process, no error of it
-    """The process does not want to start like this."""
-
-
-def refused(sentence: str) -> NoReturn:
-    """A process that ends with its reason."""
-    raise Refused(sentence)

@@ -128,7 +128,11 @@ def drifting(seed: int) -> Weather:
         clocks_apart_s=chance.choice((0.0, 0.1, 0.25, 2.0)),
         told_balances=chance.random() < 0.8,
     )
-    return hurried(weather, delayed=chance.choice((0.0, 0.5))) if chance.random() < 0.4 else weather
+    if chance.random() < 0.6:
+        return weather
+    return replace(
+        hurried(weather, delayed=chance.choice((0.0, 0.5))), crashes=chance.choice((0, 6)), effects_between_crashes=200
+    )
 
 
 def hurried(weather: Weather, *, delayed: float) -> Weather:

@@ -7,8 +7,8 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from simulation.broker import TopicPartition
-from simulation.effects import Crashed
-from simulation.handlers import Handlers, Refused
+from simulation.effects import Crashed, Refused
+from simulation.handlers import Handlers
 from streams.record import Record
 
 
@@ -60,6 +60,7 @@ class Worker(Handlers):
         for partition in sorted(self.partitions):
             self.recovery.assigned(partition)
             if self.account is not None:
+                self.taken_before.assigned(partition)
                 self.board.assigned(partition)
         inputs = [(topic, partition) for topic in topics.inputs for partition in sorted(self.partitions)]
         starts = {at: broker.committed.get(at, 0) for at in inputs}

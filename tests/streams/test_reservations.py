@@ -9,9 +9,12 @@ from decimal import Decimal
 from quiet_venue import NOW
 from trading_desk import TOPICS, Desk
 
+from domain.errors import Refused
 from domain.instruments import Instrument
 from streams.lanes import Lanes
 from streams.record import Record
+from streams.reservations import Reservations
+from streams.taken_before import TakenBefore
 from tables.signals import SignalResult
 
 BTC = Instrument("paper", "linear", "BTCUSDT")
@@ -68,6 +71,39 @@ async def test_r02_a_turn_that_loses_its_partition_does_not_keep_money_back_for_
 
     assert [taking.shown_after_ns for taking in told.values()] == [None]
     assert desk.reservations.total("USDT", desk.clock.now_ns()) == Decimal(0)
+
+
+async def test_r02_a_process_counts_what_the_one_before_it_had_reserved_until_a_balance_shows_it() -> None:
+    desk = Desk()
+    lanes = lanes_of(desk)
+    await lanes.submit(signal(0, "BTCUSDT", "600"))
+    await lanes.drained()
+    [order] = desk.orders.newest(0, "BTCUSDT")
+    afresh, known_ns = Reservations(), order.times.acknowledged_ns
+
+    before = TakenBefore(
+        orders=desk.orders, signals=desk.signals, reservations=afresh, clock=desk.clock, clock_error_ns=5
+    )
+    before.assigned(0)
+
+    assert afresh.total("USDT", known_ns + 5) == desk.reservations.total("USDT", NOW) > 0
+    assert afresh.total("USDT", known_ns + 6) == 0
+
+
+async def test_r02_nothing_is_counted_again_for_what_the_venue_never_took() -> None:
+    desk = Desk()
+    lanes = lanes_of(desk)
+    desk.venue.answers = [Refused("NO_MARGIN", "not enough margin")]
+    await lanes.submit(signal(0, "BTCUSDT", "600"))
+    await lanes.drained()
+    afresh = Reservations()
+
+    before = TakenBefore(
+        orders=desk.orders, signals=desk.signals, reservations=afresh, clock=desk.clock, clock_error_ns=5
+    )
+    before.assigned(0)
+
+    assert afresh.instruments() == set()
 
 
 async def test_r02_what_an_order_may_cost_at_worst_is_kept_for_it_with_its_fee() -> None:
