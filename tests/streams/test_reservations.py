@@ -35,6 +35,15 @@ def lanes_of(desk: Desk) -> Lanes:
     return Lanes(desk.signal_agent.handle, desk.inbox)
 
 
+def begun_anew(desk: Desk) -> Reservations:
+    """What the next process counts, by the tables of this one."""
+    afresh = Reservations()
+    TakenBefore(
+        orders=desk.orders, signals=desk.signals, reservations=afresh, clock=desk.clock, clock_error_ns=5
+    ).assigned(0)
+    return afresh
+
+
 async def test_r02_signals_of_two_symbols_at_once_do_not_count_on_the_same_money() -> None:
     desk = Desk()
     lanes = lanes_of(desk)
@@ -79,12 +88,9 @@ async def test_r02_a_process_counts_what_the_one_before_it_had_reserved_until_a_
     await lanes.submit(signal(0, "BTCUSDT", "600"))
     await lanes.drained()
     [order] = desk.orders.newest(0, "BTCUSDT")
-    afresh, known_ns = Reservations(), order.times.acknowledged_ns
+    known_ns = order.times.acknowledged_ns
 
-    before = TakenBefore(
-        orders=desk.orders, signals=desk.signals, reservations=afresh, clock=desk.clock, clock_error_ns=5
-    )
-    before.assigned(0)
+    afresh = begun_anew(desk)
 
     assert afresh.total("USDT", known_ns + 5) == desk.reservations.total("USDT", NOW) > 0
     assert afresh.total("USDT", known_ns + 6) == 0
@@ -96,14 +102,20 @@ async def test_r02_nothing_is_counted_again_for_what_the_venue_never_took() -> N
     desk.venue.answers = [Refused("NO_MARGIN", "not enough margin")]
     await lanes.submit(signal(0, "BTCUSDT", "600"))
     await lanes.drained()
-    afresh = Reservations()
 
-    before = TakenBefore(
-        orders=desk.orders, signals=desk.signals, reservations=afresh, clock=desk.clock, clock_error_ns=5
-    )
-    before.assigned(0)
+    assert begun_anew(desk).instruments() == set()
 
-    assert afresh.instruments() == set()
+
+async def test_r02_what_was_planned_long_ago_is_shown_by_every_balance_that_counts() -> None:
+    desk = Desk()
+    lanes = lanes_of(desk)
+    await lanes.submit(signal(0, "BTCUSDT", "600"))
+    await lanes.drained()
+    assert begun_anew(desk).instruments() == {BTC}
+
+    await desk.clock.sleep(121)
+
+    assert begun_anew(desk).instruments() == set()
 
 
 async def test_r02_what_an_order_may_cost_at_worst_is_kept_for_it_with_its_fee() -> None:
