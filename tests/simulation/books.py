@@ -249,7 +249,7 @@ class Books:
 
     def _fill(self, order: VenueOrder, quantity: Decimal) -> None:
         if order.new.reduce_only and (self._weather.flat_prices or order.new.instrument.inverse):
-            held = -self.size_of(order.new.instrument) * order.new.side.sign
+            held = -self.size_of(order.new.instrument, order.new.position_side) * order.new.side.sign
             quantity = min(quantity, held)
             if held <= 0:
                 self.end(order, VenueState.CANCELLED, "NOTHING_TO_REDUCE")

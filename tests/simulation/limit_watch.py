@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import product
 
 from domain.errors import Refused
 from domain.ids import is_ours
 from domain.money import ZERO
-from domain.orders import Side
 from exchanges.venue import NewOrder
 from simulation.listing import DOLLAR
 from simulation.market import MARK
 from simulation.surroundings import Surroundings
-from simulation.venue_orders import INSTANCE, cost
+from simulation.venue_orders import INSTANCE, cost, may_open
 
 
 class LimitWatch:
@@ -24,7 +24,7 @@ class LimitWatch:
     def before_taking(self, new: NewOrder) -> None:
         """Nothing that opens may go over a limit. Raises `Refused` for what the account cannot pay."""
         weather = self._around.weather
-        opens = new.side is Side.BUY and not new.reduce_only and is_ours(INSTANCE, new.client_order_id)
+        opens = may_open(new) and is_ours(INSTANCE, new.client_order_id)
         if not weather.flat_prices or not opens:
             return
         live = [order for order in self._around.books.orders.values() if order.live and order.opens]
@@ -41,7 +41,8 @@ class LimitWatch:
     def exposure(self) -> Decimal:
         """What is held, and what may be bought to it, at the mark."""
         books = self._around.books
-        held = sum((max(ZERO, books.size_of(instrument)) for instrument in books.instruments()), ZERO)
+        every = product(books.instruments(), books.sides.names)
+        held = sum((abs(books.size_of(*position)) for position in every), ZERO)
         left = sum((order.leaves for order in books.orders.values() if order.live and order.opens), ZERO)
         return (held + left) * MARK
 

@@ -119,8 +119,14 @@ def sharing(seed: int) -> Weather:
     )
 
 
+def sharing_sides(seed: int) -> Weather:
+    """The same, in hedge mode: the limits count both sides."""
+    chance = _chance("sharing sides", seed)
+    return replace(sharing(seed), hedge=True, allow_short=True, sideless=chance.choice((0.0, 0.3)))
+
+
 def drifting(seed: int) -> Weather:
-    """The same, with clocks that differ, and balances that the stream tells, late and in no order."""
+    """A shared account with clocks that differ, and balances that the stream tells, late and in no order."""
     chance = _chance("drifting", seed)
     weather = replace(
         sharing(seed),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from simulation.seasons import amending, coins, drifting, hedging, protecting, rehearsing, sharing
+from simulation.seasons import amending, coins, drifting, hedging, protecting, rehearsing, sharing, sharing_sides
 from simulation.seeds import told
 from simulation.test_mutations import rough
 from simulation.weather import Weather, fine_day
@@ -25,7 +25,9 @@ def test_whatever_happens_orders_positions_and_events_agree_with_the_venue_in_th
 
 
 @pytest.mark.parametrize(
-    "season", [protecting, amending, rehearsing, hedging, coins, sharing, drifting], ids=lambda season: season.__name__
+    "season",
+    [protecting, amending, rehearsing, hedging, coins, sharing, sharing_sides, drifting],
+    ids=lambda season: season.__name__,
 )
 def test_whatever_happens_in_any_season_the_end_is_right(season_seeds: range, season: Callable[[int], Weather]) -> None:
     for seed in season_seeds:

@@ -10,6 +10,7 @@ from domain.orders import Side, Sums, VenueState
 from domain.protection import Role
 from domain.updates import FillKind, FillReport, OrderReport
 from exchanges.venue import NewOrder
+from simulation.sides import OPENS
 
 ACCOUNT = "main"
 INSTANCE = "om"
@@ -55,8 +56,13 @@ class VenueOrder:
 
     @property
     def opens(self) -> bool:
-        """Whether it may add to a position, where only buying does."""
-        return self.role is Role.NONE and self.new.side is Side.BUY and not self.new.reduce_only
+        """Whether it may add to a position, where only buying does, or what adds to its side of a hedged one."""
+        return self.role is Role.NONE and may_open(self.new)
+
+
+def may_open(new: NewOrder) -> bool:
+    """Whether an order may add to a position, where nobody goes short but on the short side of a hedged one."""
+    return new.side is OPENS.get(new.position_side, Side.BUY) and not new.reduce_only
 
 
 @dataclass(frozen=True, slots=True)

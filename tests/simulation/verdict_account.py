@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import product
 
 from domain.exposure import day_of
 from domain.money import ZERO
-from domain.orders import PositionSide
 from domain.plans import Decision, TradingState
 from domain.positions import PositionState, after_fill
 from domain.protection import Role
@@ -42,13 +42,14 @@ def _as_in_the_books(owners: Owners) -> Iterator[str]:
     books, now_ns = owners.around.books, owners.around.clock.now_ns()
     exposure = profit = traded = ZERO
     orders = 0
-    for instrument in books.instruments():
+    for instrument, side in product(books.instruments(), books.sides.names):
         state = PositionState()
-        for fill in books.fills_of_side(instrument, PositionSide.NET):
+        for fill in books.fills_of_side(instrument, side):
             state = after_fill(state, fill)
-        live = [o for o in books.orders.values() if o.live and o.new.instrument == instrument and o.role is Role.NONE]
+        own = [o for o in books.orders.values() if (o.new.instrument, o.new.position_side) == (instrument, side)]
+        live = [order for order in own if order.live and order.role is Role.NONE]
         opening = sum((order.leaves for order in live if order.opens), ZERO)
-        exposure += (max(ZERO, state.size) + opening) * (1 if instrument.inverse else MARK)
+        exposure += (abs(state.size) + opening) * (1 if instrument.inverse else MARK)
         orders += len(live)
         traded += state.bought + state.sold if instrument.inverse else state.bought_value + state.sold_value
         won = state.realised + state.unrealised(MARK, instrument) + state.funding
