@@ -328,6 +328,7 @@ def _follow_partitions(
             recovery.assigned(partition)
             taken_before.assigned(partition)
             shared.exposure.assigned(partition)
+            taken_before.let_go(partition)
 
     async def revoked(partitions: frozenset[int]) -> None:
         for partition in partitions:

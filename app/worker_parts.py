@@ -204,6 +204,7 @@ def facts_gatherer(shared: Shared) -> FactsGatherer:
     plan = shared.settings.plan_settings()
     return FactsGatherer(
         orders=shared.orders,
+        signals=shared.signals,
         positions=shared.positions,
         market=shared.market,
         reservations=shared.reservations,
@@ -222,6 +223,7 @@ def taken_before(shared: Shared) -> TakenBefore:
         orders=shared.orders,
         signals=shared.signals,
         reservations=shared.reservations,
+        board=shared.exposure,
         clock=shared.clock,
         clock_error_ns=int(shared.settings.clock_error_s * 1_000_000_000),
     )

@@ -9,7 +9,7 @@ from decimal import Decimal
 from domain.instruments import LINEAR, SPOT, Instrument, InstrumentRules
 from domain.money import ZERO, plain
 from domain.orders import OrderType, PositionSide, Side, TimeInForce
-from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, PositionMode, Verdict
+from domain.plans import Decision, Facts, OpenOrder, Outcome, PlanSettings, PositionMode, ScaleInMode, Verdict
 from domain.protection import Protection
 from domain.signals import Signal, signal_time_ns
 
@@ -149,6 +149,19 @@ class Draft:
     def least_price(self) -> Decimal:
         """The lowest price at which the venue may count it: a market sale goes out at its guard's."""
         return self.order_price if self.guard_price is None else min(self.order_price, self.guard_price)
+
+
+def stops_same_side(settings: PlanSettings, *, market: bool) -> bool:
+    """Whether an order ends the waiting parts of its own side, as it would cancel such orders if they rested
+    (requirement C01). Those of the other side it always ends."""
+    return settings.scale_in_mode is ScaleInMode.REPLACE and (market or not settings.cancel_opposite_orders_only)
+
+
+def waiting(case: Case, draft: Draft) -> list[OpenOrder]:
+    """Parts of other signals that wait for their time, trade the order's way, and stay when it is sent."""
+    if stops_same_side(case.settings, market=draft.order_type is OrderType.MARKET):
+        return []
+    return [part for part in case.facts.waiting if part.side is case.side and part.position_side is case.position_side]
 
 
 def value_of(case: Case, quantity: Decimal, price: Decimal) -> Decimal:

@@ -94,6 +94,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     other_side_size: Decimal = ZERO
     """In hedge mode, what is held on the symbol's other side."""
     open_orders: tuple[OpenOrder, ...] = ()
+    waiting: tuple[OpenOrder, ...] = ()
+    """Parts of other signals' split orders whose time has not come: no order yet, and they will be."""
     currency: str = ""
     """What the signal's order takes: the settlement currency; of a spot sale, what it sells."""
     available: Decimal | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.drafts import Case, Draft, Step, adjusted, passed, percent, quantity_worth, rejected, value_of
+from domain.drafts import Case, Draft, Step, adjusted, passed, percent, quantity_worth, rejected, value_of, waiting
 from domain.limits import AccountLoad, RiskAction
 from domain.money import ZERO, divide, floor_to, plain
 from domain.orders import OrderType, PositionSide, Side
@@ -112,7 +112,8 @@ def exposure(case: Case, draft: Draft) -> Step:
 
 
 def carried_on(case: Case, draft: Draft, side: Side) -> Decimal:
-    """Notional of the symbol towards `side` if every open order of that side that may open were filled."""
+    """Notional of the symbol towards `side` if every order of that side that may open were filled: those that are open,
+    and the parts of split ones that wait."""
     held = case.facts.position_size * side.sign if case.position_side is PositionSide.NET else _of_side(case, side)
     quantity = max(ZERO, held + sum((order.leaves for order in _staying(case, draft) if order.side is side), ZERO))
     return value_of(case, quantity, draft.price)
@@ -143,11 +144,8 @@ def _of_side(case: Case, side: Side) -> Decimal:
 
 def _staying(case: Case, draft: Draft) -> list[OpenOrder]:
     gone = {order.order_id for order in draft.cancelled}
-    return [
-        order
-        for order in case.facts.open_orders
-        if order.order_id not in gone and not order.reduce_only and order.position_side is case.position_side
-    ]
+    staying = [order for order in case.facts.open_orders if order.order_id not in gone] + waiting(case, draft)
+    return [order for order in staying if not order.reduce_only and order.position_side is case.position_side]
 
 
 # -- how many, how much ------------------------------------------------------------------------------------------
@@ -157,7 +155,7 @@ def open_orders(case: Case, draft: Draft) -> Step:
     """R03: open orders of the symbol, and of all symbols, with those that this signal adds."""
     limits, load = case.facts.limits, case.facts.load
     gone = {order.order_id for order in draft.cancelled}
-    here = sum(order.order_id not in gone for order in case.facts.open_orders)
+    here = sum(order.order_id not in gone for order in case.facts.open_orders) + len(waiting(case, draft))
     added = max(1, len(draft.parts)) if draft.amended is None else 0
     if limits.max_open_orders_per_symbol is None and limits.max_open_orders is None:
         return passed("open_orders", draft, "no limit is set", symbol=here)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.drafts import Case, Draft, Step, adjusted, passed, quantity_worth, rejected, value_of
+from domain.drafts import Case, Draft, Step, adjusted, passed, quantity_worth, rejected, value_of, waiting
 from domain.instruments import SPOT
 from domain.money import ZERO, divide, floor_to, plain
 from domain.orders import OrderType, PositionSide, Side
@@ -31,9 +31,10 @@ def size(case: Case, draft: Draft) -> Step:
 
 
 def closable(case: Case, draft: Draft) -> Decimal:
-    """What the order can close: what is held, less what orders that stay open may close before it."""
+    """What the order can close: what is held, less what orders that stay open, and parts that wait, may close first."""
     gone = {order.order_id for order in draft.cancelled}
     others = [order for order in case.facts.open_orders if order.order_id not in gone and _competes(case, order)]
+    others += waiting(case, draft)
     return max(ZERO, case.held - sum((order.leaves for order in others), ZERO))
 
 

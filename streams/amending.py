@@ -99,8 +99,9 @@ class Amender:
 
     async def _attempt(self, partition: int, amend: Amend, command_id: str) -> tuple[Source, Result]:
         order = self._calls.order(partition, amend.order_id)
-        if order.state.terminal or has_terms(order, amend):
-            # What an earlier turn has asked for, or the order's end, came while a token was waited for.
+        if order.state.terminal or has_terms(order, amend) or order.pending is Pending.CANCEL:
+            # What an earlier turn has asked for, the order's end, or somebody's wish for it, came while a token was
+            # waited for.
             sentence = f"nothing is left to amend: the order is {order.state}"
             at = await self._calls.publish(order, command_id, Result.ACCEPTED, "AMENDMENT", sentence)
             return at, Result.ACCEPTED

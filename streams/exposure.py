@@ -229,6 +229,15 @@ class ExposureBoard:
         known = self._own.get(load_name(instrument)) or self._records.get(load_name(instrument))
         return known is not None and (source in known.pending or source in known.held)
 
+    def held_in(self, partition: int) -> list[tuple[Instrument, str]]:
+        """(instrument, source) of the signals of a partition for which something is asked, or held."""
+        return [
+            (Instrument(self._venue, record.category, record.symbol), source)
+            for record in self._records.values()
+            if self._log.partition_of(record.symbol.encode()) == partition
+            for source in (*record.pending, *record.held)
+        ]
+
     def withdraw(self, symbol: str, source: str) -> None:
         """A signal of the symbol was put aside: whatever was asked for it, or is held, is free again."""
         for record in [*self._records.values(), *self._own.values()]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 from domain.errors import VenueError
@@ -10,7 +10,7 @@ from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.limits import Limits
 from domain.money import ZERO
 from domain.orders import Order, PositionSide
-from domain.plans import Amend, Decision, Facts, OpenOrder, Plan
+from domain.plans import Amend, Decision, Facts, Intent, OpenOrder, Plan
 from domain.protection import Role
 from streams.account import Account, Look
 from streams.market import Market
@@ -18,6 +18,7 @@ from streams.ports import Clock
 from streams.reservations import Reservations
 from tables.orders import OrderTable
 from tables.positions import PositionTable
+from tables.signals import SignalTable
 
 MarketAnswer = tuple[InstrumentRules | None, Quote | None]
 
@@ -30,6 +31,7 @@ class FactsGatherer:
         self,
         *,
         orders: OrderTable,
+        signals: SignalTable,
         positions: PositionTable,
         market: Market,
         reservations: Reservations,
@@ -42,6 +44,7 @@ class FactsGatherer:
     ) -> None:
         """`clock_error_ns`: how far the clocks of this worker, of the gateway and of the venue may be apart."""
         self._orders = orders
+        self._signals = signals
         self._positions = positions
         self._market = market
         self._reservations = reservations
@@ -170,6 +173,7 @@ class FactsGatherer:
                 # What the venue keeps to protect a position neither makes way nor counts as one more order.
                 and order.role is Role.NONE
             ),
+            waiting=tuple(self._waiting(partition, instrument)),
             currency=currency,
             available=None if balance is None else balance[0],
             reserved=ZERO if balance is None else self._reserved(currency, balance[1], look),
@@ -180,6 +184,16 @@ class FactsGatherer:
             last_order_ns=self._last_order_ns(partition, instrument, None),
             last_strategy_order_ns=self._last_order_ns(partition, instrument, strategy_id),
         )
+
+    def _waiting(self, partition: int, instrument: Instrument) -> Iterator[OpenOrder]:
+        """Parts of split orders that wait for their time, as they will be when it comes."""
+        for row in self._signals.waiting(partition):
+            plan = row.standing_plan
+            if plan.instrument != instrument or plan.dry_run is not self._dry_run:
+                continue
+            for intent in plan.intents:
+                if self._orders.get(partition, intent.order_id) is None:
+                    yield _part_to_come(intent)
 
     def _other_side(self, partition: int, instrument: Instrument, side: PositionSide) -> Decimal:
         """What is held on the side of a hedged symbol that the order does not touch."""
@@ -223,6 +237,22 @@ def addition_of(plan: Plan, amend: Amend) -> str:
 def _taken_currency(rules: InstrumentRules, *, buys: bool) -> str:
     """What an order takes from the account: a spot sale what it sells, every other one what settles it."""
     return rules.settle_currency if buys or not rules.instrument.spot else rules.base_currency
+
+
+def _part_to_come(intent: Intent) -> OpenOrder:
+    return OpenOrder(
+        order_id=intent.order_id,
+        side=intent.side,
+        order_type=intent.order_type,
+        price=intent.price,
+        leaves=intent.quantity,
+        executed=ZERO,
+        in_doubt=False,
+        reduce_only=intent.reduce_only,
+        external=False,
+        position_side=intent.position_side,
+        protection=intent.protection,
+    )
 
 
 def _open_order(order: Order) -> OpenOrder:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
+from domain.drafts import stops_same_side
 from domain.orders import OrderType, Side
-from domain.plans import Intent, Plan, PlanSettings, ScaleInMode
+from domain.plans import Intent, Plan, PlanSettings
 from streams.origin import again
 from streams.ports import Clock, Log
 from streams.topics import Topics
@@ -124,5 +125,5 @@ def sides_stopped_by(plan: Plan, settings: PlanSettings) -> frozenset[Side]:
     if not plan.intents:
         return frozenset()
     side, market = plan.intents[0].side, plan.intents[0].order_type is OrderType.MARKET
-    same = settings.scale_in_mode is ScaleInMode.REPLACE and (market or not settings.cancel_opposite_orders_only)
+    same = stops_same_side(settings, market=market)
     return frozenset({side, side.opposite}) if same else frozenset({side.opposite})

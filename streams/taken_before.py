@@ -1,4 +1,5 @@
-"""What the orders of former owners may take from a balance that does not show them yet (requirement R02).
+"""What a process that has ended leaves: what its orders may take from a balance that does not show them yet, and holds
+of signals that are over (requirements R02, R04).
 
 Reservations are in memory, and what is told of them in `order-exposure` is a moment old. The tables say the rest: plans
 of the last minutes say what each of their orders takes, and the orders from when on the venue had them.
@@ -12,7 +13,7 @@ from decimal import Decimal
 from domain.exposure import Taking
 from domain.orders import Order
 from domain.plans import Decision, Plan
-from streams.exposure import FORMER_OWNER_NS
+from streams.exposure import FORMER_OWNER_NS, ExposureBoard
 from streams.facts import addition_of
 from streams.ports import Clock
 from streams.reservations import Reservations
@@ -25,7 +26,7 @@ count: what was planned before that is shown by every balance that does."""
 
 
 class TakenBefore:
-    """Counts again what a process that has ended counted."""
+    """Counts again what a process that has ended counted, and gives back what it could not."""
 
     def __init__(
         self,
@@ -33,12 +34,14 @@ class TakenBefore:
         orders: OrderTable,
         signals: SignalTable,
         reservations: Reservations,
+        board: ExposureBoard,
         clock: Clock,
         clock_error_ns: int,
     ) -> None:
         self._orders = orders
         self._signals = signals
         self._reservations = reservations
+        self._board = board
         self._clock = clock
         self._clock_error_ns = clock_error_ns
 
@@ -50,6 +53,14 @@ class TakenBefore:
             if plan.decision is Decision.EXECUTE and not plan.dry_run:
                 taking = dict(self._of(partition, row, plan))
                 self._reservations.inherit(plan.instrument, taking, now_ns + FORMER_OWNER_NS)
+
+    def let_go(self, partition: int) -> None:
+        """Signals of the partition that have come to their end hold nothing of the account's limits: a crash may have
+        kept their owner from saying so."""
+        for instrument, source in self._board.held_in(partition):
+            row = self._signals.begun_by(partition, instrument.symbol, source)
+            if row is not None and row.state is SignalState.DONE:
+                self._board.release(instrument, source)
 
     def _of(self, partition: int, row: SignalRow, plan: Plan) -> Iterator[tuple[str, Taking]]:
         for intent in plan.intents:

@@ -18,7 +18,9 @@ from domain_cases import (
     signal,
     verdict,
 )
+from msgspec.structs import replace
 
+from domain.limits import Limits
 from domain.orders import OrderType, Side, TimeInForce
 from domain.plans import Decision, MarketGuard, ScaleInMode
 
@@ -180,3 +182,46 @@ def test_d10_a_market_order_and_the_second_phase_amend_nothing():
 
     assert intent(plan(MARKET, known, amending))
     assert intent(plan(known=known, settings=amending, phase=2))
+
+
+# -- parts of other signals that wait ------------------------------------------------------------------------------
+
+BESIDE = settings(scale_in_mode=ScaleInMode.NEW)
+
+
+def test_d08_what_waiting_parts_will_close_is_not_sold_twice():
+    waiting = open_order("o2", side=Side.SELL, leaves=dec("0.03"), reduce_only=True)
+    known = facts(position_size=dec("0.04"), waiting=(waiting,))
+
+    made = plan(signal(signal_type="sell"), known, BESIDE)
+
+    assert intent(made).quantity == dec("0.01")
+
+
+def test_d08_waiting_parts_count_for_the_limits_of_their_symbol():
+    waiting = open_order("o2", side=Side.BUY, leaves=dec("0.03"))
+    limits = Limits(max_position_size=dec(2000), max_open_orders_per_symbol=1)
+
+    made = plan(signal(), facts(waiting=(waiting,), limits=limits), BESIDE)
+    by_number = plan(signal(), facts(waiting=(waiting,), limits=replace(limits, max_position_size=None)), BESIDE)
+
+    assert refusal(made)[1] == "MAX_POSITION_SIZE"
+    assert refusal(by_number)[1] == "MAX_OPEN_ORDERS_PER_SYMBOL"
+
+
+@pytest.mark.parametrize("side", Side)
+def test_c01_waiting_parts_that_make_way_count_for_nothing(side):
+    waiting = open_order("o2", side=side, leaves=dec("0.03"))
+    limits = Limits(max_position_size=dec(2000), max_open_orders_per_symbol=1)
+
+    made = plan(signal(), facts(waiting=(waiting,), limits=limits))
+
+    assert made.decision is Decision.EXECUTE
+
+
+def test_c01_parts_of_the_other_side_make_way_in_every_mode():
+    waiting = open_order("o2", side=Side.SELL, leaves=dec("0.03"))
+
+    made = plan(signal(), facts(waiting=(waiting,), limits=Limits(max_open_orders_per_symbol=1)), BESIDE)
+
+    assert made.decision is Decision.EXECUTE

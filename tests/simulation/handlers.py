@@ -208,6 +208,7 @@ class Handlers:
     def _wire_signals(self) -> None:
         self.facts = FactsGatherer(
             orders=self.orders,
+            signals=self.signals,
             positions=self.positions,
             market=self.market,
             reservations=self.reservations,
@@ -240,6 +241,7 @@ class Handlers:
             orders=self.orders,
             signals=self.signals,
             reservations=self.reservations,
+            board=self.board,
             clock=self.clock,
             clock_error_ns=int(self.around.weather.clocks_apart_s * 1_000_000_000),
         )

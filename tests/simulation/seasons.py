@@ -125,6 +125,23 @@ def sharing_sides(seed: int) -> Weather:
     return replace(sharing(seed), hedge=True, allow_short=True, sideless=chance.choice((0.0, 0.3)))
 
 
+def staggered(seed: int) -> Weather:
+    """An account that is shared, where orders of one symbol wait with parts for seconds, and others come meanwhile."""
+    chance = _chance("staggered", seed)
+    return replace(
+        hurried(sharing(seed), delayed=0.0),
+        symbols=1,
+        signals=30,
+        split_over=60,
+        part_s=chance.choice((1.0, 6.0)),
+        scale_in=chance.choice(tuple(ScaleInMode)),
+        max_exposure=chance.choice((0, 300)),
+        max_open_orders=chance.choice((0, 6)),
+        balance=chance.choice((0, 0, 500)),
+        crashes=chance.choice((0, 0, 4)),
+    )
+
+
 def drifting(seed: int) -> Weather:
     """A shared account with clocks that differ, and balances that the stream tells, late and in no order."""
     chance = _chance("drifting", seed)

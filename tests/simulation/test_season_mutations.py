@@ -15,7 +15,7 @@ from domain.orders import Order
 from domain.plans import Amend
 from domain.protection import Role
 from exchanges.venue import NewOrder
-from simulation.seasons import amending, protecting, rehearsing, sharing
+from simulation.seasons import amending, protecting, rehearsing, sharing, staggered
 from simulation.weather import Weather
 from simulation.worker import Worker
 from simulation.world import Mutate, simulate
@@ -212,6 +212,11 @@ def wishes_never_withdrawn(worker: Worker) -> None:
     worker.board.release = keeps  # type: ignore[method-assign]
 
 
+def waiting_parts_forgotten(worker: Worker) -> None:
+    """Parts of split orders that wait for their time count for nothing."""
+    worker.facts._waiting = lambda *_place: iter(())  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize(
     ("season", "mutate"),
     [
@@ -225,6 +230,7 @@ def wishes_never_withdrawn(worker: Worker) -> None:
         (rehearsing, dry_runs_send),
         (rehearsing, rehearsed_orders_sent),
         (sharing, wishes_never_withdrawn),
+        (staggered, waiting_parts_forgotten),
     ],
     ids=lambda value: value.__name__,
 )

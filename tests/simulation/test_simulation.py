@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from simulation.seasons import amending, coins, drifting, hedging, protecting, rehearsing, sharing, sharing_sides
+from simulation.seasons import (
+    amending,
+    coins,
+    drifting,
+    hedging,
+    protecting,
+    rehearsing,
+    sharing,
+    sharing_sides,
+    staggered,
+)
 from simulation.seeds import told
 from simulation.test_mutations import rough
 from simulation.weather import Weather, fine_day
@@ -26,7 +36,7 @@ def test_whatever_happens_orders_positions_and_events_agree_with_the_venue_in_th
 
 @pytest.mark.parametrize(
     "season",
-    [protecting, amending, rehearsing, hedging, coins, sharing, sharing_sides, drifting],
+    [protecting, amending, rehearsing, hedging, coins, sharing, sharing_sides, staggered, drifting],
     ids=lambda season: season.__name__,
 )
 def test_whatever_happens_in_any_season_the_end_is_right(season_seeds: range, season: Callable[[int], Weather]) -> None:
@@ -44,6 +54,8 @@ def test_whatever_happens_in_any_season_the_end_is_right(season_seeds: range, se
         ),
         (coins, 9, "a stop-loss was asked for what is held on spot, where the venue has no positions"),
         (coins, 13, "a purchase on spot was not held against the balance where more had been sold than bought"),
+        (staggered, 64, "what was held for a signal whose waiting parts were ended stayed held after a crash"),
+        (hedging, 457, "an order was amended although its cancel was under way"),
         (sharing, 1, "a wish whose signal was rejected when it came again was kept for ever"),
         (sharing, 2, "an order's end came before its single fills: it counted neither as open nor as held"),
         (sharing, 51, "an order whose grant was lost with a crash was not counted for the rate"),

@@ -62,6 +62,7 @@ class Worker(Handlers):
             if self.account is not None:
                 self.taken_before.assigned(partition)
                 self.board.assigned(partition)
+                self.taken_before.let_go(partition)
         inputs = [(topic, partition) for topic in topics.inputs for partition in sorted(self.partitions)]
         starts = {at: broker.committed.get(at, 0) for at in inputs}
         self.inbox.open(starts)

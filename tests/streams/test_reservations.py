@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from decimal import Decimal
+from typing import Any
 
 from quiet_venue import NOW
 from trading_desk import TOPICS, Desk
@@ -38,10 +39,32 @@ def lanes_of(desk: Desk) -> Lanes:
 def begun_anew(desk: Desk) -> Reservations:
     """What the next process counts, by the tables of this one."""
     afresh = Reservations()
-    TakenBefore(
-        orders=desk.orders, signals=desk.signals, reservations=afresh, clock=desk.clock, clock_error_ns=5
-    ).assigned(0)
+    next_one(desk, afresh, Holds()).assigned(0)
     return afresh
+
+
+def next_one(desk: Desk, reservations: Reservations, holds: Any) -> TakenBefore:
+    return TakenBefore(
+        orders=desk.orders,
+        signals=desk.signals,
+        reservations=reservations,
+        board=holds,
+        clock=desk.clock,
+        clock_error_ns=5,
+    )
+
+
+class Holds:
+    """What the account's board lists for signals, by the record of each."""
+
+    def __init__(self, *sources: str) -> None:
+        self.sources = list(sources)
+
+    def held_in(self, _partition: int) -> list[tuple[Instrument, str]]:
+        return [(BTC, source) for source in self.sources]
+
+    def release(self, _instrument: Instrument, source: str) -> None:
+        self.sources.remove(source)
 
 
 async def test_r02_signals_of_two_symbols_at_once_do_not_count_on_the_same_money() -> None:
@@ -116,6 +139,18 @@ async def test_r02_what_was_planned_long_ago_is_shown_by_every_balance_that_coun
     await desk.clock.sleep(121)
 
     assert begun_anew(desk).instruments() == set()
+
+
+async def test_r04_what_is_held_for_a_signal_that_is_over_is_given_back_by_whoever_comes_next() -> None:
+    desk = Desk()
+    lanes = lanes_of(desk)
+    await lanes.submit(signal(0, "BTCUSDT", "600"))
+    await lanes.drained()
+    holds = Holds("signals-0-0", "signals-0-1")
+
+    next_one(desk, Reservations(), holds).let_go(0)
+
+    assert holds.sources == ["signals-0-1"], "of the other signal nothing is known yet"
 
 
 async def test_r02_what_an_order_may_cost_at_worst_is_kept_for_it_with_its_fee() -> None:

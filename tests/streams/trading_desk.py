@@ -201,6 +201,7 @@ class Desk:
             signals=self.signals,
             facts=FactsGatherer(
                 orders=self.orders,
+                signals=self.signals,
                 positions=self.positions,
                 market=self.market,
                 reservations=self.reservations,
