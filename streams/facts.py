@@ -187,7 +187,7 @@ class FactsGatherer:
 
     def _waiting(self, partition: int, instrument: Instrument) -> Iterator[OpenOrder]:
         """Parts of split orders that wait for their time, as they will be when it comes."""
-        for row in self._signals.waiting(partition):
+        for row in self._signals.waiting(partition, instrument.symbol):
             plan = row.standing_plan
             if plan.instrument != instrument or plan.dry_run is not self._dry_run:
                 continue

@@ -7,7 +7,7 @@ follows goes on with the stored plan. So a restart loses nothing, and a part is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import msgspec
 
@@ -92,7 +92,7 @@ class WaitingParts:
         """End the symbol's signals (of one category, or of all) that wait with parts towards these sides: what was sent
         stays, the rest is not sent. `but`: a signal that is left alone. Returns the rows as they are now."""
         ended = []
-        for row in list(self._of_symbol(partition, symbol)):
+        for row in list(self._signals.waiting(partition, symbol)):
             intents = row.standing_plan.intents
             if row.signal_id == but or not intents or intents[0].side not in sides:
                 continue
@@ -101,9 +101,6 @@ class WaitingParts:
             ended.append(ended_early(row, reason, self._clock.now_ns()))
             self._signals.put(partition, ended[-1], receipt)
         return ended
-
-    def _of_symbol(self, partition: int, symbol: str) -> Iterator[SignalRow]:
-        return (row for row in self._signals.waiting(partition) if row.symbol == symbol)
 
 
 def ended_early(row: SignalRow, reason: str, now_ns: int) -> SignalRow:

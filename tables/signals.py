@@ -183,9 +183,12 @@ class SignalTable:
         """Write the signal."""
         self.rows.put(partition, join(b"s", row.symbol, row.signal_id), _encoder.encode(row), receipt)
 
-    def waiting(self, partition: int) -> Iterator[SignalRow]:
-        """Signals with parts that wait for their time, the earliest first."""
+    def waiting(self, partition: int, symbol: str = "") -> Iterator[SignalRow]:
+        """Signals (of a symbol, or of all) with parts that wait for their time, the earliest first."""
+        of_symbol = join(b"s", symbol) + b"/"
         for _, key in self.rows.scan_index(partition, b"w/"):
+            if symbol and not key.startswith(of_symbol):
+                continue
             value = self.rows.get(partition, key)
             if value is not None:
                 yield _signal.decode(value)
