@@ -115,6 +115,8 @@ def carried_on(case: Case, draft: Draft, side: Side) -> Decimal:
     """Notional of the symbol towards `side` if every order of that side that may open were filled: those that are open,
     and the parts of split ones that wait."""
     held = case.facts.position_size * side.sign if case.position_side is PositionSide.NET else _of_side(case, side)
+    if case.instrument.spot:  # below zero there is nothing but coins that were sold and came from elsewhere
+        held = max(ZERO, held)
     quantity = max(ZERO, held + sum((order.leaves for order in _staying(case, draft) if order.side is side), ZERO))
     return value_of(case, quantity, draft.price)
 

@@ -90,12 +90,12 @@ class Standing:
             profit_today += worth - before
             own = [order for order in orders if order.position_side is position.side]
             size = state.size + untold.get(position.side, ZERO)
-            exposure += _exposure(size, own, price if value_price is mark else value_price)
+            exposure += _exposure(instrument, size, own, price if value_price is mark else value_price)
         notional_open = sum((_open_notional(order, value_price) for order in orders), ZERO)
         shown = {position.side for position in sides}
         for side in untold.keys() - shown:
             bare = [order for order in orders if order.position_side is side]
-            exposure += _exposure(untold[side], bare, value_price)
+            exposure += _exposure(instrument, untold[side], bare, value_price)
         return replace(
             record,
             exposure=exposure,
@@ -165,10 +165,13 @@ def _open_notional(order: Order, value_price: Decimal | None) -> Decimal:
     return order.leaves * (price or ZERO)
 
 
-def _exposure(size: Decimal, orders: list[Order], price: Decimal | None) -> Decimal:
-    """Notional towards the side on which the position may become larger."""
+def _exposure(instrument: Instrument, size: Decimal, orders: list[Order], price: Decimal | None) -> Decimal:
+    """Notional towards the side on which the position may become larger. On spot that is buying: below zero there is
+    nothing but coins that were sold and came from elsewhere."""
     worst = ZERO
-    for side in Side:
+    if instrument.spot:
+        size = max(ZERO, size)
+    for side in (Side.BUY,) if instrument.spot else Side:
         opening = [order for order in orders if order.side is side and not order.reduce_only]
         held = max(ZERO, size * side.sign)
         left = sum((order.leaves for order in opening), ZERO)

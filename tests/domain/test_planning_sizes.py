@@ -19,6 +19,7 @@ from domain_cases import (
     verdict,
 )
 
+from domain.limits import Limits
 from domain.money import divide
 from domain.orders import PositionSide, Side
 from domain.plans import Decision, Outcome, PositionMode
@@ -132,6 +133,12 @@ def test_r02_a_purchase_on_spot_is_paid_for_even_where_more_was_sold_than_bought
 
     assert refusal(made)[1] == "INSUFFICIENT_BALANCE"
     assert verdict(made, "scale_out").figures["opening"] == verdict(made, "scale_out").figures["wanted"]
+
+
+def test_r03_coins_that_were_sold_and_came_from_elsewhere_leave_no_room_on_spot():
+    known = facts(rules=rules(instrument=SPOT_BTC), position_size=dec(-1), limits=Limits(max_position_size=dec(900)))
+
+    assert refusal(plan(signal(), known, instrument=SPOT_BTC))[1] == "MAX_POSITION_SIZE"
 
 
 def test_d03_a_reduce_only_signal_only_reduces():

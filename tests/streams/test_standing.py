@@ -11,7 +11,7 @@ from trading_desk import ACCOUNT, MovedClock
 
 from domain.exposure import SymbolLoad
 from domain.instruments import Instrument
-from domain.orders import Side
+from domain.orders import PositionSide, Side
 from domain.updates import FillReport, Origin
 from streams.standing import Standing
 from tables.orders import OrderTable, order_index
@@ -84,3 +84,32 @@ def test_r03_a_fee_whose_price_nobody_knows_is_left_out_and_named() -> None:
 
     assert load.profit == Decimal("19.5")
     assert standing.uncounted == {"MNT"}
+
+
+def test_r03_coins_that_came_from_elsewhere_and_were_sold_carry_nothing() -> None:
+    pair = Instrument("paper", "spot", "BTCUSDT")
+    positions = PositionTable(MemoryRows([0], position_index))
+    sold = FillReport(
+        instrument=pair,
+        account=ACCOUNT,
+        origin=Origin.STREAM,
+        received_ns=NOW,
+        venue_order_id="v1",
+        execution_id="e1",
+        side=Side.SELL,
+        price=Decimal(100),
+        quantity=Decimal(2),
+        fee=Decimal(0),
+        fee_currency="USDT",
+        executed_ns=NOW - SECOND,
+    )
+    positions.apply(0, sold, "o1", 0, Receipt())
+    orders = OrderTable(MemoryRows([0], order_index))
+    standing = Standing(
+        orders=orders, positions=positions, mark=lambda _pair: Decimal(110), dollars=PRICES.get, clock=MovedClock()
+    )
+
+    figures = standing.figures(0, pair, SymbolLoad(symbol=pair.symbol, category="spot", worker="w1"))
+
+    assert figures.exposure == 0
+    assert positions.get(0, pair, ACCOUNT, PositionSide.NET).state.size == -2
