@@ -177,7 +177,9 @@ class People:
             if order.waits:
                 books.protections.move(order, (order.trigger_price or Decimal(100)) + Decimal(chance.randint(1, 5)))
             elif order.price is not None and order.new.instrument.category == LINEAR:
-                books.amend(order, order.price + Decimal(chance.randint(-5, 5)) / 10, order.quantity + change)
+                price = order.price + Decimal(chance.randint(-5, 5)) / 10
+                if books.now_ns() - order.created_ns > _NS // 5:  # nobody is as quick as that
+                    books.amend(order, price, order.quantity + change)
         else:
             limit = chance.random() < 0.7
             books.place_by_hand(
