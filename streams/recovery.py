@@ -165,13 +165,21 @@ class Recovery:
         self._applied.touch_all()
         if symbols:
             await self._open(partition, symbols)
-        validated_ns = 0
+        validated_ns = await self._first_round(partition)
         while True:
+            await self._clock.sleep(self._until_next_round_s())
             now_ns = self._clock.now_ns()
             thorough = now_ns - validated_ns >= self._settings.positions_s * _NS
             if await self._round(partition, thorough=thorough) and thorough:
                 validated_ns = now_ns
-            await self._clock.sleep(self._until_next_round_s() if validated_ns else self._settings.pause_s)
+
+    async def _first_round(self, partition: int) -> int:
+        """Compare everything: again, ever more seldom, until the venue answers. Returns when that was, ns UTC."""
+        pause_s = self._settings.pause_s
+        while not await self._round(partition, thorough=True):
+            await self._clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, self._settings.interval_s)
+        return self._clock.now_ns()
 
     async def _open(self, partition: int, symbols: set[str]) -> None:
         """Compare until the venue answers: a symbol whose orders are unknown does not grow."""
