@@ -99,7 +99,7 @@ class Amender:
 
     async def _attempt(self, partition: int, amend: Amend, command_id: str) -> tuple[Source, Result]:
         order = self._calls.order(partition, amend.order_id)
-        if order.state.terminal or has_terms(order, amend) or order.pending is Pending.CANCEL:
+        if order.state.terminal or taken_by(order, amend) is Taken.YES or order.pending is Pending.CANCEL:
             # What an earlier turn has asked for, the order's end, or somebody's wish for it, came while a token was
             # waited for.
             sentence = f"nothing is left to amend: the order is {order.state}"
@@ -119,7 +119,7 @@ class Amender:
         arrives_by_ns = self._reconciler.arrives_by_ns(self._clock.now_ns())
 
         def settled(order: Order) -> bool:
-            return taken_by(order, amend) is not Taken.UNKNOWN
+            return order.evidence.state.terminal or taken_by(order, amend) is not Taken.UNKNOWN
 
         while not await self._calls.until(turn, [amend.order_id], settled, self._evidence_s):
             asked_ns = self._clock.now_ns()
@@ -147,13 +147,11 @@ class Amender:
         await turn.wait(self._applied.reached(at))
 
 
-def has_terms(order: Order, amend: Amend) -> bool:
-    """Whether the venue shows the order as it was asked to be."""
-    return order.current_quantity == amend.quantity and order.current_price == amend.price
-
-
 def taken_by(order: Order, amend: Amend) -> Taken:
-    """What the venue has said of it so far; never `NO`, as that is not for the order alone to tell."""
-    if has_terms(order, amend):
+    """What the venue has said of it so far; never `NO`, as that is not for the order alone to tell. Its quantity tells:
+    each amendment adds to it, while somebody may have changed the price since. A quantity that is neither the old nor
+    the new one is somebody's too, and says nothing of ours."""
+    if order.current_quantity == amend.quantity:
         return Taken.YES
-    return Taken.ENDED if order.evidence.state.terminal else Taken.UNKNOWN
+    ended = order.evidence.state.terminal and order.current_quantity == amend.quantity - amend.added
+    return Taken.ENDED if ended else Taken.UNKNOWN

@@ -19,7 +19,7 @@ from simulation.seasons import amending, protecting, rehearsing, sharing, stagge
 from simulation.weather import Weather
 from simulation.worker import Worker
 from simulation.world import Mutate, simulate
-from streams.amending import Taken, has_terms
+from streams.amending import Taken, taken_by
 from streams.ports import Turn
 from tables.orders import OrderTable
 from tables.receipt import Receipt
@@ -140,12 +140,12 @@ def fills_taken_for_the_end(worker: Worker) -> None:
 
     async def settle(turn: Turn, amend: Amend, _deadline_ns: int) -> Taken:
         def over(order: Order) -> bool:
-            return order.state.terminal or has_terms(order, amend)
+            return order.state.terminal or taken_by(order, amend) is Taken.YES
 
         if not await amender._calls.until(turn, amend.order_id, over, 15.0):
             return Taken.UNKNOWN
         order = amender._calls.order(turn.record.partition, amend.order_id)
-        return Taken.YES if has_terms(order, amend) else Taken.ENDED
+        return Taken.YES if taken_by(order, amend) is Taken.YES else Taken.ENDED
 
     amender._settle = settle  # type: ignore[method-assign]
 
