@@ -149,6 +149,7 @@ def drifting(seed: int) -> Weather:
         sharing(seed),
         balance=chance.choice((500, 500, 1500)),
         clocks_apart_s=chance.choice((0.0, 0.1, 0.25, 2.0)),
+        receive_window_s=5.0,
         told_balances=chance.random() < 0.8,
     )
     if chance.random() < 0.6:
