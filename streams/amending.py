@@ -74,7 +74,9 @@ class Amender:
         deadline_ns = self._clock.now_ns() + int(self._timeout_s * _NS)
         order = self._calls.order(partition, amend.order_id)
         if (taken := taken_by(order, amend)) is not Taken.UNKNOWN:
-            return order, taken
+            if order.pending is Pending.REPLACE and order.pending_by == command_id:  # an earlier turn got no further
+                await self._conclude(turn, order, command_id, done=taken is Taken.YES)
+            return self._calls.order(partition, amend.order_id), taken
         may_be_on_its_way = self._was_wished(partition, amend.order_id, reason)
         if not order.state.terminal:
             await self._calls.record(turn, [order], command_id, [reason], replace=True)
