@@ -15,6 +15,7 @@ class SymbolGates:
         self._since_ns: dict[int, int] = {}
         self._behind: set[int] = set()
         self._unanswered: dict[int, str] = {}
+        self._may_reduce: set[int] = set()
         self._blind = ""
 
     def assign(self, partition: int, symbols: set[str], since_ns: int) -> None:
@@ -34,6 +35,7 @@ class SymbolGates:
         self._since_ns.pop(partition, None)
         self._behind.discard(partition)
         self._unanswered.pop(partition, None)
+        self._may_reduce.discard(partition)
 
     def open(self, partition: int, symbol: str) -> None:
         """The venue was asked for everything unfinished of the symbol."""
@@ -45,11 +47,11 @@ class SymbolGates:
         return shut is not None and partition not in self._behind and symbol not in shut and not self._blind
 
     def may_reduce(self, partition: int, symbol: str) -> bool:
-        """Whether what can only make a position smaller may be sent: also while the venue, asked for the symbol's
-        orders, does not answer, and while its stream is down; not before a former owner's updates are applied."""
+        """Whether what can only make a position smaller may be sent: also once the venue, asked for the symbol's
+        orders, has not answered, and while its stream is down; not before a former owner's updates are applied."""
         if not self.is_caught_up(partition):
             return False
-        return self.is_open(partition, symbol) or bool(self._blind) or partition in self._unanswered
+        return self.is_open(partition, symbol) or bool(self._blind) or partition in self._may_reduce
 
     def reason(self, partition: int, symbol: str) -> str:
         """Why the symbol is not open; empty if it is."""
@@ -60,9 +62,10 @@ class SymbolGates:
     def unanswered(self, partition: int, why: str) -> None:
         """The venue did not answer what the shut symbols wait for."""
         self._unanswered[partition] = why
+        self._may_reduce.add(partition)
 
     def answered(self, partition: int) -> None:
-        """It has answered."""
+        """It has answered. What was let through meanwhile is on its way, and goes on."""
         self._unanswered.pop(partition, None)
 
     def blind(self, why: str) -> None:
