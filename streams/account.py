@@ -87,6 +87,10 @@ class Account:
         """What the plan's orders from this part on still add: it stays held."""
         return wish_of(plan, self._clock.now_ns(), since_part=since_part)
 
+    def changed(self, instrument: Instrument) -> None:
+        """Orders of the instrument are others than before, and no update tells of it."""
+        self._board.note(instrument)
+
     def executes(self, plan: Plan) -> None:
         """A stored plan is executed again: what it was granted stands, though a crash may have kept that from the
         log."""

@@ -88,6 +88,12 @@ class FactsGatherer:
         else:
             self._reservations.shown_after(order.order_id, self._by_any_clock_ns())
 
+    def discarded(self, order: Order) -> None:
+        """An intent that was never sent is gone: it counts for nothing."""
+        self._reservations.release(order.order_id)
+        if self._limits is not None:
+            self._limits.changed(order.instrument)
+
     def given_up(self, source: str) -> None:
         """The signal that came as the record `source` was ended before all of its orders were sent."""
         self._reservations.give_up(source, self._by_any_clock_ns())

@@ -237,6 +237,7 @@ class SignalAgent:
         for order in self._orders.open_orders(turn.record.partition, symbol):
             if left_without_plan(order, work.source, attempt):
                 self._orders.discard_intent(turn.record.partition, order, discarded)
+                self._facts.discarded(order)
         if not discarded.complete:
             await turn.wait(discarded.durable())
             # What had to wait for them goes on.
