@@ -70,7 +70,7 @@ def _steps(before: Order, after: Order) -> _Steps:
         steps.append((EventKind.ACKNOWLEDGED, OrderState.ACKNOWLEDGED))
     if known_at_venue(before) and _terms_moved(before, after):
         steps.append((EventKind.AMENDED, _running(steps, before)))
-    if after.pending and after.pending is not before.pending:
+    if after.pending and (after.pending, after.pending_by) != (before.pending, before.pending_by):
         cancel = after.pending is Pending.CANCEL
         kind = EventKind.PENDING_CANCEL if cancel else EventKind.PENDING_REPLACE
         steps.append((kind, OrderState.PENDING_CANCEL if cancel else OrderState.PENDING_REPLACE))

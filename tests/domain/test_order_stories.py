@@ -60,6 +60,15 @@ def test_c04_whoever_gives_up_a_cancel_does_not_take_back_anothers_wish():
     assert told.order.state is OrderState.PENDING_CANCEL
 
 
+def test_c04_each_wish_is_a_step_and_the_same_one_again_is_none():
+    wishes = [cancel_request("c1", reason="first"), cancel_request("c2", reason="second"), cancel_request("c2")]
+
+    told = tell(order(), [report(), *wishes])
+
+    assert kinds(told)[-2:] == [EventKind.PENDING_CANCEL, EventKind.PENDING_CANCEL]
+    assert [step.reason for step in told.transitions[-2:]] == ["first", "second"]
+
+
 def test_o01_an_accepted_cancel_is_no_evidence_that_the_order_is_gone():
     told = tell(order(), [report(), cancel_request(), outcome(Result.ACCEPTED, Call.CANCEL)])
 

@@ -60,6 +60,7 @@ def test_whatever_happens_in_any_season_the_end_is_right(season_seeds: range, se
             910_224,
             "an order whose amendment an earlier turn had asked for stayed pending: the next was not told",
         ),
+        (protecting, 920_691, "a second wish for an order that another one is pending for left no trace of itself"),
         (protecting, 920_253, "what reduces, let through while the venue did not answer, was late when it did"),
         (staggered, 64, "what was held for a signal whose waiting parts were ended stayed held after a crash"),
         (hedging, 457, "an order was amended although its cancel was under way"),
