@@ -69,12 +69,14 @@ class Watch:
 
     def _stands_beside(self, order: Order | None, other: Order) -> bool:
         """Whether the other is an intent of which no sending is known: a part of the same split order, or, for a part
-        that waited for its time, the intent of a later signal whose turn a crash has cut short; or a part that was sent
-        together with this one, and that the venue does not have."""
+        that waited for its time, the intent of a later signal whose turn a crash has cut short; for an order that is
+        sent again, an intent that a part of an earlier signal has left since; or a part that was sent together with
+        this one, and that the venue does not have."""
         signals = None if order is None else order.signal, other.signal
         same = all(signals) and len({(each.source, each.attempt) for each in signals if each is not None}) == 1
         if other.state is OrderState.PLANNED and not other.times.sent_ns:
-            return same or (order is not None and order.signal is not None and order.signal.part > 0)
+            own = None if order is None else order.signal
+            return same or (order is not None and own is not None and (own.part > 0 or order.attempts > 0))
         around = self._worker.around
         known = around.books.find(other.order_id, "") is not None
         return same and not known and around.road.creates_under_way[other.order_id] <= 0
