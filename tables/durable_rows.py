@@ -36,7 +36,8 @@ SETTLE_AFTER_S = 0.05
 of a second of its life; the disk gets the last of them, and index entries for that one only."""
 
 SETTLE_AT_ROWS = 64
-"""Acknowledged rows of one table that are not kept waiting any longer."""
+"""Acknowledged rows of one partition that are not kept waiting any longer: the cost of a write to disk is shared, and
+the loop is not held for long."""
 
 OnHole = Callable[["DurableRows", int, int, int], None]
 """Told of offsets somebody else wrote to the changelog: (table, partition, from, to)."""
@@ -44,8 +45,8 @@ OnHole = Callable[["DurableRows", int, int, int], None]
 
 class DurableRows:
     """The `Rows` port. Every write is a record of the changelog; the local disk follows its acknowledgement, at the
-    latest after `settle_after_s` or when so many rows wait. Reads see every write in between, and recovery reads what
-    the disk lacks.
+    latest after `settle_after_s` or when so many rows of a partition wait. Reads see every write in between, and
+    recovery reads what the disk lacks.
 
     The life of a partition: `open` (files), `apply` while recovering, `admit` (reads and writes from now on),
     `withdraw` (all partitions; files stay open for the next generation), `close`.
@@ -77,8 +78,8 @@ class DurableRows:
         self._admitted: ByPartition[Shard] = ByPartition()
         self._settle_after_s = settle_after_s
         self._settle_at_rows = settle_at_rows
-        self._unsettled: set[int] = set()
-        self._unsettled_rows = 0
+        self._unsettled: dict[int, int] = {}
+        """Acknowledged rows that the disk lacks, by partition."""
         self._settle_timer: asyncio.TimerHandle | None = None
         self._settling: dict[int, Callable[[], None]] = {}
         """What an acknowledgement calls, one for each partition and not for each row."""
@@ -212,22 +213,20 @@ class DurableRows:
 
     def _settle_soon(self, partition: int) -> None:
         """One write to disk for all that is acknowledged meanwhile."""
-        self._unsettled.add(partition)
-        self._unsettled_rows += 1
-        if self._unsettled_rows == self._settle_at_rows:
-            self._stop_timer()
-            asyncio.get_running_loop().call_soon(self._settle_now)
-        elif self._unsettled_rows == 1:
+        waiting = self._unsettled.get(partition, 0) + 1
+        self._unsettled[partition] = waiting
+        if waiting == self._settle_at_rows:
+            asyncio.get_running_loop().call_soon(self._settle_now, partition)
+        elif self._settle_timer is None:
             self._settle_timer = asyncio.get_running_loop().call_later(self._settle_after_s, self._settle_now)
 
-    def _stop_timer(self) -> None:
-        if self._settle_timer is not None:
-            self._settle_timer.cancel()
-            self._settle_timer = None
-
-    def _settle_now(self) -> None:
+    def _settle_now(self, partition: int | None = None) -> None:
+        """Of one partition, or of all."""
         try:
-            self.settle()
+            if partition is None:
+                self.settle()
+            else:
+                self._settle(partition)
         except Exception as error:
             if self.on_failure is None:
                 raise
@@ -235,17 +234,21 @@ class DurableRows:
 
     def settle(self) -> None:
         """Bring to disk what is acknowledged."""
-        self._stop_timer()
-        partitions, self._unsettled = self._unsettled, set()
-        self._unsettled_rows = 0
-        for partition in partitions:
-            shard = self._shards.get(partition)
-            if shard is None:
-                continue
-            had_hole = shard.hole is not None
-            shard.settle()
-            if shard.hole is not None and not had_hole and self.on_hole is not None:
-                self.on_hole(self, partition, *shard.hole)
+        if self._settle_timer is not None:
+            self._settle_timer.cancel()
+            self._settle_timer = None
+        for partition in list(self._unsettled):
+            self._settle(partition)
+
+    def _settle(self, partition: int) -> None:
+        self._unsettled.pop(partition, None)
+        shard = self._shards.get(partition)
+        if shard is None:
+            return
+        had_hole = shard.hole is not None
+        shard.settle()
+        if shard.hole is not None and not had_hole and self.on_hole is not None:
+            self.on_hole(self, partition, *shard.hole)
 
     def _path(self, partition: int) -> Path:
         return self._directory / f"{self.name}-{partition}"

@@ -29,9 +29,9 @@ class Receipt:
         """One more write must be acknowledged."""
         self._outstanding += 1
 
-    def settle(self) -> None:
-        """The broker has acknowledged one of the writes."""
-        self._outstanding -= 1
+    def settle(self, writes: int = 1) -> None:
+        """The broker has acknowledged so many of the writes."""
+        self._outstanding -= writes
         if self._outstanding == 0:
             callbacks, self._callbacks = self._callbacks, None
             for callback in callbacks or ():

@@ -326,7 +326,7 @@ def _record(raw: Any, generation: int) -> Record:
         raw.offset,
         raw.key,
         raw.value,
-        tuple((name, content or b"") for name, content in raw.headers),
+        tuple((name, content or b"") for name, content in raw.headers) if raw.headers else (),
         raw.timestamp * NS_PER_MS,
         generation,
     )

@@ -31,14 +31,30 @@ Acknowledged = Callable[[int], None]
 class _Batch:
     """One of the producer's batches, and whom to tell when the broker has it."""
 
-    __slots__ = ("batch", "entries", "opened_at_s", "size_bytes", "tp")
+    __slots__ = ("batch", "opened_at_s", "owed", "records", "size_bytes", "told", "tp")
 
     def __init__(self, tp: TopicPartition, batch: Any) -> None:  # Any: aiokafka's MessageBatch is untyped
         self.tp = tp
         self.batch = batch
-        self.entries: list[tuple[int, Receipt, Acknowledged | None]] = []
+        self.told: list[tuple[int, Acknowledged]] = []
+        """(offset within the batch, who wants to know the offset)."""
+        self.owed: list[tuple[Receipt, int]] = []
+        """Receipts, and of how many records in a row."""
+        self.records = 0
         self.size_bytes = 0
         self.opened_at_s = time.monotonic()
+
+    def add(self, relative: int, size_bytes: int, receipt: Receipt, on_ack: Acknowledged | None) -> None:
+        """A record is in the batch, as its `relative`-th."""
+        self.records += 1
+        self.size_bytes += size_bytes
+        if on_ack is not None:
+            self.told.append((relative, on_ack))
+        owed = self.owed
+        if owed and owed[-1][0] is receipt:
+            owed[-1] = receipt, owed[-1][1] + 1
+        else:
+            owed.append((receipt, 1))
 
 
 class AppendLog:
@@ -152,8 +168,7 @@ class AppendLog:
             batch = self._open_batch(TopicPartition(topic, partition))
             placed = batch.batch._builder.append(timestamp=None, key=key, value=value, headers=fields)
         receipt.expect()
-        batch.entries.append((placed.offset, receipt, on_ack))
-        batch.size_bytes += size_bytes
+        batch.add(placed.offset, size_bytes, receipt, on_ack)
         self._records += 1
         self._bytes += size_bytes
         self.appended_total += 1
@@ -201,7 +216,7 @@ class AppendLog:
         """How many records the broker has yet to acknowledge (of `topics`, or in all)."""
         if topics is None:
             return self._records
-        return sum(len(batch.entries) for batch in self._unacknowledged if batch.tp.topic in topics)
+        return sum(batch.records for batch in self._unacknowledged if batch.tp.topic in topics)
 
     def oldest_s(self) -> float:
         """Age of the oldest unacknowledged batch; 0 if there is none."""
@@ -214,7 +229,7 @@ class AppendLog:
         if self.oldest_s() > self.delivery_limit_s:
             late = min(self._unacknowledged, key=lambda batch: batch.opened_at_s)
             self._stop(
-                f"DELIVERY_OVERDUE: {len(late.entries)} records for {late.tp.topic}-{late.tp.partition} are not "
+                f"DELIVERY_OVERDUE: {late.records} records for {late.tp.topic}-{late.tp.partition} are not "
                 f"acknowledged within {self.delivery_limit_s} s; whether they were written is unknown"
             )
 
@@ -244,23 +259,22 @@ class AppendLog:
         where = f"{batch.tp.topic}-{batch.tp.partition}"
         if future.cancelled() or future.exception() is not None:
             why = "cancelled" if future.cancelled() else repr(future.exception())
-            self._stop(f"RECORDS_NOT_DURABLE: {len(batch.entries)} records for {where}: {why}")
+            self._stop(f"RECORDS_NOT_DURABLE: {batch.records} records for {where}: {why}")
         self._unacknowledged.discard(batch)
         if self._open.get(batch.tp) is batch:
             del self._open[batch.tp]
-        self._records -= len(batch.entries)
+        self._records -= batch.records
         self._bytes -= batch.size_bytes
-        if not batch.entries:
+        if not batch.records:
             return
         base_offset = future.result().offset
         if base_offset < 0:
             self._stop(f"OFFSET_UNKNOWN: the broker has the records for {where} but no longer says where")
         try:
-            for relative, _, on_ack in batch.entries:
-                if on_ack is not None:
-                    on_ack(base_offset + relative)
-            for _, receipt, _ in batch.entries:
-                receipt.settle()
+            for relative, on_ack in batch.told:
+                on_ack(base_offset + relative)
+            for receipt, records in batch.owed:
+                receipt.settle(records)
         except Exception as error:  # noqa: BLE001 -- whatever a receiver throws, what follows from it is unknown
             self._stop(f"ACKNOWLEDGEMENT_FAILED: {where}: {error!r}")
         self._let_in()

@@ -35,23 +35,29 @@ def build(config: dict[str, Any]) -> Engine:
     orders, ledger = engine.table("orders"), engine.table("ledger")
     outbox, inbox, log, events = Outbox(engine.log), engine.inbox, engine.log, config["events"]
 
-    def applied(record: Record) -> tuple[Receipt, bytes]:
-        value = record.value or b""
-        partition, receipt = record.partition, Receipt()
+    def applied(record: Record, receipt: Receipt) -> bytes:
+        value, partition = record.value or b"", record.partition
         outcome = apply(value, orders.get(partition, b"o/" + value[13:45]))
         orders.put(partition, outcome.order_key, outcome.order_row, receipt)
         ledger.put(partition, outcome.ledger_key, outcome.ledger_row, receipt)
-        return receipt, outcome.event
+        return outcome.event
 
     def handle(records: list[Record]) -> None:
-        for record in records:
-            receipt, event = applied(record)
-            outgoing = [Outgoing(events, record.partition, record.key or b"", event)]
-            outbox.submit(record.partition, receipt, outgoing, lambda record=record: inbox.finished(record))
+        receipt = Receipt()
+        outgoing = [
+            Outgoing(events, record.partition, record.key or b"", applied(record, receipt)) for record in records
+        ]
+
+        def finished() -> None:
+            for record in records:
+                inbox.finished(record)
+
+        outbox.submit(records[0].partition, receipt, outgoing, finished)
 
     def handle_unsafely(records: list[Record]) -> None:
+        receipt = Receipt()
         for record in records:
-            receipt, event = applied(record)
+            event = applied(record, receipt)
             log.append(events, record.partition, record.key or b"", event, receipt)
             inbox.finished(record)
 
