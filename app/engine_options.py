@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any  # of aiokafka's arguments, which are of many types
 
 A_DAY_S = 86_400.0
+COMMIT_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class EngineOptions:
     drain_limit_s: float = 20.0
     """More than the longest call to a venue, less than the rebalance time-out."""
     rebalance_timeout_s: float = 30.0
-    commit_interval_s: float = 0.5
+    commit_interval_s: float = COMMIT_INTERVAL_S
     request_timeout_s: float = 15.0
     delivery_limit_s: float = 120.0
     """A record not acknowledged for this long ends the process."""

@@ -26,6 +26,7 @@ from bench.variants import (
     FAUST,
     OURS,
     PARTITIONS,
+    QUIX_AS_OFTEN,
     QUIX_STREAMS,
     RAW,
     TWO,
@@ -56,15 +57,16 @@ class Plan:
 
     def __init__(self, *, quick: bool) -> None:
         self.rounds = 1 if quick else 2
-        self.window_s = 1.5 if quick else 8.0
-        self.plain_updates = 60_000 if quick else 320_000
+        self.window_s = 1.5 if quick else 11.0
+        """Two of Quix Streams' own commits lie in it: it stands still for a second at each."""
+        self.plain_updates = 60_000 if quick else 420_000
         self.real_orders = 4_000 if quick else 20_000
         self.idle_s = 1.5 if quick else 8.0
         self.idle_rounds = 1
         with_quix = quix_python(install=not quick) is not None
-        quix = [QUIX_STREAMS] if with_quix else []
+        quix = [QUIX_STREAMS, QUIX_AS_OFTEN] if with_quix else []
         self.saturated = [OURS, RAW] if quick else [RAW, OURS, *quix, UNSAFE, AGENT, TWO]
-        self.idle = [OURS] if quick else [RAW, OURS, *quix, AGENT]
+        self.idle = [OURS] if quick else [RAW, OURS, *quix[:1], AGENT]
         self.once = [] if quick else [FAUST]
         """Measured once: it is ten times slower, and no target speaks of it."""
 
@@ -274,8 +276,8 @@ def _tell(report: Report, saturated: Runs, idle: Runs) -> None:
     report.tables.append(resting)
     ours = rates[OURS.name]
     report.targets.append(Target("ours ÷ raw lean loop, events/s", ratio(ours, baseline), 0.6, AT_LEAST))
-    quix = ratio(ours, rates[QUIX_STREAMS.name]) if QUIX_STREAMS.name in rates else None
-    report.targets.append(Target("ours ÷ Quix Streams, events/s", quix, 1.5, AT_LEAST))
+    quix = ratio(ours, rates[QUIX_AS_OFTEN.name]) if QUIX_AS_OFTEN.name in rates else None
+    report.targets.append(Target("ours ÷ Quix Streams committing as often, events/s", quix, 1.5, AT_LEAST))
     if FAUST.name in rates:
         report.targets.append(Target("ours ÷ stock Faust, events/s", ratio(ours, rates[FAUST.name]), 2.0, AT_LEAST))
     p50_ms = statistics.median(run["p50_ms"] for run in idle[OURS.name])
@@ -284,6 +286,13 @@ def _tell(report: Report, saturated: Runs, idle: Runs) -> None:
         cost = 1 - ratio(ours, rates[UNSAFE.name])
         report.notes.append(
             f"The cost of safety (events after their rows, offsets after everything, lease): {cost:.0%} of events/s."
+        )
+    if QUIX_STREAMS.name in rates:
+        as_it_comes = ratio(ours, rates[QUIX_STREAMS.name])
+        report.notes.append(
+            f"Ours does {as_it_comes:.2f} times what Quix Streams does as it comes: that one makes state durable and "
+            "commits every 5 s, so most rows never get into its changelog, and a crash repeats up to 5 s of events. "
+            "Rows of ours are there, each of them, before their event leaves."
         )
     if TWO.name in rates:
         scaled = ratio(rates[TWO.name], ours)

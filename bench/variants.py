@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from app.engine_options import COMMIT_INTERVAL_S
 from bench import event_work, order_rows
 from bench.harness.broker import commit_start, create_topics, delete_topics, fill, unique
 from bench.harness.children import PROJECT, Child, start
@@ -101,6 +102,14 @@ class Variant:
 
 FAUST = Variant("stock Faust", "stock_faust")
 QUIX_STREAMS = Variant("Quix Streams", "quix", quix=True)
+QUIX_AS_OFTEN = Variant(
+    "Quix Streams, committing as often as ours",
+    "quix",
+    {"commit_interval_s": COMMIT_INTERVAL_S},
+    quix=True,
+)
+"""Its rows are durable, and its offsets committed, at our own interval: as it comes it does that every 5 s, and writes
+only the last row of each key."""
 RAW = Variant("raw lean loop", "raw_lean")
 OURS = Variant("ours", "engine")
 UNSAFE = Variant("ours, safety off", "engine", {"safety": False})
