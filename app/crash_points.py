@@ -5,7 +5,8 @@
     before-call, after-call                                  around creates at the venue (`streams.creating`)
     before-cancel, after-cancel                              around cancels at the venue (`streams.cancelling`)
     outcome-published                                        what we learned of an order is durable in `order-updates`
-    applied, told                                            an update is in the rows, not yet durable; its events are
+    merging, applied, told                                   an update was taken; it is in the rows, not yet durable;
+                                                             its events are
 
 `name:3` is the third time that the place is reached. The process dies as by `kill -9`: nothing is flushed, closed or
 said to the group. A marker file in the data directory makes each place kill once, so that the restart goes on.

@@ -30,7 +30,7 @@ from app.transport.ledger import Ledger, OutOfOrder
 from app.transport.log import AppendLog
 from app.transport.wiring import Reader, Wiring
 from streams.lanes import Handler, Lanes, by_record_key
-from streams.record import Record
+from streams.record import Record, RecordFailed
 from tables.durable_rows import DurableRows
 from tables.index_entries import IndexFunction
 from tables.rows import Rows
@@ -38,7 +38,7 @@ from tables.store import DurableTable
 
 log = logging.getLogger(__name__)
 
-HandleRun = Callable[[list[Record]], None]
+HandleRun = Callable[[list[Record]], Awaitable[None] | None]
 OnPartitions = Callable[[frozenset[int]], Awaitable[None]]
 
 READY_POLL_S = LEASE_POLL_S = 0.02
@@ -87,9 +87,8 @@ class Engine:
     def table(
         self, name: str, *, index: IndexFunction | None = None, live: tuple[bytes, ...] = (), version: int = 1
     ) -> Rows:
-        """Make a table; call before the engine runs. A change of `index` needs another `version`: the local stores
-        are then built anew. `live`: beginnings of index keys whose entries are held in memory, for scans of what is
-        under way; every scan's prefix begins with one of them or is read from disk."""
+        """Make a table; call before the engine runs. Another `index` needs another `version`: stores are built anew.
+        `live`: beginnings of index keys whose entries are held in memory, for scans of what is under way."""
         if name in self.tables:
             raise ValueError(f"TABLE_EXISTS: {name}")
         rows = DurableRows(
@@ -140,16 +139,16 @@ class Engine:
         return lanes
 
     def runs(self, topic: str, handle: HandleRun, *, max_run: int = 100) -> None:
-        """Handle the records of `topic` in runs of one partition, without waiting inside. `handle` tells the inbox
-        when each record is finished. Room in the log is waited for before each run."""
+        """Handle the records of `topic` in runs of one partition, once the log has room. `handle` tells the inbox when
+        each record is finished, and need not wait for that itself."""
 
         async def take(run: list[Record]) -> None:
             await self.log.room()
-            if self.inbox.is_current(run[0]):  # a run is of one partition and one generation
-                handle(run)
-                return
-            for record in run:
-                self.inbox.forgotten(record)
+            if not self.inbox.is_current(run[0]):  # a run is of one partition and one generation
+                for record in run:
+                    self.inbox.forgotten(record)
+            elif (waiting := handle(run)) is not None:
+                await waiting
 
         self._agent(topic, take, max_run=max_run)
 
@@ -200,6 +199,8 @@ class Engine:
                         await take(taken)
                 except asyncio.CancelledError:
                     raise
+                except RecordFailed as failed:
+                    self._handler_failed(failed.record.source, failed.error)
                 except BaseException as error:  # noqa: BLE001 -- Faust would skip the records and go on
                     self._handler_failed(run[0].source if run else topic, error)
 
@@ -232,9 +233,8 @@ class Engine:
             reasons.append("CLOSED: partitions were let go")
         if not self.wiring.lease.good():
             age_s = self.wiring.lease.age_s()
-            reasons.append(
-                f"LEASE_LAPSED: last heartbeat accepted {'never' if age_s is None else f'{age_s:.1f} s ago'}"
-            )
+            accepted = "never" if age_s is None else f"{age_s:.1f} s ago"
+            reasons.append(f"LEASE_LAPSED: last heartbeat accepted {accepted}")
         return not reasons, reasons
 
     def progress(self) -> dict[tuple[str, int], Progress]:

@@ -240,7 +240,7 @@ def _deliver(shared: Shared, order_agent: OrderAgent, signal_agent: SignalAgent,
         hooks=shared.hooks,
         withdraw=shared.exposure.withdraw,
     )
-    engine.runs(topics.order_updates, order_agent.handle)
+    engine.runs(topics.order_updates, quarantine.around_runs(order_agent.handle, engine.inbox, order_agent.pass_over))
     engine.lanes(
         topics.signals,
         quarantine.around(signal_agent.handle),

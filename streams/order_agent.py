@@ -7,9 +7,9 @@ This agent is the only writer of an order once its intent exists. For one record
     3. merge it into the order                               (domain.merging)
     4. put a fill in its place in the position               (tables.positions)
     5. stage the rows: fill, history, order, ledger, position
-then, without waiting inside:
+then, for all records of a run together, without waiting inside:
     6. when the rows are durable, the events go out in the order of the log (streams.join_events)
-    7. when the events are durable, the record is finished
+    7. when the events are durable, the records are finished
 
 Every row knows the offset of the last record it contains. A record that comes again changes no row that has it, and
 publishes the events it published before, with the same ids.
@@ -36,7 +36,7 @@ from streams.join_events import JoinEvents
 from streams.outbox import Outbox, Outgoing
 from streams.placement import check_place
 from streams.ports import Inbox, Log
-from streams.record import Record
+from streams.record import Record, RecordFailed
 from streams.topics import Topics
 from streams.updates import is_mark
 from tables.orders import FillRow, OrderTable
@@ -73,9 +73,25 @@ class OrderAgent:
         )
 
     def handle(self, records: list[Record]) -> None:
-        """Apply records of one partition, in their order. Never waits."""
-        for record in records:
-            self._handle_one(record)
+        """Apply records of one partition, in their order. Never waits. Their rows become durable together, and what
+        they lead to is told then.
+
+        Raises `RecordFailed` for an error that nobody expected; the records before it are applied, those behind it
+        are not."""
+        rows, outgoing = Receipt(), list[Outgoing]()
+        for number, record in enumerate(records):
+            try:
+                outgoing += self._handle_one(record, rows)
+            except Exception as error:
+                self._submit(records[:number], rows, outgoing)
+                raise RecordFailed(record, error) from error
+        self._submit(records, rows, outgoing)
+
+    def pass_over(self, record: Record) -> None:
+        """The record was put aside: nobody waits for it any longer."""
+        self._applied.advance(record.partition, record.offset, None)
+        self._applied.touch_all()
+        self._inbox.finished(record)
 
     def forget(self, partition: int) -> None:
         """The partition is no longer ours."""
@@ -83,14 +99,22 @@ class OrderAgent:
         self._belonging.forget(partition)
         self._applied.forget(partition)
 
-    def _handle_one(self, record: Record) -> None:
-        rows = Receipt()
+    def _submit(self, records: list[Record], rows: Receipt, outgoing: list[Outgoing]) -> None:
+        if records:
+            self._outbox.submit(records[0].partition, rows, outgoing, lambda: self._finished(records))
+
+    def _finished(self, records: list[Record]) -> None:
+        for record in records:
+            self._hooks.on_step("told")
+            self._inbox.finished(record)
+
+    def _handle_one(self, record: Record, rows: Receipt) -> list[Outgoing]:
         symbol: str | None = None
         if is_mark(record):
             released = self._belonging.release_all_parked(record)
-            self._outbox.submit(record.partition, rows, released, lambda: self._inbox.finished(record))
             self._applied.advance(record.partition, record.offset, None)
-            return
+            return released
+        self._hooks.on_step("merging")
         try:
             update = decode_update(record.value)
             symbol = update.instrument.symbol
@@ -106,13 +130,9 @@ class OrderAgent:
             self._hooks.on_dead_letter(error.code)
             letter = dead_letter(self._topics.order_updates_dead, record, error.code, [error.sentence])
             outgoing = [letter, self._events.alert(record, error.code, error.sentence, symbol or "")]
-        self._outbox.submit(record.partition, rows, outgoing, lambda: self._finished(record))
         self._applied.advance(record.partition, record.offset, symbol)
         self._hooks.on_step("applied")
-
-    def _finished(self, record: Record) -> None:
-        self._hooks.on_step("told")
-        self._inbox.finished(record)
+        return outgoing
 
     def _apply(self, record: Record, update: Update, rows: Receipt) -> list[Outgoing]:
         if isinstance(update, FillReport) and update.orderless:

@@ -34,3 +34,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     def source(self) -> Source:
         """The record's place in the log."""
         return Source(self.topic, self.partition, self.offset)
+
+
+class RecordFailed(Exception):  # noqa: N818 -- said of the record
+    """Handling one record of a run met an error that nobody expected."""
+
+    def __init__(self, record: Record, error: Exception) -> None:
+        super().__init__(f"{record.source}: {error!r}")
+        self.record = record
+        self.error = error

@@ -231,6 +231,11 @@ class SignalTable:
         """Whether the record whose first place was `origin` was put aside: nobody will work on it again."""
         return self.failures(partition, _ASIDE + origin) > 0
 
+    def all_put_aside(self, partition: int) -> frozenset[str]:
+        """The first places of all records that were."""
+        prefix = join(b"x", _ASIDE)
+        return frozenset(key[len(prefix) :].decode() for key, _ in self.rows.scan(partition, prefix))
+
     def put_aside(self, partition: int, origin: str, receipt: Receipt) -> None:
         """Note that it was."""
         self.put_failures(partition, _ASIDE + origin, 1, receipt)

@@ -196,6 +196,10 @@ class FaultSet:
             assert time.monotonic() < end_s, f"dead letters are {found}, not {count}; {self.worker.last_lines()}"
             await asyncio.sleep(0.1)
 
+    async def count_letters(self) -> int:
+        """How many dead letters there are."""
+        return sum((await dead_letters(self.local)).values())
+
     async def until_creates(self, count: int, limit_s: float = 10.0) -> None:
         """Wait until so many creates have reached the exchange since it started."""
         end_s = time.monotonic() + limit_s

@@ -7,6 +7,7 @@ An intent that was taken back was in flight for the updates between.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 
@@ -18,12 +19,14 @@ from domain.updates import decode_update
 from streams.applied import Applied
 from streams.belonging import LATE_AT, PARKED_AT
 from streams.order_agent import OrderAgent
-from streams.record import Record
+from streams.record import Record, RecordFailed
 from streams.topics import Topics
 from tables.orders import OrderTable
 from tables.positions import PositionTable
 from tables.receipt import Receipt
 from tables.rows import Rows
+
+_log = logging.getLogger(__name__)
 
 MakeIntent = Callable[[int, str], Intent | None]
 """(partition, order id) → its first row; None if nothing tells of it."""
@@ -69,7 +72,8 @@ def _offset_in(record: Record, header: str) -> int | None:
 
 
 class Fold:
-    """Orders and positions, made again. `make_intent` is asked for each intent when its turn comes."""
+    """Orders and positions, made again. `make_intent` is asked for each intent when its turn comes; `put_aside` says
+    whether an update was given up (`streams.quarantine`)."""
 
     def __init__(
         self,
@@ -81,6 +85,7 @@ class Fold:
         intents: Mapping[int, Intents],
         make_intent: MakeIntent,
         put_off: PutOff,
+        put_aside: Callable[[Record], bool] = lambda _record: False,
     ) -> None:
         self.orders = OrderTable(tables["orders"])
         self.positions = PositionTable(tables["positions"])
@@ -89,6 +94,7 @@ class Fold:
         self._intents = {partition: deque(each.steps()) for partition, each in intents.items()}
         self._make_intent = make_intent
         self._put_off = put_off
+        self._put_aside = put_aside
         self._agent = OrderAgent(
             log=log,
             inbox=ScratchInbox(),
@@ -103,12 +109,22 @@ class Fold:
         """One record of `order-updates`, after the intents that were written before it."""
         self._write_intents(record.partition, record.offset)
         self.updates += 1
-        if self._put_off.parked(record):
+        if self._put_aside(record):
+            self._agent.pass_over(record)
+        elif self._put_off.parked(record):
             self._park(record)
         elif self._put_off.late(record):
             self._unpark_original(record)
         else:
+            self._handle(record)
+
+    def _handle(self, record: Record) -> None:
+        """The comparison says more of a record that can't be handled than the end of the fold would."""
+        try:
             self._agent.handle([record])
+        except RecordFailed as failed:
+            _log.warning("update %s can't be handled and is left out: %r", record.source, failed.error)
+            self._agent.pass_over(record)
 
     def finish(self) -> None:
         """The intents that nothing was said of yet."""

@@ -112,6 +112,7 @@ async def folded(settings: Settings, directory: Path, until: Until, settle_s: fl
                 "signals": scratch.table("made-signals", signal_index),
                 "positions": scratch.table("made-positions", position_index),
             }
+            live_signals = SignalTable(live.rows["signals"])
             fold = Fold(
                 made,
                 scratch.log,
@@ -120,6 +121,7 @@ async def folded(settings: Settings, directory: Path, until: Until, settle_s: fl
                 intents=live.intents,
                 make_intent=maker.make,
                 put_off=put_off,
+                put_aside=lambda record: live_signals.is_put_aside(record.partition, str(record.source)),
             )
             cut = {(topics.order_updates, partition): end for partition, end in reach.until.items()}
             await reading.read_all(connection, reach.starts, cut, fold.take)

@@ -85,6 +85,26 @@ async def test_fault_33_a_signal_that_meets_a_bug_is_put_aside_and_its_symbol_ha
     assert [order["state"] for order in intents] == (["expired"] if place == "intended" else [])
 
 
+async def test_fault_33_an_update_that_meets_a_bug_is_put_aside_and_the_venue_tells_of_it_again(
+    calm: FaultSet, symbol: str
+) -> None:
+    restarts = calm.local.workers[0].child.restarts
+    calm.crash_at("merging!")
+    signal = await calm.send(symbol, order_type="market")
+    calm.letters += 1
+    await calm.until_letters(calm.letters, limit_s=120.0)  # three starts of a worker
+    calm.without_bug()
+    assert calm.local.workers[0].child.restarts - restarts >= 2
+    assert await state_of(calm, symbol) == "halted"
+
+    async with calm.client() as client:
+        armed = {"scope": symbol, "state": "armed", "reason": "a test has looked"}
+        (await client.post("/controls", json=armed)).raise_for_status()
+    calm.letters = await calm.count_letters()  # another update may have met the bug before it was gone
+    verdict = await goes_on_after(calm, symbol, 0)
+    assert [order["state"] for order in verdict.orders_of(signal)] == ["filled"]
+
+
 async def state_of(calm: FaultSet, symbol: str) -> str:
     """The symbol's trading state, as the worker shows it, once it has heard of one."""
     async with calm.client() as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,8 @@ from trading_desk import ACCOUNT, BTC, TOPICS, Desk, fill_of
 
 from domain.orders import TRANSITIONS, OrderState, OrderType, PositionSide, Side, Sums, VenueState
 from domain.protection import Role
-from domain.updates import FillKind, FillReport, OrderReport, Origin
+from domain.updates import FillKind, FillReport, OrderReport, Origin, encode_update
+from streams.record import Record, RecordFailed
 
 
 def settlement(execution_id: str = "settled-1") -> FillReport:
@@ -195,3 +197,33 @@ async def test_p07_its_events_say_what_it_protects_and_are_told_alike_when_told_
     told = [record.value for record in desk.log.records[TOPICS.order_events]]
     assert told.count(first[0].value) == 2
     assert msgspec.json.decode(first[0].value)["protects"]["role"] == "stop_loss"
+
+
+async def test_a_bug_that_one_update_of_a_run_wakes_keeps_none_before_it_from_being_told(monkeypatch: Any) -> None:
+    desk, finished = Desk(), []
+    monkeypatch.setattr(desk.inbox, "finished", lambda record: finished.append(record.offset))
+    records = [
+        Record(TOPICS.order_updates, 0, offset, b"BTCUSDT", encode_update(settlement(f"settled-{offset}")), (), NOW)
+        for offset in range(3)
+    ]
+    apply = desk.positions.apply
+
+    def broken(partition: int, fill: FillReport, *others: Any) -> Any:
+        if fill.execution_id == "settled-1":
+            raise ZeroDivisionError("a bug")
+        return apply(partition, fill, *others)
+
+    monkeypatch.setattr(desk.positions, "apply", broken)
+    with pytest.raises(RecordFailed) as failed:
+        desk.order_agent.handle(records)
+
+    assert failed.value.record is records[1]
+    assert isinstance(failed.value.error, ZeroDivisionError)
+    assert finished == [0]
+    assert len(desk.log.records[TOPICS.position_events]) == 1
+
+    desk.order_agent.pass_over(records[1])
+    desk.order_agent.handle(records[2:])
+
+    assert finished == [0, 1, 2]
+    assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == Decimal("-1.0")

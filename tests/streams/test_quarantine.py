@@ -11,7 +11,7 @@ from domain.plans import TradingState
 from streams import boards
 from streams.ports import Revoked, Turn
 from streams.quarantine import MAX_FAILURES, Quarantine
-from streams.record import Record
+from streams.record import Record, RecordFailed
 from tables.receipt import Receipt
 from tables.signals import SignalResult, SignalState
 
@@ -96,3 +96,68 @@ async def test_a_signal_that_was_planned_before_its_record_was_put_aside_has_an_
     row = desk.signals.get(0, planned.symbol, planned.signal_id)
     assert row is not None
     assert (row.state, row.code, row.done_ns > 0) == (SignalState.DONE, "QUARANTINED", True)
+
+
+class Runs:
+    """A handler of runs with a bug that one record wakes."""
+
+    def __init__(self, bad: int) -> None:
+        self.bad = bad
+        self.handled: list[int] = []
+        self.passed: list[int] = []
+
+    def handle(self, records: list[Record]) -> None:
+        for record in records:
+            if record.offset == self.bad:
+                raise RecordFailed(record, ZeroDivisionError("a bug"))
+            self.handled.append(record.offset)
+
+    def pass_over(self, record: Record) -> None:
+        self.passed.append(record.offset)
+
+
+def updates(count: int) -> list[Record]:
+    return [Record(TOPICS.order_updates, 0, offset, b"BTCUSDT", b"told", (), NOW) for offset in range(count)]
+
+
+async def test_j05_an_update_that_fails_three_times_is_put_aside_and_its_run_goes_on_behind_it() -> None:
+    desk, runs = Desk(), Runs(bad=1)
+    quarantine = Quarantine(log=desk.log, topics=TOPICS, signals=desk.signals, clock=desk.clock)
+    handle = quarantine.around_runs(runs.handle, desk.inbox, runs.pass_over)
+
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(RecordFailed, match="order-updates-0-1: ZeroDivisionError"):
+            await handle(updates(3))
+    assert runs.passed == []
+    runs.handled.clear()
+    await handle(updates(3))
+
+    assert (runs.handled, runs.passed) == ([0, 2], [1])
+    (letter,) = desk.log.records[TOPICS.order_updates_dead]
+    assert (letter.value, dict(letter.headers)["__streams.errors.offset"]) == (b"told", b"1")
+    (control,) = desk.log.records[TOPICS.controls]
+    assert boards.decode_control(control.value).scope == "BTCUSDT"
+    (alert,) = desk.log.records[TOPICS.alerts]
+    assert b"order-updates-0-1 failed 3 times" in (alert.value or b"")
+
+    again = Runs(bad=9)  # the process ended before it committed that; the next one has no bug
+    quarantine = Quarantine(log=desk.log, topics=TOPICS, signals=desk.signals, clock=desk.clock)
+    await quarantine.around_runs(again.handle, desk.inbox, again.pass_over)(updates(4))
+
+    assert (again.handled, again.passed) == ([0, 2, 3], [1])
+    assert len(desk.log.records[TOPICS.order_updates_dead]) == 1
+
+
+async def test_a_run_that_is_taken_away_while_a_record_is_put_aside_is_left_to_its_next_owner() -> None:
+    desk, runs, forgotten = Desk(), Runs(bad=0), []
+    quarantine = Quarantine(log=desk.log, topics=TOPICS, signals=desk.signals, clock=desk.clock)
+    desk.inbox.forgotten = lambda record: forgotten.append(record.offset)  # type: ignore[method-assign]
+    handle = quarantine.around_runs(runs.handle, desk.inbox, runs.pass_over)
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(RecordFailed):
+            await handle(updates(3))
+
+    desk.inbox.current = False
+    await handle(updates(3))
+
+    assert (runs.handled, runs.passed, forgotten) == ([], [0], [1, 2])
