@@ -109,6 +109,32 @@ async def test_rows_reach_the_disk_together_and_soon(changelog: FakeChangelog, t
     table.close(0)
 
 
+async def test_a_busy_partition_takes_no_rows_of_others_to_disk(tmp_path: Path) -> None:
+    changelogs = FakeChangelog(), FakeChangelog()
+
+    def append(topic: str, partition: int, *others: Any) -> None:
+        changelogs[partition].append(topic, partition, *others)
+
+    table = DurableRows(
+        "orders", "changelog", tmp_path, append, cache=Cache(1 << 20), settle_after_s=60, settle_at_rows=3
+    )
+    for partition in range(2):
+        table.open(partition, "cluster")
+        table.admit(partition, 0)
+
+    table.put(1, b"k", b"alone", Receipt())
+    await changelogs[1].acknowledge()
+    for value in (b"first", b"second", b"third"):
+        table.put(0, b"k", value, Receipt())
+    await changelogs[0].acknowledge()
+    assert (table.next_offset(0), table.next_offset(1)) == (3, 0)
+
+    table.settle()
+    assert (table.next_offset(0), table.next_offset(1)) == (3, 1)
+    for partition in range(2):
+        table.close(partition)
+
+
 async def test_a_write_that_is_refused_is_not_seen(rows: DurableRows) -> None:
     receipt = Receipt()
     with pytest.raises(ValueError, match="RECORD_TOO_LARGE"):
