@@ -188,8 +188,7 @@ class Engine:
                     run: list[Record] = event.value
                     if reader.taken(len(run)):
                         self.app.consumer.wake()
-                    follows = event.message.follows
-                    taken = []
+                    follows, taken = event.message.follows, list[Record]()
                     for record in run:
                         if ledger.take(record, follows):
                             taken.append(record)

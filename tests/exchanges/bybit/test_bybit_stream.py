@@ -7,85 +7,16 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
-from itertools import pairwise
-from typing import Any
 
 import pytest
 from odd_stream import AUTHENTICATED, SUBSCRIBED, Conversation, Message, OddStream
+from stream_hearing import EXECUTION, ORDER, connected, heard, stream_of, told, updates, welcome_and_stay
 
 from domain.orders import VenueState
 from domain.updates import FillReport, OrderReport
-from exchanges.bybit.options import BybitOptions, StreamTimings
 from exchanges.bybit.server_time import ServerTime
-from exchanges.bybit.stream import BybitPrivateStream
 from exchanges.clock import SystemClock
-from exchanges.venue import StreamEvent
-
-QUICK = StreamTimings(
-    connect_s=1.0, answer_s=0.3, ping_s=0.1, silence_s=0.7, backoff_base_s=0.02, backoff_cap_s=0.1, steady_s=10
-)
-ORDER: Message = {
-    "category": "linear",
-    "symbol": "ETHUSDT",
-    "orderId": "v-1",
-    "orderLinkId": "omab3k5",
-    "side": "Buy",
-    "orderType": "Limit",
-    "orderStatus": "New",
-    "price": "2500.5",
-    "qty": "1.2",
-    "cumExecQty": "0",
-    "cumExecValue": "0",
-    "timeInForce": "GTC",
-    "createdTime": "1800000000001",
-    "updatedTime": "1800000000002",
-}
-EXECUTION: Message = {
-    "category": "linear",
-    "symbol": "ETHUSDT",
-    "orderId": "v-1",
-    "orderLinkId": "omab3k5",
-    "side": "Buy",
-    "execId": "x-1",
-    "execType": "Trade",
-    "execPrice": "2500.5",
-    "execQty": "0.4",
-    "execFee": "0.1",
-    "execTime": "1800000000003",
-    "isMaker": True,
-    "seq": 7,
-}
-
-
-def told(topic: str, *rows: Message) -> Message:
-    return {"topic": topic, "id": f"1_{topic}_1", "creationTime": 1_800_000_000_009, "data": list(rows)}
-
-
-def stream_of(venue: OddStream, *, stream: StreamTimings = QUICK, **tools: Any) -> BybitPrivateStream:
-    options = BybitOptions(key="desk-key", secret="desk-secret", account="desk", stream=stream, stream_url=venue.url)
-    return BybitPrivateStream(options, **tools)
-
-
-@asynccontextmanager
-async def heard(stream: BybitPrivateStream) -> AsyncIterator[Callable[..., Any]]:
-    """Gives a function that reads on until its condition holds of all events so far."""
-    events = stream.events()
-    so_far: list[StreamEvent] = []
-
-    async def until(holds: Callable[[list[StreamEvent]], object], within_s: float = 5.0) -> list[StreamEvent]:
-        async with asyncio.timeout(within_s):
-            while not holds(so_far):
-                so_far.append(await anext(events))
-        return so_far
-
-    try:
-        yield until
-    finally:
-        await stream.close()
-        await events.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
 class StillClock(SystemClock):
@@ -96,19 +27,6 @@ class StillClock(SystemClock):
 
     def now_ns(self) -> int:
         return self._now_ns
-
-
-def connected(events: list[StreamEvent]) -> bool:
-    return any(event.connected for event in events)
-
-
-def updates(events: list[StreamEvent]) -> list[Any]:
-    return [update for event in events for update in event.updates]
-
-
-async def welcome_and_stay(venue: Conversation) -> None:
-    await venue.welcome()
-    await venue.stay()
 
 
 async def test_it_authenticates_with_a_signature_over_its_expiry_and_subscribes_to_everything() -> None:
@@ -299,92 +217,6 @@ async def test_an_authentication_without_an_answer_is_given_up() -> None:
     async with OddStream(mute, welcome_and_stay) as venue, heard(stream_of(venue)) as until:
         events = await until(connected)
     assert [event.connected for event in events] == [False, True]
-
-
-async def test_it_pings_while_nothing_happens() -> None:
-    pings = 0
-
-    async def count(venue: Conversation) -> None:
-        nonlocal pings
-        await venue.welcome()
-        while True:
-            await venue.hear("ping")
-            pings += 1
-            await venue.say({"op": "pong", "args": ["1800000000000"], "conn_id": "c-1"})
-
-    async with OddStream(count) as venue, heard(stream_of(venue)) as until:
-        with pytest.raises(TimeoutError):
-            await until(lambda events: len(events) > 1, within_s=0.8)
-        assert pings >= 4
-        assert venue.connections == 1  # pongs are signs of life: it stays although nothing else comes
-
-
-async def test_a_connection_that_falls_silent_is_given_up() -> None:
-    async def mute(venue: Conversation) -> None:
-        await venue.welcome()
-        await venue.stay()
-
-    async with OddStream(mute) as venue, heard(stream_of(venue)) as until:
-        events = await until(lambda events: len([event for event in events if event.connected]) == 2)
-    assert [event.connected for event in events] == [True, False, True]
-    assert "StreamSilent" in events[1].reason
-
-
-async def test_a_slow_reader_does_not_take_its_own_delay_for_the_venues_silence() -> None:
-    async def talk(venue: Conversation) -> None:
-        await venue.welcome()
-        await venue.say(told("order", ORDER))
-        while True:
-            await venue.hear("ping")
-            await venue.say({"op": "pong", "args": []})
-
-    async with OddStream(talk) as venue, heard(stream_of(venue)) as until:
-        await until(updates)
-        await asyncio.sleep(QUICK.silence_s * 1.5)  # the reader's delay is what is tested
-        with pytest.raises(TimeoutError):
-            await until(lambda events: events[-1].connected is False, within_s=0.3)
-        assert venue.connections == 1
-
-
-async def test_waits_between_attempts_grow_and_stay_bounded() -> None:
-    attempts: list[float] = []
-
-    async def hang_up(venue: Conversation) -> None:
-        attempts.append(time.monotonic())
-        await venue.hang_up()
-
-    async with OddStream(hang_up) as venue, heard(stream_of(venue, jitter=lambda: 1.0)) as until:
-        await until(lambda events: len(events) >= 8)
-    waits = [after - before for before, after in pairwise(attempts)]
-    assert min(waits[-3:]) >= 0.1  # the cap, reached by doubling
-    assert min(waits) < 0.1
-    assert max(waits) < 2.0
-
-
-async def test_a_venue_that_cannot_be_reached_is_tried_until_it_is_there() -> None:
-    async with OddStream(welcome_and_stay) as gone:
-        pass
-    async with heard(stream_of(gone)) as until:
-        events = await until(lambda events: len(events) >= 3)
-    assert {event.connected for event in events} == {False}
-
-
-async def test_closing_ends_the_iteration_while_it_waits_for_the_next_attempt() -> None:
-    async def hang_up(venue: Conversation) -> None:
-        await venue.hang_up()
-
-    slow = StreamTimings(backoff_base_s=60, backoff_cap_s=60)
-    async with OddStream(hang_up) as venue, asyncio.timeout(5):
-        stream = stream_of(venue, stream=slow)
-        events = stream.events()
-        assert (await anext(events)).connected is False
-        rest = asyncio.ensure_future(_count(events))
-        await stream.close()
-        assert await rest == 0
-
-
-async def _count(events: AsyncIterator[StreamEvent]) -> int:
-    return len([event async for event in events])
 
 
 async def test_nothing_private_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
