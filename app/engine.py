@@ -139,11 +139,11 @@ class Engine:
         return lanes
 
     def runs(self, topic: str, handle: HandleRun, *, max_run: int = 100) -> None:
-        """Handle the records of `topic` in runs of one partition, once the log has room. `handle` tells the inbox when
-        each record is finished, and need not wait for that itself."""
+        """Handle the records of `topic` in runs of one partition. `handle` tells the inbox when each is finished."""
 
         async def take(run: list[Record]) -> None:
             await self.log.room()
+            await self._until_certainly_ours(run[0])
             if not self.inbox.is_current(run[0]):  # a run is of one partition and one generation
                 for record in run:
                     self.inbox.forgotten(record)

@@ -98,6 +98,24 @@ class Belonging:
             self._orders.unpark(record.partition, key, rows)
             self._released.discard((record.partition, key))
 
+    def is_first_hand(self, record: Record) -> bool:
+        """Whether the record is no copy of an update that came before."""
+        return not {PARKED_AT, LATE_AT} & dict(record.headers).keys()
+
+    def has_rows_of(self, record: Record, update: Update) -> bool:
+        """Whether any row has something of the record already."""
+        partition = record.partition
+        if self._orders.is_parked(partition, update.instrument.symbol, record.offset):
+            return True
+        if isinstance(update, FillReport) and (
+            self._orders.fill(partition, update) is not None or self._positions.entry(partition, update) is not None
+        ):
+            return True
+        order = self._known(partition, update)
+        if order is None and isinstance(update, OrderReport | FillReport):
+            order = self._orders.get(partition, external_order(update).order_id)
+        return order is not None and order.applied_offset >= record.offset
+
     def late_copy(self, record: Record, symbol: str) -> Outgoing:
         """A fill that came too late for its place in the log, to be applied further on."""
         return self._copy(record, symbol, record.value or b"", ((LATE_AT, b"%d" % record.offset),))

@@ -84,8 +84,22 @@ class OrderAgent:
                 outgoing += self._handle_one(record, rows)
             except Exception as error:
                 self._submit(records[:number], rows, outgoing)
-                raise RecordFailed(record, error) from error
+                raise RecordFailed(record, error, traceless=self._left_no_trace(record)) from error
         self._submit(records, rows, outgoing)
+
+    def _left_no_trace(self, record: Record) -> bool:
+        """Whether the record can be left out: neither this time nor an earlier one brought anything of it to a row, and
+        nothing is kept that only it would take away."""
+        if is_mark(record) or not self._belonging.is_first_hand(record):
+            return False
+        try:
+            update = decode_update(record.value)
+        except Exception:  # noqa: BLE001 -- whatever it is: nothing is done before this
+            return True
+        try:
+            return not self._belonging.has_rows_of(record, update)
+        except Exception:  # noqa: BLE001 -- who can't read the rows can't say what is in them
+            return False
 
     def pass_over(self, record: Record) -> None:
         """The record was put aside: nobody waits for it any longer."""

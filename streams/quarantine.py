@@ -31,6 +31,8 @@ MAX_FAILURES = 3
 """Twice may be the world's doing (a disk, a broker, a bug that a state of this minute woke); three times is the
 record's."""
 
+LEASE_POLL_S = 0.02
+
 Handle = Callable[[Turn], Coroutine[Any, Any, None]]
 HandleRun = Callable[[list[Record]], None]
 
@@ -97,6 +99,9 @@ class Quarantine:
                 for record in given_up:
                     pass_over(record)
                     records = [each for each in records if each.offset > record.offset]
+                    await self._log.room()
+                    while inbox.is_current(record) and not inbox.may_act(record):
+                        await self._clock.sleep(LEASE_POLL_S)  # the lease is in doubt
                     if not inbox.is_current(record):
                         for each in records:
                             inbox.forgotten(each)
@@ -116,8 +121,11 @@ class Quarantine:
         return sources
 
     async def _failed_in_run(self, failed: RecordFailed) -> None:
-        """Raises `failed` the first times; returns when the record is put aside."""
+        """Raises `failed` the first times; returns when the record is put aside. One of which something is in the rows
+        ends the process each time: the rest of it would be lost."""
         record = failed.record
+        if not failed.traceless:
+            raise failed
         failures, counted = self._count(record)
         await counted.durable()
         if failures < MAX_FAILURES:

@@ -37,9 +37,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class RecordFailed(Exception):  # noqa: N818 -- said of the record
-    """Handling one record of a run met an error that nobody expected."""
+    """Handling one record of a run met an error that nobody expected.
 
-    def __init__(self, record: Record, error: Exception) -> None:
+    `traceless`: no row has anything of the record, so that it may be left out as if it had not come.
+    """
+
+    def __init__(self, record: Record, error: Exception, *, traceless: bool) -> None:
         super().__init__(f"{record.source}: {error!r}")
         self.record = record
         self.error = error
+        self.traceless = traceless

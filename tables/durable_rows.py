@@ -218,15 +218,17 @@ class DurableRows:
         if waiting == self._settle_at_rows:
             asyncio.get_running_loop().call_soon(self._settle_now, partition)
         elif self._settle_timer is None:
-            self._settle_timer = asyncio.get_running_loop().call_later(self._settle_after_s, self._settle_now)
+            self._settle_timer = asyncio.get_running_loop().call_later(self._settle_after_s, self._settle_each)
 
-    def _settle_now(self, partition: int | None = None) -> None:
-        """Of one partition, or of all."""
+    def _settle_each(self) -> None:
+        """One after the other: the loop has other work in between."""
+        self._settle_timer = None
+        for partition in self._unsettled:
+            asyncio.get_running_loop().call_soon(self._settle_now, partition)
+
+    def _settle_now(self, partition: int) -> None:
         try:
-            if partition is None:
-                self.settle()
-            else:
-                self._settle(partition)
+            self._settle(partition)
         except Exception as error:
             if self.on_failure is None:
                 raise

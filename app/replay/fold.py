@@ -123,7 +123,7 @@ class Fold:
         try:
             self._agent.handle([record])
         except RecordFailed as failed:
-            _log.warning("update %s can't be handled and is left out: %r", record.source, failed.error)
+            _log.warning("update %s can't be handled: %r", record.source, failed.error)
             self._agent.pass_over(record)
 
     def finish(self) -> None:

@@ -13,6 +13,8 @@ from trading_desk import ACCOUNT, BTC, TOPICS, Desk, fill_of
 from domain.orders import TRANSITIONS, OrderState, OrderType, PositionSide, Side, Sums, VenueState
 from domain.protection import Role
 from domain.updates import FillKind, FillReport, OrderReport, Origin, encode_update
+from streams.belonging import LATE_AT, PARKED_AT
+from streams.ports import Headers
 from streams.record import Record, RecordFailed
 
 
@@ -202,22 +204,12 @@ async def test_p07_its_events_say_what_it_protects_and_are_told_alike_when_told_
 async def test_a_bug_that_one_update_of_a_run_wakes_keeps_none_before_it_from_being_told(monkeypatch: Any) -> None:
     desk, finished = Desk(), []
     monkeypatch.setattr(desk.inbox, "finished", lambda record: finished.append(record.offset))
-    records = [
-        Record(TOPICS.order_updates, 0, offset, b"BTCUSDT", encode_update(settlement(f"settled-{offset}")), (), NOW)
-        for offset in range(3)
-    ]
-    apply = desk.positions.apply
-
-    def broken(partition: int, fill: FillReport, *others: Any) -> Any:
-        if fill.execution_id == "settled-1":
-            raise ZeroDivisionError("a bug")
-        return apply(partition, fill, *others)
-
-    monkeypatch.setattr(desk.positions, "apply", broken)
+    records = [recorded(settlement(f"settled-{offset}"), offset) for offset in range(3)]
+    breaks(monkeypatch, desk.positions, "apply", "settled-1")
     with pytest.raises(RecordFailed) as failed:
         desk.order_agent.handle(records)
 
-    assert failed.value.record is records[1]
+    assert (failed.value.record, failed.value.traceless) == (records[1], True)
     assert isinstance(failed.value.error, ZeroDivisionError)
     assert finished == [0]
     assert len(desk.log.records[TOPICS.position_events]) == 1
@@ -227,3 +219,45 @@ async def test_a_bug_that_one_update_of_a_run_wakes_keeps_none_before_it_from_be
 
     assert finished == [0, 1, 2]
     assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == Decimal("-1.0")
+
+
+async def test_an_update_that_an_order_has_and_its_position_lacks_cannot_be_left_out(monkeypatch: Any) -> None:
+    desk = Desk()
+    fill = fill_of(desk.intend())
+    breaks(monkeypatch, desk.positions, "apply", fill.execution_id)
+
+    for _ in range(2):  # the second time, the order's rows are there before it
+        with pytest.raises(RecordFailed) as failed:
+            desk.order_agent.handle([recorded(fill, 0)])
+        assert not failed.value.traceless
+
+    monkeypatch.undo()
+    desk.order_agent.handle([recorded(fill, 0)])
+    assert desk.positions.get(0, BTC, ACCOUNT, PositionSide.NET).state.size == fill.quantity
+
+
+@pytest.mark.parametrize("header", [PARKED_AT, LATE_AT])
+async def test_a_copy_cannot_be_left_out_for_the_row_that_it_would_take_away(monkeypatch: Any, header: str) -> None:
+    desk = Desk()
+    breaks(monkeypatch, desk.positions, "apply", "settled-1")
+
+    with pytest.raises(RecordFailed) as failed:
+        desk.order_agent.handle([recorded(settlement(), 5, ((header, b"1"),))])
+
+    assert not failed.value.traceless
+
+
+def recorded(update: FillReport, offset: int, headers: Headers = ()) -> Record:
+    return Record(TOPICS.order_updates, 0, offset, b"BTCUSDT", encode_update(update), headers, NOW)
+
+
+def breaks(monkeypatch: Any, table: Any, method: str, execution_id: str) -> None:
+    """The method fails for this execution."""
+    whole = getattr(table, method)
+
+    def broken(partition: int, fill: FillReport, *others: Any) -> Any:
+        if fill.execution_id == execution_id:
+            raise ZeroDivisionError("a bug")
+        return whole(partition, fill, *others)
+
+    monkeypatch.setattr(table, method, broken)

@@ -101,15 +101,16 @@ async def test_a_signal_that_was_planned_before_its_record_was_put_aside_has_an_
 class Runs:
     """A handler of runs with a bug that one record wakes."""
 
-    def __init__(self, bad: int) -> None:
+    def __init__(self, bad: int, *, traceless: bool = True) -> None:
         self.bad = bad
+        self.traceless = traceless
         self.handled: list[int] = []
         self.passed: list[int] = []
 
     def handle(self, records: list[Record]) -> None:
         for record in records:
             if record.offset == self.bad:
-                raise RecordFailed(record, ZeroDivisionError("a bug"))
+                raise RecordFailed(record, ZeroDivisionError("a bug"), traceless=self.traceless)
             self.handled.append(record.offset)
 
     def pass_over(self, record: Record) -> None:
@@ -146,6 +147,33 @@ async def test_j05_an_update_that_fails_three_times_is_put_aside_and_its_run_goe
 
     assert (again.handled, again.passed) == ([0, 2, 3], [1])
     assert len(desk.log.records[TOPICS.order_updates_dead]) == 1
+
+
+async def test_an_update_that_is_half_in_the_rows_is_never_put_aside() -> None:
+    desk, runs = Desk(), Runs(bad=0, traceless=False)
+    quarantine = Quarantine(log=desk.log, topics=TOPICS, signals=desk.signals, clock=desk.clock)
+    handle = quarantine.around_runs(runs.handle, desk.inbox, runs.pass_over)
+
+    for _ in range(MAX_FAILURES + 2):
+        with pytest.raises(RecordFailed):
+            await handle(updates(1))
+
+    assert (runs.passed, desk.log.records[TOPICS.order_updates_dead]) == ([], [])
+
+
+async def test_the_rest_of_a_run_waits_while_the_lease_is_in_doubt() -> None:
+    desk, runs = Desk(), Runs(bad=0)
+    quarantine = Quarantine(log=desk.log, topics=TOPICS, signals=desk.signals, clock=desk.clock)
+    handle = quarantine.around_runs(runs.handle, desk.inbox, runs.pass_over)
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(RecordFailed):
+            await handle(updates(2))
+
+    desk.inbox.may_act = lambda _record: len(looks) > 2 or looks.append(runs.handled[:])  # type: ignore[method-assign]
+    looks: list[list[int]] = []
+    await handle(updates(2))
+
+    assert (looks, runs.handled) == ([[], [], []], [1])
 
 
 async def test_a_run_that_is_taken_away_while_a_record_is_put_aside_is_left_to_its_next_owner() -> None:
