@@ -56,7 +56,7 @@ class Plan:
     """How much of everything."""
 
     def __init__(self, *, quick: bool) -> None:
-        self.rounds = 1 if quick else 2
+        self.rounds = 1 if quick else 3
         self.window_s = 1.5 if quick else 11.0
         """Two of Quix Streams' own commits lie in it: it stands still for a second at each."""
         self.plain_updates = 60_000 if quick else 420_000
