@@ -20,7 +20,7 @@ run: setup  ## start everything: Kafka, paper exchange, gateway, worker, sample 
 test: lint  ## lint, then run every test
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-bench: setup  ## measure against baselines, 25 minutes; ONLY=name[,name] for some, QUICK=1 to see that they work
+bench: setup  ## measure against baselines, half an hour; ONLY=name[,name] for some, QUICK=1 to see that they work
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 contracts: setup  ## the engine's contract on a live broker: stock Faust beside ours, with a table of what was seen
