@@ -280,8 +280,9 @@ def _tell(report: Report, saturated: Runs, idle: Runs) -> None:
     report.tables.append(resting)
     ours = rates[OURS.name]
     report.targets.append(Target("ours ÷ raw lean loop, events/s", ratio(ours, baseline), 0.6, AT_LEAST))
-    quix = ratio(ours, rates[QUIX_AS_OFTEN.name]) if QUIX_AS_OFTEN.name in rates else None
-    report.targets.append(Target("ours ÷ Quix Streams committing as often, events/s", quix, 1.5, AT_LEAST))
+    for quix in (QUIX_STREAMS, QUIX_AS_OFTEN):
+        times = ratio(ours, rates[quix.name]) if quix.name in rates else None
+        report.targets.append(Target(f"ours ÷ {quix.name}, events/s", times, 1.5, AT_LEAST))
     if FAUST.name in rates:
         report.targets.append(Target("ours ÷ stock Faust, events/s", ratio(ours, rates[FAUST.name]), 2.0, AT_LEAST))
     p50_ms = statistics.median(run["p50_ms"] for run in idle[OURS.name])
@@ -292,11 +293,10 @@ def _tell(report: Report, saturated: Runs, idle: Runs) -> None:
             f"The cost of safety (events after their rows, offsets after everything, lease): {cost:.0%} of events/s."
         )
     if QUIX_STREAMS.name in rates:
-        as_it_comes = ratio(ours, rates[QUIX_STREAMS.name])
         report.notes.append(
-            f"Ours does {as_it_comes:.2f} times what Quix Streams does as it comes: that one makes state durable and "
-            "commits every 5 s, so most rows never get into its changelog, and a crash repeats up to 5 s of events. "
-            "Rows of ours are there, each of them, before their event leaves."
+            "Quix Streams as it comes makes state durable and commits every 5 s, so most rows never get into its "
+            "changelog, and a crash repeats up to 5 s of events. Rows of ours are there, each of them, before their event "
+            "leaves."
         )
     if TWO.name in rates:
         scaled = ratio(rates[TWO.name], ours)
