@@ -295,8 +295,8 @@ def _tell(report: Report, saturated: Runs, idle: Runs) -> None:
     if QUIX_STREAMS.name in rates:
         report.notes.append(
             "Quix Streams as it comes makes state durable and commits every 5 s, so most rows never get into its "
-            "changelog, and a crash repeats up to 5 s of events. Rows of ours are there, each of them, before their event "
-            "leaves."
+            "changelog, and a crash repeats up to 5 s of events. Rows of ours are there, each of them, before their "
+            "event leaves."
         )
     if TWO.name in rates:
         scaled = ratio(rates[TWO.name], ours)
