@@ -150,7 +150,9 @@ class CallSettings(BaseModel):
         10, description="With fewer calls in the window nothing is concluded."
     )
     breaker_failure_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="From this part of failed calls on, no creates are sent; cancels and questions go on."
+        0.5,
+        description="From this part of failed creates, or of failed calls of all kinds, on, no creates are sent; "
+        "cancels and questions go on.",
     )
     breaker_open_s: Seconds = Field(10.0, description="Then the venue is asked, and one create tried, this often.")
     doubt_s: Seconds = Field(5.0, description="Orders in doubt are asked for again after this long.")

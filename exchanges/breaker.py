@@ -5,6 +5,9 @@
        └────────────── one create was answered ──────────┼──────────────────────────────────────────────────┤
                                                          └─────────────────── it failed ────────────────────┘
 
+Creates are judged by themselves, and all calls together: each create that failed is followed by questions after its
+order, and their answers don't vouch for a venue that takes no orders.
+
 A failure is an answer that tells of an unwell venue: an unknown outcome, a connection that never opened, keys that are
 refused. A refusal of an order, or a rate limit, is a healthy answer. Cancels and questions are never held back: they
 take risk away. Half open lets one create through, after a harmless question; with real money at stake, nothing else
@@ -14,7 +17,7 @@ should find out whether the venue is back.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -41,8 +44,8 @@ class BreakerState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
-    """It opens when, of at least `min_calls` within `window_s` seconds, `failure_ratio` or more failed, and stays open
-    for `open_s` seconds."""
+    """It opens when, of at least `min_calls` within `window_s` seconds, `failure_ratio` or more failed, of creates or
+    of calls of all kinds, and stays open for `open_s` seconds."""
 
     window_s: float = 30.0
     min_calls: int = 10
@@ -55,6 +58,34 @@ def tells_of_an_unwell_venue(error: VenueError) -> bool:
     if isinstance(error, RateLimited) or error.code in _HEALTHY_CODES:
         return False
     return isinstance(error, Uncertain | NotAccepted | RefusedByAccount)
+
+
+class _Window:
+    """How the calls of some kind ended within the last seconds."""
+
+    def __init__(self, what: str, settings: BreakerSettings) -> None:
+        self._what = what
+        self._settings = settings
+        self._answers: deque[tuple[float, bool]] = deque()
+
+    def count(self, now_s: float, *, failed: bool) -> None:
+        """One more call ended."""
+        self._answers.append((now_s, failed))
+        while self._answers[0][0] < now_s - self._settings.window_s:
+            self._answers.popleft()
+
+    def clear(self) -> None:
+        """What was counted says nothing any more."""
+        self._answers.clear()
+
+    @property
+    def too_many(self) -> str:
+        """The figures, once too many failed; else empty."""
+        calls = len(self._answers)
+        failures = sum(failed for _, failed in self._answers)
+        if calls < self._settings.min_calls or failures < calls * self._settings.failure_ratio:
+            return ""
+        return f"{failures} of {calls} {self._what} failed within {self._settings.window_s:g} s"
 
 
 class Breaker:
@@ -75,7 +106,8 @@ class Breaker:
         self.on_change = on_change
         self._state = BreakerState.CLOSED
         self._why = ""
-        self._answers: deque[tuple[float, bool]] = deque()
+        self._creates = _Window("creates", settings)
+        self._calls = _Window("calls", settings)
         self._not_before_s = 0.0
         """When open: no probe earlier. When half open: the trial counts as lost from then on."""
 
@@ -119,34 +151,33 @@ class Breaker:
     def succeeded(self, *, create: bool) -> None:
         """A call was answered as a healthy venue answers."""
         if create and self._state is BreakerState.HALF_OPEN:
-            self._answers.clear()
+            self._forget()
             self._change(BreakerState.CLOSED, "")
-        self._count(failed=False)
+        self._count(create=create, failed=False)
 
     def failed(self, error: VenueError, *, create: bool) -> None:
         """A call ended with an error that tells of an unwell venue."""
-        self._count(failed=True)
+        windows = self._count(create=create, failed=True)
         if self._state is BreakerState.HALF_OPEN and create:
             self._open(f"the trial failed: {error}")
-            return
-        failures = sum(failed for _, failed in self._answers)
-        calls = len(self._answers)
-        if (
-            self._state is BreakerState.CLOSED
-            and calls >= self._settings.min_calls
-            and failures >= calls * self._settings.failure_ratio
-        ):
-            self._open(f"{failures} of {calls} calls failed within {self._settings.window_s:g} s, the last: {error}")
+        elif self._state is BreakerState.CLOSED:
+            too_many = next(filter(None, (window.too_many for window in windows)), "")
+            if too_many:
+                self._open(f"{too_many}, the last: {error}")
 
-    def _count(self, *, failed: bool) -> None:
-        now_s = self._clock.monotonic_s()
-        self._answers.append((now_s, failed))
-        while self._answers[0][0] < now_s - self._settings.window_s:
-            self._answers.popleft()
+    def _count(self, *, create: bool, failed: bool) -> Sequence[_Window]:
+        windows = (self._creates, self._calls) if create else (self._calls,)
+        for window in windows:
+            window.count(self._clock.monotonic_s(), failed=failed)
+        return windows
+
+    def _forget(self) -> None:
+        self._creates.clear()
+        self._calls.clear()
 
     def _open(self, why: str) -> None:
         self._not_before_s = self._clock.monotonic_s() + self._settings.open_s
-        self._answers.clear()
+        self._forget()
         self._change(BreakerState.OPEN, why)
 
     def _change(self, state: BreakerState, why: str) -> None:

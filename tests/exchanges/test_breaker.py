@@ -76,9 +76,28 @@ async def test_it_opens_when_half_of_enough_calls_failed_and_says_why(breaker: B
     assert told == [
         (
             BreakerState.OPEN,
-            "2 of 4 calls failed within 30 s, the last: NO_REPLY: no complete reply within 8 s",
+            "2 of 4 creates failed within 30 s, the last: NO_REPLY: no complete reply within 8 s",
         )
     ]
+
+
+async def test_answers_to_questions_do_not_vouch_for_creates(breaker: Breaker) -> None:
+    for _ in range(4):
+        fail(breaker, 1)
+        for _ in range(5):
+            breaker.succeeded(create=False)
+
+    assert await refused(breaker)
+    assert breaker.why.startswith("4 of 4 creates failed")
+
+
+async def test_questions_that_fail_open_it_before_a_create_does(breaker: Breaker) -> None:
+    breaker.succeeded(create=True)
+    for _ in range(3):
+        breaker.failed(NO_REPLY, create=False)
+
+    assert await refused(breaker)
+    assert breaker.why.startswith("3 of 4 calls failed")
 
 
 async def test_a_few_failures_among_few_calls_conclude_nothing(breaker: Breaker) -> None:

@@ -9,7 +9,7 @@ from scenario_set import Desk, wish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SETTINGS = {"breaker_min_calls": 3, "breaker_window_s": 5.0, "breaker_failure_ratio": 0.4, "breaker_open_s": 0.5}
+SETTINGS = {"breaker_min_calls": 3, "breaker_window_s": 15.0, "breaker_failure_ratio": 0.4, "breaker_open_s": 0.5}
 
 
 async def test_x08_an_unwell_venue_gets_no_creates_but_cancels_and_what_waited_is_sent_when_it_is_well(
