@@ -31,7 +31,8 @@ faults: setup  ## every fault and contract, the long ones too; SEED=n repeats a 
 		--numprocesses 2 --dist loadfile $(if $(TABLE),--fault-table $(TABLE))
 
 soak: setup  ## the set under load and random faults for S seconds (an hour unless said)
-	@ORDERMANAGER_SOAK_S=$(or $(S),3600) $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults/test_soak.py
+	@ORDERMANAGER_SOAK_S=$(or $(S),3600) $(if $(SEED),ORDERMANAGER_FAULTS_SEED=$(SEED)) $(BIN)/pytest tests/faults/test_soak.py \
+		--override-ini log_cli=true --log-cli-level INFO --log-disable httpx
 
 chaos: setup  ## everything that may happen, at random, for S seconds (90 unless said); SEED=n draws the same again
 	@PYTHONPATH=.:tests $(BIN)/python tests/chaos/chaos_run.py $(or $(SEED),$$$$) $(or $(S),90)
