@@ -1,4 +1,5 @@
-"""Commands about orders that exist. They have lanes of their own: a cancel never waits behind creates.
+"""Commands about orders that exist. They have lanes of their own: a cancel never waits behind creates, nor behind
+questions that the venue leaves unanswered.
 
 1. take the record: bad or misplaced → dead letters
 2. know it: a command that is done is not done again
@@ -10,7 +11,7 @@ A timer's command leaves no row: doing it twice is harmless, nobody asks for its
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from streams.parts import WaitingParts
 from streams.placement import check_place
 from streams.ports import Clock, Log, Turn
 from streams.reconciling import Finding, Reconciler
+from streams.record import Record
 from streams.recovery import Comparison
 from streams.replacing import replacement_id
 from streams.submitting import Submitter
@@ -58,8 +60,21 @@ class Protect(Protocol):
     def __call__(self, turn: Turn, command: Command) -> Awaitable[CommandRow]: ...
 
 
+_SAME_LANE = {Action.REPLACE: Action.CANCEL}
+
+
+def lane_of(record: Record) -> Hashable:
+    """The lane of a record of `order-commands`: of its symbol, and of what is to be done. What ends orders is in order;
+    a question takes as long as the venue's silence, and what takes risk away does not wait for it (requirement X07)."""
+    try:
+        action = decode_command(record.value).action
+    except InvalidInput:
+        return record.key
+    return record.key, _SAME_LANE.get(action, action)
+
+
 class CommandAgent:
-    """Handles one command at a time within a symbol; lanes run symbols side by side."""
+    """Handles one command at a time within its lane; lanes run side by side."""
 
     def __init__(
         self,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Awaitable, Hashable
 from typing import TypeVar
 
 import pytest
 from quiet_venue import NOW
-from trading_desk import TOPICS, Desk, FreeTurn
+from trading_desk import TOPICS, Desk, FreeTurn, OpenInbox
 
 from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command
+from domain.orders import LocalState, OrderState
+from streams.command_agent import lane_of
+from streams.lanes import Lanes
 from streams.record import Record
 from tables.receipt import Receipt
 
@@ -60,3 +64,46 @@ async def test_c03_an_order_whose_intent_is_taken_back_meanwhile_is_not_found(
     row = desk.signals.command(0, "k1")
     assert row is not None
     assert (row.done, row.ok, row.code, row.details) == (True, ok, code, {})
+
+
+async def test_x07_a_cancel_does_not_wait_behind_a_question_that_the_venue_leaves_unanswered() -> None:
+    desk = Desk()
+    desk.intend("om1", local=LocalState.UNCERTAIN, state=OrderState.UNCERTAIN)
+    desk.intend("om2", local=LocalState.ACCEPTED, state=OrderState.ACKNOWLEDGED)
+    silence, asked, cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def unanswered(*_args: object, **_kwargs: object) -> None:
+        asked.set()
+        await silence.wait()
+
+    async def gone(_order_id: str) -> None:
+        cancelled.set()
+
+    desk.venue.order = unanswered  # type: ignore[assignment] -- it never comes to an answer
+    desk.venue.on_cancel = gone
+    lanes = Lanes(desk.command_agent.handle, OpenInbox(), key=lane_of)
+
+    def command(offset: int, action: Action, order_id: str) -> Record:
+        value = encode_command(Command(command_id=f"k{offset}", action=action, symbol="BTCUSDT", order_id=order_id))
+        return Record(TOPICS.order_commands, 0, offset, b"BTCUSDT", value, (), NOW)
+
+    async with asyncio.timeout(5):
+        await lanes.submit(command(0, Action.SYNC, "om1"))
+        await asked.wait()
+        await lanes.submit(command(1, Action.CANCEL, "om2"))
+        await cancelled.wait()
+
+    assert desk.venue.cancelled[0] == ("om2",)
+    lanes.stop_taking()
+    await lanes.drained()
+
+
+def test_what_ends_orders_of_a_symbol_is_in_one_lane_whatever_it_is() -> None:
+    def lane(value: bytes) -> Hashable:
+        return lane_of(Record(TOPICS.order_commands, 0, 0, b"BTCUSDT", value, (), NOW))
+
+    def of(action: Action) -> Hashable:
+        return lane(encode_command(Command(command_id="k1", action=action, symbol="BTCUSDT")))
+
+    assert of(Action.CANCEL) == of(Action.REPLACE)
+    assert len({of(Action.CANCEL), of(Action.SYNC), of(Action.PROTECT), lane(b"?")}) == 4
