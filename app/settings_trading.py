@@ -154,6 +154,9 @@ class CallSettings(BaseModel):
         description="From this part of failed creates, or of failed calls of all kinds, on, no creates are sent; "
         "cancels and questions go on.",
     )
+    breaker_creates_in_a_row: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        5, description="After so many creates that failed one after another, however long they took, none are sent."
+    )
     breaker_open_s: Seconds = Field(10.0, description="Then the venue is asked, and one create tried, this often.")
     doubt_s: Seconds = Field(5.0, description="Orders in doubt are asked for again after this long.")
     reconcile_interval_s: Seconds = Field(300.0, description="Open orders are compared with the venue this often.")

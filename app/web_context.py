@@ -84,7 +84,7 @@ class _Answers:
         silent_s = worker.broadcasts.silent_s(worker.topics.heartbeats)
         silent = f"BROADCASTS_SILENT: nothing heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""
         unwell = "; ".join(reason for beat in self._gateways() if not beat.ready for reason in beat.reasons)
-        breaker = f"BREAKER_OPEN: {worker.breaker.why}" if worker.breaker.state else ""
+        breaker = f"BREAKER_OPEN: {worker.breaker.why}" if worker.breaker.unwell else ""
         return [*found, Check("broadcasts", silent), Check("venue", unwell), Check("breaker", breaker)]
 
     def _gateways(self) -> list[boards.Heartbeat]:

@@ -40,7 +40,7 @@ from streams.account import Account
 from streams.alert_board import AlertBoard
 from streams.applied import Applied
 from streams.broadcast import Broadcasts
-from streams.command_agent import CommandAgent
+from streams.command_agent import CommandAgent, lane_of
 from streams.explaining import Explainer
 from streams.exposure import ExposureBoard
 from streams.hooks import Hooks
@@ -122,6 +122,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
 
     _deliver(shared, order_agent, signal_agent, command_agent)
     _follow_partitions(shared, order_agent, recovery, broadcasts, modes, _heartbeats(shared, adapter, broadcasts))
+    engine.app.service(Background(engine, "breaker", guarded.breaker.watch))
     conditions = worker_conditions(shared, alert, guarded.breaker, alerts)
     _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
@@ -247,7 +248,7 @@ def _deliver(shared: Shared, order_agent: OrderAgent, signal_agent: SignalAgent,
         max_running=settings.max_running,
         max_queued=settings.max_queued,
     )
-    engine.lanes(topics.order_commands, quarantine.around(command_agent.handle))
+    engine.lanes(topics.order_commands, quarantine.around(command_agent.handle), key=lane_of)
     engine.writes_to(
         topics.signals,
         topics.order_updates,

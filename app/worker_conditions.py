@@ -17,7 +17,7 @@ def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: A
     settings, market = shared.settings, shared.market
 
     def breaker_open() -> str:
-        return f"no creates are sent to {settings.venue.value}: {breaker.why}" if breaker.state else ""
+        return f"no creates are sent to {settings.venue.value}: {breaker.why}" if breaker.unwell else ""
 
     def stream_down() -> str:
         beats = [beat for beat in market.heartbeats(STREAM_GRACE_S) if beat.role == "gateway"]

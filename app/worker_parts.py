@@ -78,6 +78,7 @@ def guarded(settings: Settings, trading: Trading, clock: SystemClock) -> Guarded
             window_s=settings.breaker_window_s,
             min_calls=settings.breaker_min_calls,
             failure_ratio=settings.breaker_failure_ratio,
+            creates_in_a_row=settings.breaker_creates_in_a_row,
             open_s=settings.breaker_open_s,
         ),
         clock,

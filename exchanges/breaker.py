@@ -6,18 +6,21 @@
                                                          └─────────────────── it failed ────────────────────┘
 
 Creates are judged by themselves, and all calls together: each create that failed is followed by questions after its
-order, and their answers don't vouch for a venue that takes no orders.
+order, and their answers don't vouch for a venue that takes no orders. A few symbols make few creates, as an order in
+doubt holds its symbol back: so many that failed in a row open it too, however long they took.
 
 A failure is an answer that tells of an unwell venue: an unknown outcome, a connection that never opened, keys that are
 refused. A refusal of an order, or a rate limit, is a healthy answer. Cancels and questions are never held back: they
 take risk away. Half open lets one create through, after a harmless question; with real money at stake, nothing else
-should find out whether the venue is back.
+should find out whether the venue is back. The question is asked though nobody wants to create anything (`watch`): one
+that is answered, and no trial that fails for as long again, and the venue is no longer called unwell.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -45,11 +48,12 @@ class BreakerState(IntEnum):
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
     """It opens when, of at least `min_calls` within `window_s` seconds, `failure_ratio` or more failed, of creates or
-    of calls of all kinds, and stays open for `open_s` seconds."""
+    of calls of all kinds, or when `creates_in_a_row` failed one after another, and stays open for `open_s` seconds."""
 
     window_s: float = 30.0
     min_calls: int = 10
     failure_ratio: float = 0.5
+    creates_in_a_row: int = 5
     open_s: float = 10.0
 
 
@@ -108,8 +112,11 @@ class Breaker:
         self._why = ""
         self._creates = _Window("creates", settings)
         self._calls = _Window("calls", settings)
+        self._in_a_row = 0
+        """Creates that failed since one was answered."""
         self._not_before_s = 0.0
         """When open: no probe earlier. When half open: the trial counts as lost from then on."""
+        self._changed_s = 0.0
 
     @property
     def state(self) -> BreakerState:
@@ -120,6 +127,22 @@ class Breaker:
     def why(self) -> str:
         """What opened it; empty when closed."""
         return self._why
+
+    @property
+    def unwell(self) -> bool:
+        """Whether somebody should know. Half open is not, once no trial has failed for `open_s`: it awaits an order."""
+        if self._state is BreakerState.HALF_OPEN:
+            return self._clock.monotonic_s() - self._changed_s < self._settings.open_s
+        return self._state is BreakerState.OPEN
+
+    async def watch(self) -> None:
+        """Ask an open breaker's venue from time to time, until cancelled; the trial is left to the next order."""
+        while True:
+            await self._clock.sleep(self._settings.open_s)
+            if self._state is BreakerState.OPEN and self._clock.monotonic_s() >= self._not_before_s:
+                with suppress(NotAccepted):
+                    await self.consent()
+                    self._not_before_s = self._clock.monotonic_s()
 
     async def consent(self) -> None:
         """Return when one create may be sent now. Raises `NotAccepted` (`BREAKER_OPEN`) when it may not."""
@@ -150,6 +173,8 @@ class Breaker:
 
     def succeeded(self, *, create: bool) -> None:
         """A call was answered as a healthy venue answers."""
+        if create:
+            self._in_a_row = 0
         if create and self._state is BreakerState.HALF_OPEN:
             self._forget()
             self._change(BreakerState.CLOSED, "")
@@ -158,10 +183,13 @@ class Breaker:
     def failed(self, error: VenueError, *, create: bool) -> None:
         """A call ended with an error that tells of an unwell venue."""
         windows = self._count(create=create, failed=True)
+        self._in_a_row += create
         if self._state is BreakerState.HALF_OPEN and create:
             self._open(f"the trial failed: {error}")
         elif self._state is BreakerState.CLOSED:
             too_many = next(filter(None, (window.too_many for window in windows)), "")
+            if not too_many and self._in_a_row >= self._settings.creates_in_a_row:
+                too_many = f"{self._in_a_row} creates in a row failed"
             if too_many:
                 self._open(f"{too_many}, the last: {error}")
 
@@ -172,6 +200,7 @@ class Breaker:
         return windows
 
     def _forget(self) -> None:
+        self._in_a_row = 0
         self._creates.clear()
         self._calls.clear()
 
@@ -184,4 +213,5 @@ class Breaker:
         changed = state is not self._state
         self._state, self._why = state, why
         if changed:
+            self._changed_s = self._clock.monotonic_s()
             self.on_change(state, why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -98,6 +99,50 @@ async def test_questions_that_fail_open_it_before_a_create_does(breaker: Breaker
 
     assert await refused(breaker)
     assert breaker.why.startswith("3 of 4 calls failed")
+
+
+async def test_creates_that_fail_seldom_but_one_after_another_open_it(breaker: Breaker, clock: VirtualClock) -> None:
+    for _ in range(4):
+        fail(breaker, 1)
+        breaker.succeeded(create=False)
+        await clock.advance(31)
+    assert not await refused(breaker)
+    fail(breaker, 1)
+
+    assert await refused(breaker)
+    assert breaker.why.startswith("5 creates in a row failed, the last: NO_REPLY")
+
+
+async def test_a_create_that_is_answered_ends_the_row_of_failures(breaker: Breaker, clock: VirtualClock) -> None:
+    for _ in range(3):
+        fail(breaker, 3)
+        breaker.succeeded(create=True)
+        await clock.advance(31)
+
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_a_venue_that_is_well_again_is_told_so_without_an_order(
+    breaker: Breaker, clock: VirtualClock, venue: Venue
+) -> None:
+    watching = asyncio.create_task(breaker.watch())
+    fail(breaker, 4)
+    venue.away = True
+    await clock.advance(25)
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.unwell
+
+    venue.away = False
+    await clock.advance(10)
+    assert breaker.state is BreakerState.HALF_OPEN
+    assert breaker.unwell, "no trial may have failed for as long again"
+    await clock.advance(10)
+
+    assert not breaker.unwell
+    assert not await refused(breaker), "the next order is the trial"
+    fail(breaker, 1)
+    assert breaker.unwell
+    watching.cancel()
 
 
 async def test_a_few_failures_among_few_calls_conclude_nothing(breaker: Breaker) -> None:
