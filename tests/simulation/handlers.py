@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -29,19 +29,20 @@ from streams.amending import Amender
 from streams.applied import Applied
 from streams.auto_stop import AutoStop, AutoStopSettings
 from streams.cancelling import Canceller, CancelSettings
-from streams.command_agent import CommandAgent, CommandSettings
+from streams.command_agent import CommandAgent, CommandSettings, lane_of
 from streams.comparing import Comparer, CompareSettings
 from streams.creating import SubmitSettings
 from streams.exposure import ExposureBoard
 from streams.facts import FactsGatherer
 from streams.hooks import Hooks
-from streams.lanes import Lanes
+from streams.lanes import Lanes, by_record_key
 from streams.limits_board import LimitsBoard
 from streams.market_view import MarketSettings, MarketView
 from streams.order_agent import OrderAgent
 from streams.parts import WaitingParts
 from streams.position_check import PositionCheck, PositionSettings
 from streams.reconciling import Reconciler, ReconcileSettings
+from streams.record import Record
 from streams.recovery import Recovery, RecoverySettings
 from streams.reservations import Reservations
 from streams.run_mode import Mode, ModeKeeper
@@ -111,8 +112,8 @@ class Handlers:
         self._wire_agreement()
         self._wire_clockwork()
         self._wire_agents()
-        self.signal_lanes = self._lanes(self.signal_agent.handle)
-        self.command_lanes = self._lanes(self.command_agent.handle)
+        self.signal_lanes = self._lanes(self.signal_agent.handle, by_record_key)
+        self.command_lanes = self._lanes(self.command_agent.handle, lane_of)
 
     def _wire_account(self) -> None:
         """What is shared with other workers: the broadcasts, and the account's load."""
@@ -375,10 +376,15 @@ class Handlers:
         self.facts.given_up(row.source)
         self.board.release(row.standing_plan.instrument, row.source)
 
-    def _lanes(self, handler: Callable[[Any], Coroutine[Any, Any, None]]) -> Lanes:  # Any: Turn; a test's handler
+    def _lanes(
+        self,
+        handler: Callable[[Any], Coroutine[Any, Any, None]],  # Any: Turn; a test's handler
+        key: Callable[[Record], Hashable],
+    ) -> Lanes:
         return Lanes(
             handler,
             self.inbox,
+            key=key,
             on_error=lambda record, error: self._failed(str(record.source), error),
             monotonic_s=self.around.loop.time,
         )
