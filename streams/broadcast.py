@@ -33,6 +33,8 @@ class Broadcasts:
         self._tables: dict[str, dict[bytes, Entry]] = {topic: {} for topic in topics}
         self._positions = dict.fromkeys(topics, 0)
         self._heard_s = dict.fromkeys(topics, 0.0)
+        self._answers: dict[str, tuple[int | None, float]] = dict.fromkeys(topics, (None, 0.0))
+        """aiokafka's name for the newest answer to a fetch of the topic, and when it was first seen."""
         self._listeners: list[Callable[[str, bytes, Entry | None], None]] = []
         self._reading: list[tuple[str, int, asyncio.Future[None]]] = []
         self._consumer: Any = None  # aiokafka is untyped
@@ -57,6 +59,12 @@ class Broadcasts:
         """Seconds since anything was read from the topic; infinite before the first record."""
         heard_s = self._heard_s[topic]
         return time.monotonic() - heard_s if heard_s else float("inf")
+
+    def unanswered_s(self, topic: str) -> float:
+        """Seconds since a broker last answered a fetch of the topic, with records or without; infinite before that.
+        Topics have leaders of their own: that one is heard says nothing of another."""
+        answer, answered_s = self._answers[topic]
+        return time.monotonic() - answered_s if answer is not None else float("inf")
 
     def listen(self, listener: Callable[[str, bytes, Entry | None], None]) -> None:
         """`listener(topic, key, entry)` is told of every record read from now on; None for a deletion."""
@@ -126,6 +134,10 @@ class Broadcasts:
             for record in records:
                 self._take(tp.topic, record)
             self._heard_s[tp.topic] = time.monotonic()
+        for tp in self._consumer.assignment():
+            answer = self._consumer.last_poll_timestamp(tp)
+            if answer != self._answers[tp.topic][0]:
+                self._answers[tp.topic] = answer, time.monotonic()
         if self._reading:
             self._reading = [waiting for waiting in self._reading if not self._released(waiting)]
 

@@ -120,6 +120,8 @@ class MarketView:
         found: list[tuple[TradingState, str]] = []
         if self._broadcasts.silent_s(self._topics.heartbeats) > self._settings.silence_s:
             found.append((TradingState.REDUCE_ONLY, f"no heartbeat was heard for {self._settings.silence_s:g} s"))
+        if self._broadcasts.unanswered_s(self._topics.controls) > self._settings.silence_s:
+            found.append((TradingState.REDUCE_ONLY, f"controls could not be read for {self._settings.silence_s:g} s"))
         controls = self._broadcasts.table(self._topics.controls)
         scopes = (boards.EVERYWHERE, instrument.venue, instrument.symbol)
         known = [_read_control(entry) for scope in scopes if (entry := controls.get(scope.encode())) is not None]

@@ -43,6 +43,10 @@ class Airwaves(Broadcasts):
         """Never."""
         return 0.0
 
+    def unanswered_s(self, topic: str) -> float:
+        """Never."""
+        return 0.0
+
     def write_again_by(self, log: Any) -> None:  # Any: the process's `Log`
         """What stands in spite of a later record is written once more, as the application does."""
         self.on_overtaken = lambda topic, key, standing: log.append(topic, 0, key, standing, Receipt())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,14 @@ class BrokenConsumer:
     async def getmany(self, **_options: Any) -> Any:
         raise OSError("the connection is gone")
 
+    def assignment(self) -> set[TopicPartition]:
+        return set()
+
+
+async def becomes(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 -- a figure has no event
+        await asyncio.sleep(0.02)
+
 
 async def test_r05_whoever_can_not_hear_a_halt_any_more_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broadcast, "AIOKafkaConsumer", BrokenConsumer)
@@ -73,6 +82,27 @@ async def test_a_broker_that_is_away_at_the_start_is_waited_for(
     async with asyncio.timeout(30):
         await starting
     await broadcasts.stop()
+
+
+async def test_r05_a_topic_that_no_broker_answers_for_is_noticed_while_others_are_heard(broker: LocalKafka) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    controls, heartbeats = "controls", "heartbeats"
+    await admin.create_topics([NewTopic(name, 1, 1) for name in (controls, heartbeats)])
+    await admin.close()
+    broadcasts = Broadcasts(broker.bootstrap, [controls, heartbeats])
+    unanswered_s = broadcasts.unanswered_s
+    assert unanswered_s(controls) == float("inf")
+    await broadcasts.start()
+    try:
+        async with asyncio.timeout(20):
+            await becomes(lambda: max(unanswered_s(controls), unanswered_s(heartbeats)) < 0.5)
+            broadcasts._consumer.pause(TopicPartition(controls, 0))
+            await becomes(lambda: unanswered_s(controls) > 2.0 and unanswered_s(heartbeats) < 0.5)
+            broadcasts._consumer.resume(TopicPartition(controls, 0))
+            await becomes(lambda: unanswered_s(controls) < 0.5)
+    finally:
+        await broadcasts.stop()
 
 
 async def test_a_start_that_is_cut_short_leaves_no_connection_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import pytest
 from quiet_venue import NOW, QuietVenue
-from trading_desk import ACCOUNT, TOPICS, MovedClock
+from trading_desk import ACCOUNT, BTC, TOPICS, MovedClock
 
 from domain.instruments import Quote
+from domain.plans import TradingState
 from exchanges.venue import Balance
 from streams import boards
 from streams.broadcast import Broadcasts, Entry
@@ -65,3 +66,12 @@ def test_r03_a_record_that_cannot_be_read_prices_nothing() -> None:
     market._broadcasts.table(TOPICS.marks)[boards.market_key("linear", "BTCUSDT")] = Entry(b"?", NOW, 0)
 
     assert market.dollars("BTC") is None
+
+
+def test_r05_controls_that_can_not_be_read_stop_exposure_though_heartbeats_are_heard() -> None:
+    market = view({}, {})
+    told = market._broadcasts
+    told.silent_s = lambda _topic: 0.0  # type: ignore[method-assign]
+    told.unanswered_s = lambda topic: 3.5 if topic == TOPICS.controls else 0.0  # type: ignore[method-assign]
+
+    assert market.trading(BTC) == (TradingState.REDUCE_ONLY, "controls could not be read for 3 s")
