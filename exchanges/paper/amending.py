@@ -8,11 +8,12 @@ from decimal import Decimal
 from exchanges.paper.accounts import PROTECTING, Account, MarkPrice
 from exchanges.paper.admittance import require_coin, require_margin
 from exchanges.paper.conditionals import Conditionals, check_trigger
-from exchanges.paper.contract_admission import check_notional
+from exchanges.paper.contract_admission import check_notional, check_sides
 from exchanges.paper.market import SymbolMarket
 from exchanges.paper.matching import MatchingEngine
 from exchanges.paper.orders import Order
 from exchanges.paper.refusals import (
+    Refusal,
     SpotFault,
     bad_parameter,
     below_filled_quantity,
@@ -22,7 +23,7 @@ from exchanges.paper.refusals import (
 from exchanges.paper.spot_admission import check_spot_value
 from exchanges.paper.turn import Turn
 from exchanges.paper.vocabulary import OrderType, TriggerDirection
-from exchanges.paper.wishes import Amendment, Trigger
+from exchanges.paper.wishes import Amendment, Protection, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Amending:
             raise nothing_to_amend()
         if qty <= order.cum_qty:
             raise spot_refusal(SpotFault.BELOW_FILLED) if order.is_spot else below_filled_quantity()
+        _check_protection(order, wish, price)
         account.unrest(order)
         try:
             qty = self._admitted_qty(account, market, order, qty, price)
@@ -103,6 +105,7 @@ class Amending:
             direction = TriggerDirection(order.trigger_direction)
             check_trigger(market, Trigger(trigger_price, direction, trigger_by))
         price = wish.price if wish.price is not None and order.order_type is OrderType.LIMIT else order.price
+        _check_protection(order, wish, price or trigger_price)
         account.unrest(order)
         order.qty, order.price, order.trigger_price = wish.qty or order.qty, price, trigger_price
         if not order.is_spot:
@@ -128,6 +131,23 @@ class Amending:
         check_notional(market.instrument, qty, price)
         require_margin(account, market, order.side, order.position_idx, leaves, price, self.mark_price)
         return qty
+
+
+def _check_protection(order: Order, wish: Amendment, base_price: Decimal) -> None:
+    """A new take-profit or stop-loss must lie on its side of the price: the limit, or the trigger of a market order."""
+    protection = Protection(
+        wish.take_profit,
+        wish.stop_loss,
+        wish.take_profit_by or order.take_profit_by,
+        wish.stop_loss_by or order.stop_loss_by,
+        order.tpsl_mode,
+    )
+    if protection.is_empty:
+        return
+    try:
+        check_sides(protection, order.side, lambda _by: base_price)
+    except Refusal as refusal:
+        raise (spot_refusal(SpotFault.TRIGGER_MISSING) if order.is_spot else refusal) from None
 
 
 def _protect(order: Order, wish: Amendment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
@@ -112,7 +113,8 @@ def _trigger(fields: Fields, instrument: Instrument) -> Trigger | None:
 
 
 def protection_of(fields: Fields, instrument: Instrument, side: Side, price: Decimal | None) -> Protection:
-    """Take-profit and stop-loss, which must lie on the right sides of a limit price."""
+    """Take-profit and stop-loss, which must lie on the right sides of a limit price; without one (`price` None) they
+    are held against the market when the order is placed."""
     take_profit, stop_loss = number(fields, "takeProfit") or None, number(fields, "stopLoss") or None
     if (take_profit or stop_loss) and flag(fields, "reduceOnly"):
         raise bad_parameter("params error: a reduce-only order has no take-profit or stop-loss")
@@ -129,11 +131,26 @@ def protection_of(fields: Fields, instrument: Instrument, side: Side, price: Dec
     )
     check_protection(wish, instrument)
     if price is not None:
-        if take_profit is not None and (take_profit - price) * side.sign <= 0:
-            raise wrong_side("TakeProfit", take_profit, side, price, above=side is Side.BUY)
-        if stop_loss is not None and (price - stop_loss) * side.sign <= 0:
-            raise wrong_side("StopLoss", stop_loss, side, price, above=side is Side.SELL)
+        check_sides(wish, side, lambda _by: price)
     return wish
+
+
+def check_sides(wish: Protection, held: Side, base_price: Callable[[TriggerBy], Decimal]) -> None:
+    """Take-profit beyond the price and stop-loss before it, as a position of side `held` sees it, else 10001.
+
+    `base_price` gives the price to hold them against: the limit of an order, the trigger price of a conditional market
+    order, else the price that triggers them.
+    """
+    is_long = held is Side.BUY
+    for name, price, by, above in (
+        ("TakeProfit", wish.take_profit, wish.take_profit_by, is_long),
+        ("StopLoss", wish.stop_loss, wish.stop_loss_by, not is_long),
+    ):
+        if not price:
+            continue
+        base = base_price(by)
+        if (price <= base) if above else (price >= base):
+            raise wrong_side(name, price, held, base, above=above)
 
 
 def check_protection(wish: Protection, instrument: Instrument) -> None:

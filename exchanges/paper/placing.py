@@ -8,8 +8,8 @@ from decimal import Decimal
 from exchanges.paper.accounts import Account, MarkPrice
 from exchanges.paper.admittance import protective_price, require_coin, require_margin
 from exchanges.paper.booking import received_coin
-from exchanges.paper.conditionals import Conditionals, check_trigger, direction_of
-from exchanges.paper.contract_admission import check_notional
+from exchanges.paper.conditionals import Conditionals, check_trigger, direction_of, watched_price
+from exchanges.paper.contract_admission import check_notional, check_sides
 from exchanges.paper.exact import ZERO
 from exchanges.paper.instruments import Instrument
 from exchanges.paper.market import SymbolMarket
@@ -34,6 +34,7 @@ from exchanges.paper.vocabulary import (
     Side,
     Status,
     StopOrderType,
+    TriggerBy,
 )
 from exchanges.paper.wishes import NewOrder, Trigger
 
@@ -55,6 +56,8 @@ class Placement:
         """Admit an order and match it at once. Raises `Refusal`; then nothing has changed."""
         market = self.engine.markets[wish.instrument.key]
         self._check_identity(account, wish)
+        if wish.price is None and not wish.protection.is_empty:
+            _check_protection(market, wish)
         limit = wish.price if wish.price is not None else protective_price(market, wish.side, wish.slippage)
         reduces = wish.reduce_only or wish.side is CLOSING_SIDES.get(wish.position_idx)
         qty = wish.qty
@@ -173,6 +176,16 @@ class Placement:
         if wish.trigger is not None and unit is MarketUnit.BASE:
             unit = None  # the book of today says nothing about the day of the trigger
         require_coin(account, market, wish.side, wish.qty, price, unit, self.mark_price)
+
+
+def _check_protection(market: SymbolMarket, wish: NewOrder) -> None:
+    """A market order's take-profit and stop-loss must not trigger at once: 10001 otherwise."""
+    trigger = wish.trigger
+
+    def base_price(by: TriggerBy) -> Decimal:
+        return watched_price(market, by) if trigger is None else trigger.price
+
+    check_sides(wish.protection, wish.side, base_price)
 
 
 def _park(account: Account, market: SymbolMarket, order: Order, trigger: Trigger) -> None:

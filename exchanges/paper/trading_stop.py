@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from exchanges.paper.accounts import Account
 from exchanges.paper.conditionals import watched_price
-from exchanges.paper.contract_admission import check_price, check_protection, check_qty
+from exchanges.paper.contract_admission import check_price, check_protection, check_qty, check_sides
 from exchanges.paper.exact import ZERO
 from exchanges.paper.fields import Fields, choice, number, whole
 from exchanges.paper.instruments import Instrument
@@ -189,18 +189,13 @@ class TradingStops:
 
 
 def _check_sides(market: SymbolMarket, wish: TradingStop, held: Side) -> None:
-    """Take-profit beyond the price, stop-loss before it, as the position sees it."""
-    protection, is_long = wish.protection, held is Side.BUY
-    for name, price, by, above in (
-        ("TakeProfit", protection.take_profit, protection.take_profit_by, is_long),
-        ("StopLoss", protection.stop_loss, protection.stop_loss_by, not is_long),
-        ("TrailingProfit", wish.active_price if wish.trailing else ZERO, TriggerBy.LAST, is_long),
-    ):
-        if not price:
-            continue
-        base = watched_price(market, by)
-        if (price <= base) if above else (price >= base):
-            raise wrong_side(name, price, held, base, above=above)
+    """Take-profit and the start of a trailing stop beyond the price, stop-loss before it, as the position sees it."""
+    check_sides(wish.protection, held, lambda by: watched_price(market, by))
+    if not (wish.trailing and wish.active_price):
+        return
+    above, base = held is Side.BUY, market.last_price
+    if (wish.active_price <= base) if above else (wish.active_price >= base):
+        raise wrong_side("TrailingProfit", wish.active_price, held, base, above=above)
 
 
 def _whole_wishes(protection: Protection, held: Side) -> list[Protector | None]:

@@ -243,3 +243,62 @@ async def test_a_protection_that_makes_no_sense_or_is_not_supported_is_refused(
     client: PaperClient, wish: dict[str, object]
 ) -> None:
     assert (await client.order("Buy", "0.1", "64000", **wish))["retCode"] == 10001
+
+
+@pytest.mark.parametrize("mode", ["Full", "Partial"])
+@pytest.mark.parametrize(
+    ("side", "wish"),
+    [
+        ("Buy", {"takeProfit": "64000"}),
+        ("Buy", {"stopLoss": "66000"}),
+        ("Sell", {"takeProfit": "66000"}),
+        ("Sell", {"stopLoss": "64000"}),
+        ("Buy", {"takeProfit": "65000", "tpTriggerBy": "MarkPrice"}),
+    ],
+)
+async def test_a_market_order_whose_protection_would_trigger_at_once_is_refused(
+    client: PaperClient, side: str, wish: dict[str, object], mode: str
+) -> None:
+    await move_to(client, "64990", "65010")
+    reply = await client.order(side, "0.1", tpslMode=mode, **wish)
+    assert reply["retCode"] == 10001, reply
+    assert f"set for {side} position" in reply["retMsg"]
+    assert await client.rows("order/history", symbol="BTCUSDT") == []
+
+
+async def test_the_protection_of_a_market_order_lies_on_the_sides_of_the_price_that_triggers_it(
+    client: PaperClient,
+) -> None:
+    """The last price is 64990, the mark price 65000."""
+    await move_to(client, "64990", "65010")
+    assert (await client.order("Buy", "0.1", stopLoss="64995"))["retCode"] == 10001
+    assert (await client.order("Buy", "0.1", stopLoss="64995", slTriggerBy="MarkPrice"))["retCode"] == 0
+
+
+async def test_the_protection_of_a_conditional_market_order_lies_on_the_sides_of_its_trigger(
+    client: PaperClient,
+) -> None:
+    wish: dict[str, object] = {"triggerPrice": "68000", "triggerDirection": RISES}
+    assert (await client.order("Buy", "0.1", takeProfit="67000", **wish))["retCode"] == 10001
+    assert (await client.order("Buy", "0.1", takeProfit="69000", stopLoss="67000", **wish))["retCode"] == 0
+
+
+@pytest.mark.parametrize("wish", [{"takeProfit": "63999"}, {"stopLoss": "64001"}])
+async def test_an_amended_protection_on_the_wrong_side_is_refused(client: PaperClient, wish: dict[str, object]) -> None:
+    row = await client.placed("Buy", "0.1", "64000", takeProfit="70000", stopLoss="60000")
+    reply = await client.post("order/amend", symbol="BTCUSDT", orderId=row["orderId"], **wish)
+    assert reply["retCode"] == 10001
+    shown = await client.shown(str(row["orderId"]))
+    assert (shown["takeProfit"], shown["stopLoss"]) == ("70000", "60000")
+
+
+async def test_an_amended_protection_is_held_against_the_new_price_and_against_the_trigger(
+    client: PaperClient,
+) -> None:
+    row = await client.placed("Buy", "0.1", "64000")
+    wish = {"symbol": "BTCUSDT", "orderId": row["orderId"]}
+    assert (await client.post("order/amend", price="63000", takeProfit="63500", **wish))["retCode"] == 0
+    waits = await conditional(client, "Buy", "0.1", "68000", RISES)
+    wish = {"symbol": "BTCUSDT", "orderId": waits["orderId"]}
+    assert (await client.post("order/amend", takeProfit="67000", **wish))["retCode"] == 10001
+    assert (await client.post("order/amend", takeProfit="69000", **wish))["retCode"] == 0
