@@ -235,5 +235,6 @@ def dcp_info(venue: PaperVenue, uid: int, _fields: Fields) -> Row:
 
 
 def api_limits(venue: PaperVenue, uid: int, _fields: Fields) -> Row:
-    rate = venue.options.rate_limits.orders_per_s or 0
-    return {"list": [{"uids": str(uid), "bizType": kind, "rate": rate} for kind in ("SPOT", "DERIVATIVES")]}
+    limits = venue.options.rate_limits
+    rates = {"SPOT": limits.spot_orders_per_s, "DERIVATIVES": limits.orders_per_s}
+    return {"list": [{"uids": str(uid), "bizType": kind, "rate": rate or 0} for kind, rate in rates.items()]}

@@ -36,6 +36,11 @@ def orders_in(fields: Fields) -> int:
     return len(items) if isinstance(items, list) and items else 1
 
 
+def is_about_spot(fields: Fields) -> bool:
+    """Whether a call names the category whose orders the rate limit counts apart."""
+    return fields.get("category") == Category.SPOT
+
+
 def within_limit(fields: Row, granted: int) -> None:
     """Leave the first `granted` orders of a batch; the others will fall, each with the code of the rate limit."""
     items = fields.get("request")
@@ -61,7 +66,10 @@ class Endpoint:
     name: str
     serve: Serve
     group: RateGroup = RateGroup.QUERY
-    is_public: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        return self.group is RateGroup.PUBLIC
 
 
 OVER_LIMIT: Final = object()  # stands in a batch where the rate limit had no room for an order
@@ -109,11 +117,11 @@ def in_batch(single: Callable[[PaperVenue, int, Fields], Row], *, shows_time: bo
 
 
 def _public(name: str, serve: Serve) -> tuple[tuple[str, str], Endpoint]:
-    return ("GET", name), Endpoint(name, serve, is_public=True)
+    return ("GET", name), Endpoint(name, serve, RateGroup.PUBLIC)
 
 
-def _question(name: str, serve: Serve) -> tuple[tuple[str, str], Endpoint]:
-    return ("GET", name), Endpoint(name, serve)
+def _question(name: str, serve: Serve, group: RateGroup = RateGroup.QUERY) -> tuple[tuple[str, str], Endpoint]:
+    return ("GET", name), Endpoint(name, serve, group)
 
 
 def _action(name: str, serve: Serve, group: RateGroup = RateGroup.SETTING) -> tuple[tuple[str, str], Endpoint]:
@@ -125,6 +133,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
     [
         *starmap(_public, absent.PUBLIC.items()),
         *starmap(_question, absent.PRIVATE.items()),
+        _question("account/smp-group", absent.PRIVATE["account/smp-group"], RateGroup.SELDOM),
         *(_action(name, absent.refused) for name in absent.REFUSED),
         _public("system/status", market_questions.system_status),
         _public("market/time", market_questions.time),
@@ -153,7 +162,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
         _action("order/cancel-batch", in_batch(order_calls.cancel), RateGroup.CANCEL_BATCH),
         _action("order/cancel-all", order_calls.cancel_all, RateGroup.CANCEL_ALL),
         _action("order/pre-check", order_calls.pre_check, RateGroup.CREATE),
-        _action("order/disconnected-cancel-all", setting_calls.set_disconnect_cancel),
+        _action("order/disconnected-cancel-all", setting_calls.set_disconnect_cancel, RateGroup.SELDOM),
         _question("order/spot-borrow-check", order_calls.borrow_check),
         _question("order/realtime", questions.realtime),
         _question("order/history", questions.history),
@@ -168,14 +177,14 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = dict(
         _action("position/set-auto-add-margin", setting_calls.set_auto_add_margin),
         _action("position/switch-isolated", setting_calls.switch_isolated),
         _action("position/set-risk-limit", setting_calls.set_risk_limit),
-        _action("account/set-margin-mode", setting_calls.set_margin_mode),
+        _action("account/set-margin-mode", setting_calls.set_margin_mode, RateGroup.SELDOM),
         _question("account/wallet-balance", account_questions.wallet_balance),
         _question("account/info", account_questions.account_info),
         _question("account/instruments-info", market_questions.instruments_info),
-        _question("account/fee-rate", account_questions.fee_rate),
-        _question("account/transaction-log", reports.transaction_log),
+        _question("account/fee-rate", account_questions.fee_rate, RateGroup.SELDOM),
+        _question("account/transaction-log", reports.transaction_log, RateGroup.LOG),
         _question("account/collateral-info", account_questions.collateral_info),
-        _question("account/query-dcp-info", account_questions.dcp_info),
+        _question("account/query-dcp-info", account_questions.dcp_info, RateGroup.SELDOM),
         _question("account/withdrawal", account_questions.transferable_amount),
         _question("user/query-api", account_questions.query_api),
         _question("user/get-member-type", account_questions.member_type),

@@ -26,20 +26,33 @@ class ApiKey:
 class RateLimits:
     """Requests per second and account, by group of endpoints; None counts and shows, but refuses nothing.
 
-    Source: Bybit v5, "Rate Limit": 10/s for the order calls of linear contracts, 50/s for questions; an address may
-    send 600 requests in 5 s, or it is shut out for 10 minutes.
+    Source: Bybit v5, "Rate Limit": 10/s for the order calls of contracts, 20/s for those of spot (amending one: 10/s),
+    50/s for questions, 25/s for the log of transactions, 10/s for settings and 5/s for those that are seldom asked or
+    set; an address may send 600 requests in 5 s, or it is shut out for 10 minutes. What is public is limited by the
+    address alone.
     """
 
     orders_per_s: int | None = None
+    spot_orders_per_s: int | None = None
     queries_per_s: int | None = None
     settings_per_s: int | None = None
+    logs_per_s: int | None = None
+    seldom_per_s: int | None = None
     requests_per_5s_of_address: int | None = None
     address_ban_s: int = 600
 
     @classmethod
     def of_the_venue(cls) -> RateLimits:
         """The limits that the venue documents."""
-        return cls(orders_per_s=10, queries_per_s=50, settings_per_s=10, requests_per_5s_of_address=600)
+        return cls(
+            orders_per_s=10,
+            spot_orders_per_s=20,
+            queries_per_s=50,
+            settings_per_s=10,
+            logs_per_s=25,
+            seldom_per_s=5,
+            requests_per_5s_of_address=600,
+        )
 
 
 @dataclass(frozen=True, slots=True)

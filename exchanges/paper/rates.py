@@ -24,7 +24,20 @@ class RateGroup(StrEnum):
     CANCEL_BATCH = "cancel-batch"
     QUERY = "query"
     SETTING = "setting"
+    LOG = "log"
+    SELDOM = "seldom"
+    PUBLIC = "public"
 
+    @property
+    def is_of_orders(self) -> bool:
+        """True if spot and contracts are counted apart, and not as one."""
+        return self in _OF_ORDERS
+
+
+_OF_ORDERS: Final = frozenset({
+    RateGroup.CREATE, RateGroup.AMEND, RateGroup.CANCEL, RateGroup.CANCEL_ALL,
+    RateGroup.CREATE_BATCH, RateGroup.AMEND_BATCH, RateGroup.CANCEL_BATCH,
+})  # fmt: skip
 
 UNLIMITED_PER_S: Final = 10_000
 """What the headers say where no limit is enforced. Not the documented 10 per second: clients that follow the headers,
@@ -53,30 +66,34 @@ class RateVerdict:
 
 
 class RateCounters:
-    """Rolling counters per account and endpoint."""
+    """Rolling counters per account and endpoint; the order calls of spot have their own. What is public is not counted:
+    nobody knows whose it is, and the venue limits it by address alone."""
 
     def __init__(self, limits: RateLimits) -> None:
-        orders, queries, settings = limits.orders_per_s, limits.queries_per_s, limits.settings_per_s
+        orders, spot = limits.orders_per_s, limits.spot_orders_per_s
         self._enforced: dict[RateGroup, int | None] = {
-            RateGroup.CREATE: orders,
-            RateGroup.AMEND: orders,
-            RateGroup.CANCEL: orders,
-            RateGroup.CANCEL_ALL: orders,
-            RateGroup.CREATE_BATCH: orders,
-            RateGroup.AMEND_BATCH: orders,
-            RateGroup.CANCEL_BATCH: orders,
-            RateGroup.QUERY: queries,
-            RateGroup.SETTING: settings,
+            **dict.fromkeys(_OF_ORDERS, orders),
+            RateGroup.QUERY: limits.queries_per_s,
+            RateGroup.SETTING: limits.settings_per_s,
+            RateGroup.LOG: limits.logs_per_s,
+            RateGroup.SELDOM: limits.seldom_per_s,
         }
-        self._seen: dict[tuple[int, str], deque[int]] = {}
+        self._enforced_on_spot = {**dict.fromkeys(_OF_ORDERS, spot), RateGroup.AMEND: orders}
+        self._seen: dict[tuple[int, str, bool], deque[int]] = {}
 
-    def count(self, uid: int, endpoint: str, group: RateGroup, now_ms: int, wanted: int = 1) -> RateVerdict:
+    def count(
+        self, uid: int, endpoint: str, group: RateGroup, now_ms: int, wanted: int = 1, *, on_spot: bool = False
+    ) -> RateVerdict:
         """Count one request, or the `wanted` orders of a batch: as many as the limit has room for. A request for which
-        there is none is refused and not counted. Each endpoint has a bucket of its own, with the limit of its group."""
-        seen = self._seen.setdefault((uid, endpoint), deque())
+        there is none is refused and not counted. Each endpoint has a bucket of its own, with the limit of its group;
+        `on_spot` says of an order call that it is about spot orders."""
+        if group is RateGroup.PUBLIC:
+            return RateVerdict(UNLIMITED_PER_S, UNLIMITED_PER_S - 1, now_ms, allowed=True)
+        on_spot = on_spot and group.is_of_orders
+        seen = self._seen.setdefault((uid, endpoint, on_spot), deque())
         while seen and seen[0] <= now_ms - WINDOW_MS:
             seen.popleft()
-        enforced = self._enforced[group]
+        enforced = (self._enforced_on_spot if on_spot else self._enforced)[group]
         limit = enforced if enforced is not None else UNLIMITED_PER_S
         granted = wanted if enforced is None else min(wanted, enforced - len(seen))
         if granted <= 0:

@@ -24,7 +24,7 @@ import orjson
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint, orders_in, within_limit
+from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint, is_about_spot, orders_in, within_limit
 from exchanges.paper.faults import FaultKind, FaultRule, Faults
 from exchanges.paper.hiding import as_seen
 from exchanges.paper.options import RateLimits
@@ -136,7 +136,9 @@ class RestInterface:
         if not endpoint.is_public:
             uid = self._keys.authenticate(request.headers, payload, now_ms).uid
         fields = _query_fields(payload) if request.method == "GET" else _body_fields(payload)
-        verdict = self._rates.count(uid, endpoint.name, endpoint.group, now_ms, orders_in(fields))
+        verdict = self._rates.count(
+            uid, endpoint.name, endpoint.group, now_ms, orders_in(fields), on_spot=is_about_spot(fields)
+        )
         if not verdict.allowed:
             raise RateLimited(verdict)
         within_limit(fields, verdict.granted)

@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint, orders_in, within_limit
+from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint, is_about_spot, orders_in, within_limit
 from exchanges.paper.faults import Channel, FaultKind, FaultRule, Faults
 from exchanges.paper.rates import RateCounters, RateVerdict
 from exchanges.paper.refusals import (
@@ -167,7 +167,9 @@ class TradeStream:
         counters = self._counters.setdefault(endpoint.name, Counter())
         counters["arrived"] += 1
         uid = session.uid or 0
-        served.verdict = self._rates.count(uid, endpoint.name, endpoint.group, self._now_ms(), orders_in(fields))
+        served.verdict = self._rates.count(
+            uid, endpoint.name, endpoint.group, self._now_ms(), orders_in(fields), on_spot=is_about_spot(fields)
+        )
         within_limit(fields, served.verdict.granted)
         symbol = fields.get("symbol")
         name = symbol if isinstance(symbol, str) else ""
