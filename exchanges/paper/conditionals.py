@@ -14,7 +14,7 @@ import msgspec
 
 from exchanges.paper.accounts import Account, MarkPrice
 from exchanges.paper.admittance import protective_price, require_coin, require_margin
-from exchanges.paper.exact import floored, plain
+from exchanges.paper.exact import floored
 from exchanges.paper.market import SymbolMarket
 from exchanges.paper.matching import MatchingEngine
 from exchanges.paper.orders import Order
@@ -53,7 +53,7 @@ def check_trigger(market: SymbolMarket, trigger: Trigger) -> None:
     current = watched_price(market, trigger.by)
     rising = trigger.direction is TriggerDirection.RISE
     if (trigger.price <= current) if rising else (trigger.price >= current):
-        raise trigger_already_reached(plain(trigger.price), plain(current), rising=rising)
+        raise trigger_already_reached(trigger.price, current, trigger.by, rising=rising)
 
 
 def is_due(market: SymbolMarket, order: Order) -> bool:

@@ -141,7 +141,7 @@ def check_sides(wish: Protection, held: Side, base_price: Callable[[TriggerBy], 
     `base_price` gives the price to hold them against: the limit of an order, the trigger price of a conditional market
     order, else the price that triggers them.
     """
-    is_long = held is Side.BUY
+    is_long, part = held is Side.BUY, "Partial" if wish.mode is TpslMode.PARTIAL else ""
     for name, price, by, above in (
         ("TakeProfit", wish.take_profit, wish.take_profit_by, is_long),
         ("StopLoss", wish.stop_loss, wish.stop_loss_by, not is_long),
@@ -150,7 +150,7 @@ def check_sides(wish: Protection, held: Side, base_price: Callable[[TriggerBy], 
             continue
         base = base_price(by)
         if (price <= base) if above else (price >= base):
-            raise wrong_side(name, price, held, base, above=above)
+            raise wrong_side(part + name, price, held, base, above=above, by=by)
 
 
 def check_protection(wish: Protection, instrument: Instrument) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import Enum
 
 from exchanges.paper.exact import plain
-from exchanges.paper.vocabulary import Side
+from exchanges.paper.vocabulary import Side, TriggerBy
 
 
 class Refusal(Exception):  # noqa: N818 -- an answer of the venue, not a failure of the program
@@ -81,11 +81,12 @@ def too_many_conditional_orders(limit: int) -> Refusal:
     return Refusal(110009, f"The number of stop orders exceeds the maximum allowable limit of {limit}")
 
 
-def trigger_already_reached(trigger_price: str, current_price: str, *, rising: bool) -> Refusal:
-    """110092 / 110093: the price is already where the trigger waits for it."""
+def trigger_already_reached(price: Decimal, current_price: Decimal, by: TriggerBy, *, rising: bool) -> Refusal:
+    """110092 / 110093: the price that the trigger looks at is already where it waits for it."""
+    shown, current = _in_figures(price), _in_figures(current_price)
     if rising:
-        return Refusal(110092, f"expect Rising, but trigger_price[{trigger_price}] <= current[{current_price}]")
-    return Refusal(110093, f"expect Falling, but trigger_price[{trigger_price}] >= current[{current_price}]")
+        return Refusal(110092, f"expect Rising, but trigger_price[{shown}] <= current[{current}]??{by}")
+    return Refusal(110093, f"expect Falling, but trigger_price[{shown}] >= current[{current}]??{by}")
 
 
 def notional_too_small(minimum: str) -> Refusal:
@@ -136,14 +137,22 @@ def forbidden_for_unified() -> Refusal:
     return Refusal(100028, "The API cannot be accessed by unified account users.")
 
 
-def wrong_side(kind: str, price: Decimal, side: Side, base_price: Decimal, *, above: bool) -> Refusal:
-    """A take-profit or stop-loss of a position of `side` that lies on the wrong side of the price. The venue writes
-    these figures in units of 1e-4."""
-    shown, base = plain(price * 10**4), plain(base_price * 10**4)
-    relation = "higher" if above else "lower"
-    return bad_parameter(
-        f"{kind}:{shown} set for {side} position should be {relation} than base_price:{base}??LastPrice"
-    )
+def wrong_side(
+    kind: str, price: Decimal, side: Side, base_price: Decimal, *, above: bool, by: TriggerBy = TriggerBy.LAST
+) -> Refusal:
+    """A take-profit or stop-loss (`kind`) of a position of `side` that lies on the wrong side of the price. The two
+    are worded differently, as on the venue."""
+    if kind.endswith("StopLoss"):
+        relation = "greater" if above else "lower than"
+    else:
+        relation = f"be {'higher' if above else 'lower'} than"
+    shown, base = _in_figures(price), _in_figures(base_price)
+    return bad_parameter(f"{kind}:{shown} set for {side} position should {relation} base_price:{base}??{by}")
+
+
+def _in_figures(price: Decimal) -> str:
+    """A price as the venue writes it in some of its sentences, in units of 1e-4."""
+    return plain(price * 10**4)
 
 
 def slippage_out_of_range(*, in_ticks: bool) -> Refusal:

@@ -302,3 +302,50 @@ async def test_an_amended_protection_is_held_against_the_new_price_and_against_t
     wish = {"symbol": "BTCUSDT", "orderId": waits["orderId"]}
     assert (await client.post("order/amend", takeProfit="67000", **wish))["retCode"] == 10001
     assert (await client.post("order/amend", takeProfit="69000", **wish))["retCode"] == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "wish", "words"),
+    [
+        (
+            "Buy",
+            {"takeProfit": "64000"},
+            "TakeProfit:640000000 set for Buy position should be higher than base_price:649900000??LastPrice",
+        ),
+        (
+            "Sell",
+            {"takeProfit": "66000", "tpTriggerBy": "IndexPrice"},
+            "TakeProfit:660000000 set for Sell position should be lower than base_price:650000000??IndexPrice",
+        ),
+        (
+            "Buy",
+            {"stopLoss": "66000", "tpslMode": "Partial"},
+            "PartialStopLoss:660000000 set for Buy position should lower than base_price:649900000??LastPrice",
+        ),
+        (
+            "Sell",
+            {"stopLoss": "64000", "slTriggerBy": "MarkPrice"},
+            "StopLoss:640000000 set for Sell position should greater base_price:650000000??MarkPrice",
+        ),
+    ],
+)
+async def test_a_protection_on_the_wrong_side_is_refused_in_the_venues_words(
+    client: PaperClient, side: str, wish: dict[str, object], words: str
+) -> None:
+    await move_to(client, "64990", "65010")
+    assert (await client.order(side, "0.1", **wish))["retMsg"] == words
+
+
+async def test_a_trigger_that_is_reached_is_refused_in_the_venues_words(client: PaperClient) -> None:
+    await move_to(client, "64990", "65010")
+    reached = await client.order("Sell", "0.1", triggerPrice="65000.5", triggerDirection=FALLS)
+    assert (reached["retCode"], reached["retMsg"]) == (
+        110093,
+        "expect Falling, but trigger_price[650005000] >= current[649900000]??LastPrice",
+    )
+    wish = {"triggerPrice": "65000", "triggerDirection": RISES, "triggerBy": "MarkPrice"}
+    reached = await client.order("Buy", "0.1", **wish)
+    assert (reached["retCode"], reached["retMsg"]) == (
+        110092,
+        "expect Rising, but trigger_price[650000000] <= current[650000000]??MarkPrice",
+    )
