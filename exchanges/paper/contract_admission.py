@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Final
 
 from exchanges.paper.exact import ZERO, plain
-from exchanges.paper.fields import Fields, choice, flag, number, order_link_id, whole
+from exchanges.paper.fields import Fields, choice, flag, number, order_link_id, wants_rpi, whole
 from exchanges.paper.instruments import Instrument
 from exchanges.paper.refusals import (
     bad_parameter,
     notional_too_small,
+    only_for_market_makers,
     price_invalid,
     slippage_out_of_range,
     wrong_side,
@@ -187,5 +188,7 @@ def _slippage(fields: Fields, order_type: OrderType) -> Slippage:
 
 
 def _time_in_force(fields: Fields, order_type: OrderType) -> TimeInForce:
+    if wants_rpi(fields):
+        raise only_for_market_makers()
     wanted = choice(TimeInForce, fields, "timeInForce", TimeInForce.GTC)
     return TimeInForce.IOC if order_type is OrderType.MARKET else wanted

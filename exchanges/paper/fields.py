@@ -77,6 +77,11 @@ def choice(kind: type[Choice], fields: Fields, name: str, default: Choice | None
         raise bad_parameter(f"{name[0].upper()}{name[1:]} invalid") from error
 
 
+def wants_rpi(fields: Fields) -> bool:
+    """True for a retail price improvement order, a time in force that only approved market makers have."""
+    return fields.get("timeInForce") == "RPI"
+
+
 def order_link_id(fields: Fields) -> str:
     """The client's own id of an order, "" without one."""
     written = text(fields, "orderLinkId")

@@ -155,6 +155,11 @@ def _in_figures(price: Decimal) -> str:
     return plain(price * 10**4)
 
 
+def only_for_market_makers() -> Refusal:
+    """110119: a retail price improvement order, for which nobody here is approved."""
+    return Refusal(110119, "Order failed. RPI orders are restricted to approved market makers only")
+
+
 def slippage_out_of_range(*, in_ticks: bool) -> Refusal:
     if in_ticks:
         return Refusal(110108, "Allowable range: 1 to 10000 tick size")
@@ -206,6 +211,7 @@ class SpotFault(Enum):
     AMOUNT_DECIMALS = (170148, "Market order amount decimal too long")
     ORDER_FILTER = (170201, "Invalid orderFilter parameter")
     TRIGGER_MISSING = (170202, "Please enter the TP/SL price.")
+    MARKET_MAKERS_ONLY = (170355, "RPI orders are restricted to approved market makers only")
     BELOW_FILLED = (170313, "The modified contract quantity cannot be less than to the filled quantity")
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from exchanges.paper.exact import ZERO
-from exchanges.paper.fields import Fields, choice, number, order_link_id, text
+from exchanges.paper.fields import Fields, choice, number, order_link_id, text, wants_rpi
 from exchanges.paper.instruments import Instrument
 from exchanges.paper.refusals import (
     SpotFault,
@@ -45,6 +45,8 @@ def new_spot_order(fields: Fields, pair: Instrument) -> NewOrder:
         raise margin_trading_off()
     side = _word(Side, fields, "side", SpotFault.SIDE)
     order_type = _word(OrderType, fields, "orderType", SpotFault.ORDER_TYPE)
+    if wants_rpi(fields):
+        raise spot_refusal(SpotFault.MARKET_MAKERS_ONLY)
     tif = _word(TimeInForce, fields, "timeInForce", SpotFault.TIME_IN_FORCE, TimeInForce.GTC)
     is_market = order_type is OrderType.MARKET
     unit = _market_unit(fields, side) if is_market else None

@@ -238,6 +238,11 @@ async def test_a_link_id_is_taken_for_ever(client: PaperClient, other: PaperClie
         ({"positionIdx": 1}, 10001, "position idx not match position mode"),
         ({"positionIdx": 7}, 10001, "position idx not match position mode"),
         ({"reduceOnly": True}, 110017, "current position is zero, cannot fix reduce-only order qty"),
+        (
+            {"timeInForce": "RPI"},
+            110119,
+            "Order failed. RPI orders are restricted to approved market makers only",
+        ),
         ({"qty": "1000"}, 110007, "ab not enough for new order"),
     ],
 )

@@ -136,6 +136,7 @@ async def test_a_cancelled_order_that_filled_in_part_has_a_status_of_its_own(spo
         ("0.1", "65000", {"side": "Long"}, 170117),
         ("0.1", "65000", {"orderType": "Stop"}, 170116),
         ("0.1", "65000", {"timeInForce": "GTD"}, 170115),
+        ("0.1", "65000", {"timeInForce": "RPI"}, 170355),
         ("0.1", "", {"orderType": "Limit"}, 170105),
         ("", "65000", {}, 170105),
         ("0.1", "65000", {"symbol": "BTCEUR"}, 170121),
