@@ -5,14 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 from exchanges.paper.accounts import Account, MarkPrice, dollars
-from exchanges.paper.exact import ZERO, ceiled, floored
+from exchanges.paper.exact import ZERO, ceiled, floored, plain
 from exchanges.paper.market import SymbolMarket
-from exchanges.paper.refusals import insufficient_balance, insufficient_coin
+from exchanges.paper.refusals import beyond_price_limit, insufficient_balance, insufficient_coin
 from exchanges.paper.vocabulary import MarketUnit, Side, SlippageType
 from exchanges.paper.wishes import Slippage
 
 PROTECTION = Decimal("0.05")  # a market order is an IOC limit this far beyond the best opposing price
 NO_TOLERANCE = Slippage()
+PRICE_LIMIT_RATIO = Decimal("0.05")
+"""How far a limit price may lie beyond the mark price: of a buy above it, of a sell below it."""
 
 
 def protective_price(market: SymbolMarket, side: Side, slippage: Slippage = NO_TOLERANCE) -> Decimal:
@@ -30,6 +32,30 @@ def protective_price(market: SymbolMarket, side: Side, slippage: Slippage = NO_T
     if side is Side.BUY:
         return min(floored(best + distance, instrument.tick), instrument.max_price)
     return max(ceiled(best - distance, instrument.tick), instrument.min_price)
+
+
+def price_limit(market: SymbolMarket, side: Side) -> Decimal:
+    """The highest price of a buy, or the lowest of a sell, on the tick."""
+    distance = market.mark_price * PRICE_LIMIT_RATIO
+    if side is Side.BUY:
+        return floored(market.mark_price + distance, market.instrument.tick)
+    return ceiled(market.mark_price - distance, market.instrument.tick)
+
+
+def allowed_price(market: SymbolMarket, side: Side, price: Decimal) -> Decimal:
+    """A limit price as the venue takes it. Beyond the price limit, a contract's is set to the limit, and a spot pair's
+    is refused: 170193 or 170194.
+
+    Source: Bybit v5, "Set Price Limit Behaviour", what holds by default.
+    """
+    if (price <= market.mark_price) if side is Side.BUY else (price >= market.mark_price):
+        return price
+    limit = price_limit(market, side)
+    if (price <= limit) if side is Side.BUY else (price >= limit):
+        return price
+    if market.instrument.is_spot:
+        raise beyond_price_limit(side, f"{plain(limit)}{market.instrument.quote}")
+    return limit
 
 
 def require_margin(

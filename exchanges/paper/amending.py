@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from exchanges.paper.accounts import PROTECTING, Account, MarkPrice
-from exchanges.paper.admittance import require_coin, require_margin
+from exchanges.paper.admittance import allowed_price, require_coin, require_margin
 from exchanges.paper.conditionals import Conditionals, check_trigger
 from exchanges.paper.contract_admission import check_notional, check_sides
 from exchanges.paper.market import SymbolMarket
@@ -51,6 +51,8 @@ class Amending:
         self.conditionals.settle(turn, market)
 
     def _amend_resting(self, turn: Turn, account: Account, market: SymbolMarket, order: Order, wish: Amendment) -> None:
+        if wish.price:
+            wish = replace(wish, price=allowed_price(market, order.side, wish.price))
         qty, price = wish.qty or order.qty, wish.price or order.price
         if not self._changes(order, wish):
             raise nothing_to_amend()

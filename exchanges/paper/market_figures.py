@@ -6,19 +6,20 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
+from exchanges.paper import admittance
 from exchanges.paper.admission import instrument_of
 from exchanges.paper.candles import MINUTE_MS, Candle, end_of, is_interval, start_of
-from exchanges.paper.exact import ZERO, ceiled, exactly, floored, plain
+from exchanges.paper.exact import ZERO, exactly, plain
 from exchanges.paper.fields import Fields, text, whole
 from exchanges.paper.instruments import LISTED, Instrument
 from exchanges.paper.market import SymbolMarket
-from exchanges.paper.market_questions import LAUNCHED_MS, PRICE_LIMIT_RATIO, orderbook
+from exchanges.paper.market_questions import LAUNCHED_MS, orderbook
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
 from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import MAINTENANCE_RATE, NS_PER_MS, RISK_LIMIT_VALUE
 from exchanges.paper.turn import Row
 from exchanges.paper.venue import PaperVenue
-from exchanges.paper.vocabulary import Category
+from exchanges.paper.vocabulary import Category, Side
 
 OPEN_INTEREST_MINUTES: Final = {"5min": 5, "15min": 15, "30min": 30, "1h": 60, "4h": 240, "1d": 1440}
 
@@ -157,10 +158,9 @@ def price_limit(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
 
 @exactly
 def price_band(market: SymbolMarket) -> Row:
-    tick, mark = market.instrument.tick, market.mark_price
     return {
-        "buyLmt": plain(floored(mark * (1 + PRICE_LIMIT_RATIO), tick)),
-        "sellLmt": plain(ceiled(mark * (1 - PRICE_LIMIT_RATIO), tick)),
+        "buyLmt": plain(admittance.price_limit(market, Side.BUY)),
+        "sellLmt": plain(admittance.price_limit(market, Side.SELL)),
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 from exchanges.paper.admission import instrument_of
+from exchanges.paper.admittance import PRICE_LIMIT_RATIO
 from exchanges.paper.exact import ZERO, displayed, exactly, plain
 from exchanges.paper.fields import Fields, text
 from exchanges.paper.instruments import LISTED, MARKETS, Instrument
@@ -24,8 +24,6 @@ _ON_SPOT: Final = (
 )  # fmt: skip
 BOOK_LEVELS: Final = 1000
 FULL_BOOK_LEVELS: Final = 10_000
-PRICE_LIMIT_RATIO: Final = Decimal("0.05")
-"""How far a limit price may lie from the mark price; shown, not enforced."""
 NS_PER_S: Final = 1_000_000_000
 CONTRACTS: Final = (Category.LINEAR, Category.INVERSE)
 _RISK_PARAMETERS: Final[Row] = {

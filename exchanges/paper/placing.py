@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from exchanges.paper.accounts import Account, MarkPrice
-from exchanges.paper.admittance import protective_price, require_coin, require_margin
+from exchanges.paper.admittance import allowed_price, protective_price, require_coin, require_margin
 from exchanges.paper.booking import received_coin
 from exchanges.paper.conditionals import Conditionals, check_trigger, direction_of, watched_price
 from exchanges.paper.contract_admission import check_notional, check_sides
@@ -58,6 +58,9 @@ class Placement:
         self._check_identity(account, wish)
         if wish.price is None and not wish.protection.is_empty:
             _check_protection(market, wish)
+        if wish.price is not None and wish.trigger is None:
+            price = allowed_price(market, wish.side, wish.price)
+            wish = wish if price == wish.price else replace(wish, price=price)
         limit = wish.price if wish.price is not None else protective_price(market, wish.side, wish.slippage)
         reduces = wish.reduce_only or wish.side is CLOSING_SIDES.get(wish.position_idx)
         qty = wish.qty

@@ -220,6 +220,13 @@ def spot_refusal(fault: SpotFault, what: str = "") -> Refusal:
     return Refusal(code, sentence.format(what))
 
 
+def beyond_price_limit(side: Side, limit: str) -> Refusal:
+    """170193 / 170194: a spot order's price is beyond the `limit`, a price with its coin."""
+    if side is Side.BUY:
+        return Refusal(170193, f"Buy order price cannot be higher than {limit}.")
+    return Refusal(170194, f"Sell order price cannot be lower than {limit}.")
+
+
 def margin_trading_off() -> Refusal:
     return Refusal(
         170036,

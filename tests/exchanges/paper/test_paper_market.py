@@ -155,3 +155,36 @@ async def test_fills_of_resting_orders_are_told_on_the_stream(client: PaperClien
     await client.placed("Buy", "0.5", "64995")
     await client.pin(bids=[["64900", "1"]], asks=[["64990", "5"]])
     assert await stream.statuses("New", "Filled") == ["New", "Filled"]
+
+
+# -- the limits of prices -----------------------------------------------------------------------------------------
+
+
+async def test_a_contract_order_beyond_the_price_limit_gets_the_nearest_allowed_price(client: PaperClient) -> None:
+    """The mark price is 65000; a buy may not be above 68250, nor a sell below 61750."""
+    band = (await client.get("market/price-limit", symbol="BTCUSDT"))["result"]
+    assert (band["buyLmt"], band["sellLmt"]) == ("68250", "61750")
+    await client.pin(bids=[], asks=[])
+    assert (await client.placed("Buy", "0.1", "68250.1"))["price"] == "68250"
+    assert (await client.placed("Buy", "0.1", "68249.9"))["price"] == "68249.9"
+    await client.post("order/cancel-all", symbol="BTCUSDT")
+    assert (await client.placed("Sell", "0.1", "50000"))["price"] == "61750"
+    assert (await client.placed("Sell", "0.1", "80000"))["price"] == "80000"
+
+
+async def test_an_amended_price_is_held_to_the_price_limit_too(client: PaperClient) -> None:
+    await client.pin(bids=[], asks=[])
+    row = await client.placed("Buy", "0.1", "64000")
+    assert (await client.post("order/amend", symbol="BTCUSDT", orderId=row["orderId"], price="70000"))["retCode"] == 0
+    assert (await client.shown(str(row["orderId"])))["price"] == "68250"
+
+
+async def test_a_spot_order_beyond_the_price_limit_is_refused(client: PaperClient) -> None:
+    pair = {"category": "spot", "symbol": "BTCUSDT"}
+    order = pair | {"orderType": "Limit", "qty": "0.1"}
+    reply = await client.create(order | {"side": "Buy", "price": "68250.1"})
+    assert (reply["retCode"], reply["retMsg"]) == (170193, "Buy order price cannot be higher than 68250USDT.")
+    reply = await client.create(order | {"side": "Sell", "price": "61749.9"})
+    assert (reply["retCode"], reply["retMsg"]) == (170194, "Sell order price cannot be lower than 61750USDT.")
+    resting = (await client.create(order | {"side": "Buy", "price": "60000"}))["result"]["orderId"]
+    assert (await client.post("order/amend", **pair, orderId=resting, price="68250.1"))["retCode"] == 170193
