@@ -124,7 +124,8 @@ def _order_figures(order: Order) -> Row:
     if order.trigger_by is not None:
         row |= {
             "stopOrderType": order.stop_order_type,
-            "triggerPrice": plain(order.trigger_price),
+            # of a trailing stop, where it becomes active, until it has
+            "triggerPrice": plain(order.active_price or order.trigger_price),
             "triggerBy": order.trigger_by,
         }
     if order.take_profit:

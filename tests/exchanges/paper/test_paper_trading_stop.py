@@ -192,6 +192,7 @@ async def test_a_trailing_stop_with_an_active_price_starts_there(client: PaperCl
     await client.placed("Buy", "0.5")
     await set_stop(client, trailingStop="500", activePrice="67000")
     assert (await client.position())["trailingStop"] == "500"
+    assert (await children(client))["TrailingStop"]["triggerPrice"] == "67000", "until then, where it becomes active"
     await move_to(client, "66000", "66010")
     await move_to(client, "65000", "65010")
     assert (await client.position())["size"] == "0.5"
