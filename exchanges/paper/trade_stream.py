@@ -19,6 +19,7 @@ from aiohttp import web
 from exchanges.paper.books import Books
 from exchanges.paper.endpoints import ENDPOINTS, Answer, BatchAnswer, Endpoint, is_about_spot, orders_in, within_limit
 from exchanges.paper.faults import Channel, FaultKind, FaultRule, Faults
+from exchanges.paper.instruments import LISTED
 from exchanges.paper.rates import RateCounters, RateVerdict
 from exchanges.paper.refusals import (
     Refusal,
@@ -32,6 +33,7 @@ from exchanges.paper.sessions import Command, Session
 from exchanges.paper.signing import DEFAULT_WINDOW_MS, MAX_AHEAD_MS, KeyRing
 from exchanges.paper.turn import Row
 
+MAX_ID_LENGTH: Final = 36  # of a reqId
 REMEMBERED_IDS: Final = 10_000  # reqIds of one connection that may not come again
 OPERATIONS: Final = {
     f"order.{name}": ENDPOINTS["POST", f"order/{name}"]
@@ -185,11 +187,14 @@ class TradeStream:
                 served.code, served.message = rule.code, rule.message
 
     def _admit(self, session: Session, command: Command) -> Row:
-        """The fields of the one order, if the connection may, the reqId is new and the time is right."""
+        """The fields of the one order, if the connection may, the reqId is new, the time is right and the category is
+        one that is traded here."""
         if session.uid is None:
             raise Refusal(20003, "Not authorized")
         request_id, seen = command.get("reqId"), self._sessions[session]
         if isinstance(request_id, str) and request_id:
+            if len(request_id) > MAX_ID_LENGTH:
+                raise bad_parameter(f"params error: reqId is longer than {MAX_ID_LENGTH} characters")
             if request_id in seen:
                 raise Refusal(20006, "Duplicate reqId")
             seen.append(request_id)
@@ -206,7 +211,10 @@ class TradeStream:
         arguments = command.get("args")
         if not isinstance(arguments, list) or len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise bad_parameter("params error: args must hold one object")
-        return arguments[0]
+        fields: Row = arguments[0]
+        if fields.get("category") not in tuple(LISTED):  # a tuple: the client may send something unhashable
+            raise Refusal(10404, "category is not correct/supported")
+        return fields
 
     # -- replies -------------------------------------------------------------------------------------------------
 
@@ -225,8 +233,9 @@ class TradeStream:
         answer = served.answer
         result, ext_info = answer if isinstance(answer, BatchAnswer) else (answer, {})
         header = served.verdict.headers() | {"Traceid": secrets.token_hex(16), "Timenow": str(self._now_ms())}
+        echo = {"reqId": command["reqId"]} if "reqId" in command else {}
         return {
-            "reqId": command.get("reqId", ""),
+            **echo,
             "retCode": served.code,
             "retMsg": served.message,
             "op": command.get("op", ""),

@@ -61,6 +61,8 @@ async def test_a_refused_order_has_the_code_and_no_data(client: PaperClient, tra
         ("order.dance", ["1"], 0, 10404),
         ("order.create", ["1", "1"], 0, 20006),
         ("order.create", ["1"], 6000, 10002),
+        ("order.create", ["x" * 36], 0, 0),
+        ("order.create", ["x" * 37], 0, 10001),
     ],
 )
 async def test_what_is_wrong_with_a_command_is_said(
@@ -69,6 +71,23 @@ async def test_what_is_wrong_with_a_command_is_said(
     stamp = int(time.time() * 1000) - age_ms
     replies = [await call(trading, op, request_id, stamp, **LIMIT) for request_id in request_ids]
     assert replies[-1]["retCode"] == code
+
+
+@pytest.mark.parametrize("category", ["option", "futures", "", None, ["linear"]])
+@pytest.mark.parametrize("op", ["order.create", "order.cancel", "order.create-batch"])
+async def test_an_unknown_category_is_refused(
+    client: PaperClient, trading: Listener, op: str, category: object
+) -> None:
+    reply = await call(trading, op, "1", **(LIMIT | {"category": category}))
+    assert (reply["retCode"], reply["retMsg"]) == (10404, "category is not correct/supported")
+
+
+async def test_the_reqid_is_in_the_reply_only_if_it_was_in_the_request(client: PaperClient, trading: Listener) -> None:
+    header = {"X-BAPI-TIMESTAMP": str(int(time.time() * 1000))}
+    reply = await trading.say(op="order.create", header=header, args=[{"category": "linear"} | LIMIT])
+    assert reply["retCode"] == 0
+    assert "reqId" not in reply
+    assert (await call(trading, "order.create", "", **LIMIT))["reqId"] == ""
 
 
 async def test_nobody_trades_without_a_login(exchange: PaperExchange) -> None:
