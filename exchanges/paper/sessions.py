@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -14,6 +15,7 @@ MAX_QUEUED: Final = 20_000  # messages; a client that lets more than this pile u
 MAX_COMMAND_BYTES: Final = 64 * 1024
 DEFAULT_IDLE_S: Final = 600.0
 IDLE_RANGE_S: Final = (30.0, 600.0)
+_DURATION: Final = re.compile(r"([0-9]{1,6})([sm]?)")
 
 Command = dict[str, object]
 
@@ -38,7 +40,7 @@ class Session:
         self._transport = request.transport
         writer = asyncio.create_task(self._write(), name=f"paper-session-{self.conn_id}")
         try:
-            await self._read(_idle_limit_s(request), handle)
+            await self._read(idle_limit_s(request.query.get("max_active_time", "")), handle)
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
@@ -95,12 +97,16 @@ class Session:
                 return  # the reader sees the end of the connection too
 
 
-def _idle_limit_s(request: web.Request) -> float:
-    """The client's `max_active_time` (30s to 600s), else ten minutes."""
-    wanted = request.query.get("max_active_time", "").removesuffix("s")
-    if not (wanted.isascii() and wanted.isdigit()):
+def idle_limit_s(max_active_time: str) -> float:
+    """How long a connection may be silent: what the client wrote, 30s to 600s or 1m to 10m, else ten minutes.
+
+    Source: Bybit v5, "Connect".
+    """
+    wanted = _DURATION.fullmatch(max_active_time)
+    if wanted is None:
         return DEFAULT_IDLE_S
-    return min(max(float(wanted), IDLE_RANGE_S[0]), IDLE_RANGE_S[1])
+    seconds = float(wanted[1]) * (60 if wanted[2] == "m" else 1)
+    return min(max(seconds, IDLE_RANGE_S[0]), IDLE_RANGE_S[1])
 
 
 def _parsed(text: str) -> Command | None:

@@ -11,6 +11,7 @@ import websockets
 from paper_client import Fields, Listener, PaperClient, order_rows, rows_of
 
 from exchanges.paper import PaperExchange
+from exchanges.paper.sessions import idle_limit_s
 
 
 def words(text: str) -> set[str]:
@@ -226,3 +227,11 @@ async def test_stopping_with_clients_connected_is_quick(client: PaperClient, exc
     await deaf.close()
     with pytest.raises(aiohttp.ClientError):
         await waiting
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("30s", 30), ("90", 90), ("1m", 60), ("2m", 120), ("10m", 600), ("20m", 600), ("5s", 30), ("", 600), ("2h", 600)],
+)
+def test_a_client_says_for_how_long_it_may_be_silent(written: str, seconds: int) -> None:
+    assert idle_limit_s(written) == seconds
