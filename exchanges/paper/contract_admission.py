@@ -67,7 +67,7 @@ def new_contract_order(fields: Fields, instrument: Instrument) -> NewOrder:
     if price is not None:
         check_price(instrument, price)
     if qty or not closing:
-        check_qty(instrument, order_type, qty)
+        check_qty(instrument, order_type, qty, up_to_maximum=not order.reduce_only)
     if order.trigger is not None and order.slippage.kind is not SlippageType.NONE:
         raise bad_parameter("Slippage tolerance is not supported for conditional orders")
     return order
@@ -79,12 +79,15 @@ def check_price(instrument: Instrument, price: Decimal) -> None:
         raise price_invalid()
 
 
-def check_qty(instrument: Instrument, order_type: OrderType, qty: Decimal) -> None:
-    """On the lot and within the instrument's limits, else 10001 with the venue's words."""
+def check_qty(instrument: Instrument, order_type: OrderType, qty: Decimal, *, up_to_maximum: bool = True) -> None:
+    """On the lot and within the instrument's limits, else 10001 with the venue's words.
+
+    A reduce-only order may be above the maximum: it is cut to the position (the venue makes several orders of it).
+    """
     if qty < instrument.min_qty:
         raise bad_parameter("The number of contracts exceeds minimum limit allowed")
     maximum = instrument.max_market_qty if order_type is OrderType.MARKET else instrument.max_limit_qty
-    if qty > maximum:
+    if up_to_maximum and qty > maximum:
         # The venue writes these figures in units of 1e-8.
         raise bad_parameter(
             "The number of contracts exceeds maximum limit allowed: too large, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paper_client import Fields, Listener, PaperClient, rows_of
@@ -88,9 +89,11 @@ async def test_a_flat_position_has_an_empty_side_and_is_left_out_by_settle_coin(
     assert held["symbol"] == "BTCUSDT"
 
 
-async def test_reduce_only_is_cut_to_what_is_held(client: PaperClient) -> None:
+@pytest.mark.parametrize("qty", ["2", "120"])
+async def test_reduce_only_is_cut_to_what_is_held(client: PaperClient, qty: str) -> None:
+    """Also what is above the largest market order, which is 119."""
     await client.placed("Buy", "0.5")
-    row = await client.placed("Sell", "2", reduceOnly=True)
+    row = await client.placed("Sell", qty, reduceOnly=True)
     assert (row["orderStatus"], row["qty"], row["cumExecQty"]) == ("Filled", "0.5", "0.5")
     assert (await client.position())["size"] == "0"
 
