@@ -116,11 +116,14 @@ def _selection(venue: PaperVenue, uid: int, fields: Fields, limit: int, *, close
 
 @exactly
 def positions(venue: PaperVenue, uid: int, fields: Fields) -> Row:
-    """By symbol: its rows, empty ones too. By settle coin: only what is held."""
+    """By symbol: its rows, empty ones too. By settle coin: only what is held. Of linear contracts one of the two has to
+    be named; the base coin is for options."""
     category, account = any_category(fields), venue.accounts[uid]
     if category is Category.SPOT:
         raise bad_parameter("Illegal category")
-    symbols = symbols_of(fields, required=category is Category.LINEAR)
+    if category is Category.LINEAR and not (text(fields, "symbol") or text(fields, "settleCoin")):
+        raise bad_parameter("Missing some parameters that must be filled in, symbol or settleCoin")
+    symbols = symbols_of(fields, required=False)
     if text(fields, "symbol") and symbols:
         found = [account.position(symbols[0], index) for index in account.position_indexes(symbols[0])]
     else:

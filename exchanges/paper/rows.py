@@ -20,6 +20,7 @@ from exchanges.paper.vocabulary import ExecType, StopOrderType, TpslMode
 NS_PER_MS: Final = 1_000_000
 SETTLE_COIN: Final = "USDT"
 RISK_LIMIT_VALUE: Final = "2000000"
+NEVER_TRADED: Final = -1  # the `seq` of a position in which nothing was ever traded
 MAINTENANCE_RATE: Final = Decimal("0.005")  # of the value at the mark price; shown only, nothing is liquidated
 
 _ORDER_SAME: Final[Row] = {
@@ -232,7 +233,7 @@ def _position_figures(position: Position, account: Account, mark_price: MarkPric
         "cumRealisedPnl": plain(position.cum_realised_pnl),
         "createdTime": ms_text(position.created_at_ns),
         "updatedTime": ms_text(position.updated_at_ns),
-        "seq": position.seq,
+        "seq": position.seq or NEVER_TRADED,
     }
 
 

@@ -99,6 +99,19 @@ async def test_a_question_without_any_symbol_is_refused(client: PaperClient, end
     assert (await client.get(endpoint))["retCode"] == 10001
 
 
+async def test_linear_positions_are_asked_by_symbol_or_settle_coin(client: PaperClient) -> None:
+    reply = await client.get("position/list", baseCoin="BTC")
+    words = "Missing some parameters that must be filled in, symbol or settleCoin"
+    assert (reply["retCode"], reply["retMsg"]) == (10001, words)
+
+
+async def test_a_position_that_was_never_traded_has_no_sequence_number(client: PaperClient) -> None:
+    assert (await client.position())["seq"] == -1
+    await client.placed("Buy", "0.1")
+    await client.placed("Sell", "0.1", reduceOnly=True)
+    assert int((await client.position())["seq"]) > 0
+
+
 async def test_a_range_of_more_than_seven_days_is_refused(client: PaperClient) -> None:
     reply = await client.get("execution/list", startTime=0, endTime=8 * 24 * 3600 * 1000)
     assert reply["retCode"] == 10001
