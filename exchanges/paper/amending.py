@@ -73,7 +73,7 @@ class Amending:
         else:
             market.resting.remove(order)
             order.qty, order.price = qty, price
-        market.changed = True
+        market.note_change()
         order.touch(self.engine.numbering.next_seq(), turn.at_ns)
         turn.touch(order, account.position_of(order))
         if not keeps_place:

@@ -138,4 +138,4 @@ class Interventions:
                 order.order_id, order.symbol, match.price, order.qty, order.side, turn.at_ns, order.placed_seq
             )
             market.liquidations.append(told)
-            market.changed = True
+            market.note_change()

@@ -17,7 +17,7 @@ from exchanges.paper.instruments import Instrument
 from exchanges.paper.orders import Order
 from exchanges.paper.quotes import DEFAULT_LEVELS, Level, MarketState, PriceProcess
 from exchanges.paper.resting import RestingBook
-from exchanges.paper.vocabulary import Side
+from exchanges.paper.vocabulary import Side, TickDirection
 
 RECENT_TRADES = 1000  # public trades kept per symbol, for those who ask
 
@@ -31,7 +31,8 @@ class Match(NamedTuple):
 
 
 class PublicTrade(NamedTuple):
-    """A trade as the public sees it; `taker_side` is the side that came to the book."""
+    """A trade as the public sees it; `taker_side` is the side that came to the book, `version` that of the book after
+    it, `tick` how its price compares with the one before it."""
 
     trade_id: str
     symbol: str
@@ -40,6 +41,8 @@ class PublicTrade(NamedTuple):
     taker_side: Side
     traded_at_ns: int
     seq: int
+    version: int = 0
+    tick: TickDirection = TickDirection.ZERO_PLUS
 
 
 def reaches(side: Side, limit: Decimal, price: Decimal) -> bool:
@@ -57,6 +60,8 @@ class SymbolMarket:
         self.quotes = self.process.quotes()
         self.recent_trades: deque[PublicTrade] = deque(maxlen=RECENT_TRADES)
         self.liquidations: deque[PublicTrade] = deque(maxlen=RECENT_TRADES)
+        self.version = 1  # of the book: raised by whatever changes it
+        self.tick = TickDirection.ZERO_PLUS  # of the last trade
         self.changed = True  # since the public stream looked last
 
     @property
@@ -72,6 +77,11 @@ class SymbolMarket:
         """The middle of the process, floored to the tick."""
         return self.process.mid_price
 
+    def note_change(self) -> None:
+        """The book, or what is told of it, is not what it was."""
+        self.version += 1
+        self.changed = True
+
     def step(self) -> None:
         """Move the market by one step. A pinned market keeps its quotes as they are."""
         if self.state.pinned:
@@ -79,10 +89,19 @@ class SymbolMarket:
         self.process.advance()
         self.requote()
 
+    def traded_at(self, price: Decimal) -> None:
+        """`price` is the last price now."""
+        before = self.last_price
+        if price == before:
+            self.tick = self.tick.at_the_same_price
+        else:
+            self.tick = TickDirection.PLUS if price > before else TickDirection.MINUS
+        self.state.last_price = price
+
     def requote(self) -> None:
         """Fresh quotes of the process, for what was eaten or set."""
         self.quotes = self.process.quotes()
-        self.changed = True
+        self.note_change()
 
     def pin(self, bids: list[tuple[Decimal, Decimal]], asks: list[tuple[Decimal, Decimal]]) -> None:
         """Set the market maker's quotes by hand, (price, quantity) best first; they stay until they are unpinned.
@@ -147,7 +166,7 @@ class SymbolMarket:
         """
         match = self._first(side, limit, left)
         if match is not None:
-            self.changed = True
+            self.note_change()
         return match
 
     def sweep(self, side: Side, limit: Decimal, qty: Decimal) -> Iterator[Match]:
@@ -181,7 +200,7 @@ class SymbolMarket:
                     break
                 qty = min(order.leaves_qty, level.qty)
                 self._eat(opposing, qty)
-                self.changed = True
+                self.note_change()
                 yield Match(order.price, qty, order)
 
     def depth(self, side: Side) -> Iterator[tuple[Decimal, Decimal]]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final
 
 from exchanges.paper import admittance
 from exchanges.paper.admission import instrument_of
 from exchanges.paper.candles import MINUTE_MS, Candle, end_of, is_interval, start_of
-from exchanges.paper.exact import ZERO, exactly, plain
+from exchanges.paper.exact import exactly, plain
 from exchanges.paper.fields import Fields, text, whole
 from exchanges.paper.instruments import LISTED, Instrument
 from exchanges.paper.market import SymbolMarket
-from exchanges.paper.market_questions import LAUNCHED_MS, orderbook
+from exchanges.paper.market_questions import LAUNCHED_MS, held_long, orderbook
 from exchanges.paper.paging import any_category, cursor_text, offset, page_limit
 from exchanges.paper.refusals import bad_parameter
 from exchanges.paper.rows import MAINTENANCE_RATE, NS_PER_MS, RISK_LIMIT_VALUE
@@ -102,26 +101,20 @@ def funding_history(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
 
 @exactly
 def open_interest(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
-    """What all accounts together hold long, now; its past is not kept."""
+    """What all accounts together hold, now; its past is not kept."""
     category = any_category(fields)
     symbol = instrument_of(fields).symbol
     minutes = OPEN_INTEREST_MINUTES.get(text(fields, "intervalTime"))
     if minutes is None:
         raise bad_parameter("params error: intervalTime invalid")
     now_ms = venue.clock() // NS_PER_MS
-    figure = plain(held_long(venue, symbol))
+    single = held_long(venue, symbol)
     row = {
-        "openInterest": figure,
-        "singleOpenInterest": figure,
+        "openInterest": plain(2 * single),
+        "singleOpenInterest": plain(single),
         "timestamp": str(now_ms // (minutes * MINUTE_MS) * minutes * MINUTE_MS),
     }
     return {"symbol": symbol, "category": category, "list": [row], "nextPageCursor": ""}
-
-
-def held_long(venue: PaperVenue, symbol: str) -> Decimal:
-    """The sum of the long positions of all accounts. The synthetic crowd's positions are not counted anywhere."""
-    held = (position for account in venue.accounts.values() for position in account.held())
-    return sum((position.size for position in held if position.symbol == symbol and position.size > 0), ZERO)
 
 
 def risk_limit(_venue: PaperVenue, _uid: int, fields: Fields) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from exchanges.paper.admission import instrument_of
@@ -149,9 +150,16 @@ def system_status(_venue: PaperVenue, _uid: int, _fields: Fields) -> Row:
     return {"list": []}
 
 
+def held_long(venue: PaperVenue, symbol: str) -> Decimal:
+    """The open interest of one side: the sum of the long positions of all accounts. The synthetic crowd's positions are
+    not counted anywhere."""
+    held = (position for account in venue.accounts.values() for position in account.held())
+    return sum((position.size for position in held if position.symbol == symbol and position.size > 0), ZERO)
+
+
 @exactly
 def ticker_row(venue: PaperVenue, key: str) -> Row:
-    """A ticker. The 24-hour figures are of what this process has seen; open interest is there with a figure at rest."""
+    """A ticker. The 24-hour figures are of what this process has seen; open interest is what the accounts hold."""
     market = venue.markets[key]
     bid, ask = next(market.depth(Side.BUY), None), next(market.depth(Side.SELL), None)
     last, mark = plain(market.last_price), plain(market.mark_price)
@@ -159,9 +167,10 @@ def ticker_row(venue: PaperVenue, key: str) -> Row:
     day = venue.histories.observed(market, now_ms).day(now_ms)
     change = displayed((market.last_price - day.open) / day.open) if day.open else ZERO
     funding_at_ms = (now_ms // FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS
+    single = ZERO if market.instrument.is_spot else held_long(venue, market.instrument.symbol)
     row: Row = {
         "symbol": market.instrument.symbol,
-        "tickDirection": "ZeroPlusTick",
+        "tickDirection": market.tick,
         "lastPrice": last,
         "markPrice": mark,
         "indexPrice": mark,
@@ -176,10 +185,10 @@ def ticker_row(venue: PaperVenue, key: str) -> Row:
         "lowPrice24h": plain(day.low),
         "volume24h": plain(day.volume),
         "turnover24h": plain(day.turnover),
-        "openInterest": "0",
-        "openInterestValue": "0",
-        "singleOpenInterest": "0",
-        "singleOpenInterestValue": "0",
+        "openInterest": plain(2 * single),
+        "openInterestValue": plain(market.instrument.value(2 * single, market.mark_price)),
+        "singleOpenInterest": plain(single),
+        "singleOpenInterestValue": plain(market.instrument.value(single, market.mark_price)),
         "fundingRate": "0.0001",
         "nextFundingTime": str(funding_at_ms),
         "fundingIntervalHour": "8",
@@ -227,8 +236,8 @@ def _book(venue: PaperVenue, market: SymbolMarket, limit: int) -> Row:
         "b": [[plain(price), plain(qty)] for price, qty in list(market.depth(Side.BUY))[:limit]],
         "a": [[plain(price), plain(qty)] for price, qty in list(market.depth(Side.SELL))[:limit]],
         "ts": now_ms,
-        "u": market.state.step + 1,
-        "seq": market.state.step + 1,
+        "u": market.version,
+        "seq": market.version,
         "cts": now_ms,
     }
 
@@ -248,7 +257,7 @@ def recent_trades(venue: PaperVenue, _uid: int, fields: Fields) -> Row:
             "time": ms_text(trade.traded_at_ns),
             "isBlockTrade": False,
             "isRPITrade": False,
-            "seq": str(trade.seq),
+            "seq": str(trade.version),
         }
         for trade in reversed(trades[-limit:])
     ]

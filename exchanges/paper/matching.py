@@ -63,7 +63,7 @@ class MatchingEngine:
             self.end(turn, order, reason)
             return
         market.resting.add(order)
-        market.changed = True
+        market.note_change()
         self.accounts[order.uid].rest(order)
 
     def _take(self, turn: Turn, market: SymbolMarket, order: Order, limit: Decimal) -> None:
@@ -185,7 +185,7 @@ class MatchingEngine:
         market = self.markets[order.market_key]
         if not order.is_waiting:
             market.resting.remove(order)
-            market.changed = True
+            market.note_change()
         self.accounts[order.uid].unrest(order)
 
     def _trim_reducing(self, turn: Turn, account: Account, symbol: str, idx: int) -> None:
@@ -200,10 +200,11 @@ class MatchingEngine:
 
     def _print_trade(self, turn: Turn, market: SymbolMarket, match: Match, taker_side: Side) -> None:
         seq = self.numbering.next_seq()
-        market.state.last_price = match.price
+        market.traded_at(match.price)
         self.store.put_market(market.state)
         trade_id = self.numbering.new_id("trade", seq)
-        trade = PublicTrade(trade_id, market.instrument.symbol, match.price, match.qty, taker_side, turn.at_ns, seq)
+        symbol, version, tick = market.instrument.symbol, market.version, market.tick
+        trade = PublicTrade(trade_id, symbol, match.price, match.qty, taker_side, turn.at_ns, seq, version, tick)
         market.recent_trades.append(trade)
 
     def fill_crossed(self, turn: Turn, market: SymbolMarket) -> None:

@@ -33,7 +33,11 @@ Message = dict[str, object]
 
 @dataclass(slots=True)
 class Topic:
-    """One topic of one category. `kind` is its first word, `market_key` names its market, "" for a silent topic."""
+    """One topic of one category. `kind` is its first word, `market_key` names its market, "" for a silent topic.
+
+    Of a book, `number` counts the changes told and `version` is that of the market's book when it was last looked at,
+    the same for all depths.
+    """
 
     name: str
     kind: str
@@ -46,6 +50,7 @@ class Topic:
     asks: Levels = field(default_factory=dict)
     trade_seq: int = 0
     number: int = 0
+    version: int = 0
     told_at_ms: int = 0
     is_fresh: bool = True
 
@@ -141,7 +146,7 @@ class Observer:
     def _book(self, topic: Topic) -> list[Message]:
         bids, asks = self._levels(topic, Side.BUY), self._levels(topic, Side.SELL)
         changed_bids, changed_asks = _difference(topic.bids, bids), _difference(topic.asks, asks)
-        topic.bids, topic.asks = bids, asks
+        topic.bids, topic.asks, topic.version = bids, asks, self._market(topic).version
         if not (changed_bids or changed_asks):
             return []
         topic.number += 1
@@ -178,11 +183,11 @@ class Observer:
                 "S": trade.taker_side,
                 "v": plain(trade.qty),
                 "p": plain(trade.price),
-                **({} if topic.category is Category.SPOT else {"L": "ZeroPlusTick"}),
+                **({} if topic.category is Category.SPOT else {"L": trade.tick}),
                 "i": trade.trade_id,
                 "BT": False,
                 "RPI": False,
-                "seq": trade.seq,
+                "seq": trade.version,
             }
             for trade in trades
         ]
@@ -270,7 +275,7 @@ def _book_row(topic: Topic, bids: Levels, asks: Levels) -> Row:
         "b": [[price, qty, *beside] for price, qty in bids.items()],
         "a": [[price, qty, *beside] for price, qty in asks.items()],
         "u": topic.number,
-        "seq": topic.number,
+        "seq": topic.version,
     }
 
 

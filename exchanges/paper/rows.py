@@ -15,7 +15,7 @@ from exchanges.paper.exact import ZERO, displayed, plain
 from exchanges.paper.ledger import Position
 from exchanges.paper.orders import Execution, Order
 from exchanges.paper.turn import Row, StreamMessage, Turn
-from exchanges.paper.vocabulary import ExecType, StopOrderType, TpslMode
+from exchanges.paper.vocabulary import Category, ExecType, StopOrderType, TpslMode
 
 NS_PER_MS: Final = 1_000_000
 SETTLE_COIN: Final = "USDT"
@@ -169,7 +169,7 @@ def execution_row(execution: Execution) -> Row:
         "feeRate": plain(execution.fee_rate),
         "markPrice": plain(execution.mark_price),
         "closedSize": plain(execution.closed_size),
-        "createType": execution.create_type,
+        "createType": "" if execution.category is Category.SPOT else execution.create_type,
         "stopOrderType": execution.stop_order_type or "UNKNOWN",
         "seq": execution.seq,
     }

@@ -220,7 +220,7 @@ class PaperVenue:
                 self._engine.let_take(turn, market, moment.taker, moment.last, qty)
             market.state.last_price = moment.last
         self._conditionals.settle(turn, market)
-        market.changed = True
+        market.note_change()
         self.store.put_market(market.state)
         self.conclude(turn)
 

@@ -19,6 +19,22 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
+class TickDirection(StrEnum):
+    """`tickDirection`: whether a trade's price is above or below that of the trade before it, or the same as it, and
+    where that one had come from."""
+
+    PLUS = "PlusTick"
+    ZERO_PLUS = "ZeroPlusTick"
+    MINUS = "MinusTick"
+    ZERO_MINUS = "ZeroMinusTick"
+
+    @property
+    def at_the_same_price(self) -> TickDirection:
+        """The direction of a trade at the price of one with this direction."""
+        rose = self in {TickDirection.PLUS, TickDirection.ZERO_PLUS}
+        return TickDirection.ZERO_PLUS if rose else TickDirection.ZERO_MINUS
+
+
 class OrderType(StrEnum):
     MARKET = "Market"
     LIMIT = "Limit"

@@ -72,6 +72,7 @@ async def test_a_market_order_to_buy_counts_its_quantity_in_the_quote_coin(spot:
         "0.015382",
         "0",
     )
+    assert fill["createType"] == row["createType"] == ""
     (told,) = order_rows(messages)
     assert (told["category"], told["feeCurrency"]) == ("spot", "BTC")
     assert rows_of(messages, "position") == []
