@@ -68,7 +68,7 @@ class PublicStream:
         for name in names:
             if op == "unsubscribe":
                 session.topics.discard(str(name))
-            elif name not in session.topics:
+            elif name not in session.topics and self._exists(name):
                 self._join(session, str(name))
         self._forget_unread()
 
@@ -84,8 +84,9 @@ class PublicStream:
         if self._category is Category.SPOT and reply["op"] == "subscribe":
             return reply | {"ret_msg": "subscribe"}
         if self._category is Category.OPTION:
-            topics = {"failTopics": [], "successTopics": names}
-            return {"success": True, "conn_id": reply["conn_id"], "data": topics, "type": "COMMAND_RESP"}
+            known, unknown = self._sorted(names)
+            topics = {"failTopics": unknown, "successTopics": known}
+            return {"success": not unknown, "conn_id": reply["conn_id"], "data": topics, "type": "COMMAND_RESP"}
         return reply
 
     def _problem(self, op: object, names: list[object]) -> str:
@@ -95,8 +96,14 @@ class PublicStream:
         limit = MAX_SPOT_ARGS if self._category is Category.SPOT else MAX_ARGS
         if len(names) > limit:
             return f"args size >{limit}"
-        wrong = [str(name) for name in names if not self._exists(name)]
-        return f"Invalid topic :{','.join(wrong)}" if wrong else ""
+        if self._category is Category.OPTION:
+            return ""  # its answer says of each topic whether there is one
+        _, unknown = self._sorted(names)
+        return f"Invalid topic :{','.join(unknown)}" if unknown else ""
+
+    def _sorted(self, names: list[object]) -> tuple[list[object], list[str]]:
+        """The topics that there are, and those that there are not."""
+        return [name for name in names if self._exists(name)], [str(name) for name in names if not self._exists(name)]
 
     def _exists(self, name: object) -> bool:
         if self._category is None:

@@ -80,3 +80,19 @@ async def test_a_ticker_shows_the_open_interest(client: PaperClient) -> None:
     (asked,) = await client.rows("market/open-interest", symbol="BTCUSDT", intervalTime="5min")
     assert (asked["openInterest"], asked["singleOpenInterest"]) == ("1", "0.5")
     assert (await ticker(client, "ETHUSDT"))["openInterest"] == "0"
+
+
+async def test_option_clients_are_answered_topic_by_topic(exchange: PaperExchange) -> None:
+    """No option is listed here, so there is no book of one."""
+    absent, silent = "orderbook.25.BTC-26DEC25-90000-C", "adlAlert.USDT"
+    async with websockets.connect(f"{exchange.stream_url}/v5/public/option") as socket:
+        listener = Listener(socket)
+        reply = await listener.say(op="subscribe", args=[silent])
+        assert (reply.pop("conn_id") != "", reply) == (
+            True,
+            {"success": True, "data": {"failTopics": [], "successTopics": [silent]}, "type": "COMMAND_RESP"},
+        )
+        reply = await listener.say(op="subscribe", args=[absent, silent], req_id="7")
+        assert (reply["success"], reply["type"], reply["req_id"]) == (False, "COMMAND_RESP", "7")
+        assert reply["data"] == {"failTopics": [absent], "successTopics": [silent]}
+        assert (await listener.say(op="ping"))["op"] == "pong"
