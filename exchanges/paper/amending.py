@@ -51,7 +51,7 @@ class Amending:
         self.conditionals.settle(turn, market)
 
     def _amend_resting(self, turn: Turn, account: Account, market: SymbolMarket, order: Order, wish: Amendment) -> None:
-        if wish.price:
+        if wish.price and wish.price != order.price:
             wish = replace(wish, price=allowed_price(market, order.side, wish.price))
         qty, price = wish.qty or order.qty, wish.price or order.price
         if not self._changes(order, wish):

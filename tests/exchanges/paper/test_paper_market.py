@@ -177,6 +177,10 @@ async def test_an_amended_price_is_held_to_the_price_limit_too(client: PaperClie
     row = await client.placed("Buy", "0.1", "64000")
     assert (await client.post("order/amend", symbol="BTCUSDT", orderId=row["orderId"], price="70000"))["retCode"] == 0
     assert (await client.shown(str(row["orderId"])))["price"] == "68250"
+    await client.control("market", symbol="BTCUSDT", mid="60000")
+    wish = {"symbol": "BTCUSDT", "orderId": row["orderId"], "price": "68250"}
+    assert (await client.post("order/amend", qty="0.05", **wish))["retCode"] == 0
+    assert (await client.shown(str(row["orderId"])))["price"] == "68250", "a price that stays is left alone"
 
 
 async def test_a_spot_order_beyond_the_price_limit_is_refused(client: PaperClient) -> None:
