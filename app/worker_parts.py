@@ -334,6 +334,7 @@ def recovery(shared: Shared, reconciler: Reconciler, submitter: Submitter) -> Re
         positions=shared.positions,
         gates=shared.gates,
         applied=shared.applied,
+        alerts=alerts,
         log=shared.engine.log,
         clock=shared.clock,
         settings=RecoverySettings(

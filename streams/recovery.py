@@ -21,12 +21,14 @@ from typing import TypeVar
 
 from domain.errors import RateLimited, VenueError
 from domain.instruments import Instrument
+from streams.alerting import Alerts
 from streams.applied import Applied
 from streams.comparing import Comparer, Item, Verdict
 from streams.ports import Clock, Log
 from streams.position_check import PositionCheck, PositionItem
 from streams.reconciling import Reconciler
 from streams.symbol_gates import SymbolGates
+from streams.uncompared import WHOLE, Uncompared, is_of_the_symbol
 from streams.venue_lists import ListReader, Lists
 from tables.orders import OrderTable
 from tables.positions import PositionTable
@@ -35,6 +37,11 @@ from tables.rows import NotOurs
 _log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
+
+_AWAY_AFTER = 3
+"""So many symbols of a round for which the venue did not answer: it is away for all."""
+_LASTING_ROUNDS = 1.5
+"""What has failed for longer than so many intervals has failed in three rounds in a row."""
 
 T = TypeVar("T")
 
@@ -86,6 +93,7 @@ class Recovery:
         positions: PositionTable,
         gates: SymbolGates,
         applied: Applied,
+        alerts: Alerts,
         log: Log,
         clock: Clock,
         settings: RecoverySettings,
@@ -103,6 +111,7 @@ class Recovery:
         self._clock = clock
         self._settings = settings
         self._on_failure = on_failure
+        self._uncompared = Uncompared(alerts=alerts, clock=clock, lasting_s=_LASTING_ROUNDS * settings.interval_s)
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def assigned(self, partition: int) -> None:
@@ -116,6 +125,7 @@ class Recovery:
     def revoked(self, partition: int) -> None:
         """The partition is no longer ours: what it asks for is another's business."""
         self._gates.revoke(partition)
+        self._uncompared.revoked(partition)
         if (task := self._tasks.pop(partition, None)) is not None:
             task.cancel()
 
@@ -199,18 +209,21 @@ class Recovery:
         await self._each(sorted(symbols), open_one)
 
     async def _round(self, partition: int, *, thorough: bool) -> bool:
-        """One comparison in the background; False when the venue did not answer."""
+        """One comparison in the background; False when the venue did not answer, and should be asked again soon."""
+        found = Comparison()
         try:
             not_before_ns = self._not_before_ns(0)
             lists = await self._lists.read(not_before_ns)
-            found = Comparison()
-            for symbol in sorted(self._symbols(partition, lists)):
-                await self._compare(partition, symbol, lists, found, thorough=thorough)
+            unanswered, away = await self._compare_all(partition, lists, found, thorough=thorough)
             if thorough:
                 await self._bring_payments(partition, None, not_before_ns)
+            if away is not None:
+                raise away
         except VenueError as error:
             _log.warning("partition %d could not be compared with the venue: %s", partition, error)
+            self._uncompared.failed(partition, WHOLE, error)
             return False
+        self._uncompared.compared(partition, WHOLE)
         changed = found.count(Verdict.CHANGED, Verdict.ADOPTED, Verdict.MISSING)
         _log.log(
             logging.WARNING if changed else logging.DEBUG,
@@ -219,7 +232,40 @@ class Recovery:
             len(found.orders),
             changed,
         )
-        return True
+        return not unanswered
+
+    async def _compare_all(
+        self, partition: int, lists: Lists, found: Comparison, *, thorough: bool
+    ) -> tuple[int, VenueError | None]:
+        """Every symbol, whatever becomes of others: (how many the venue has not answered for as yet, the error that
+        ended it early). It ends when the venue looks away: then the rest would be asked in vain.
+
+        Those that failed the last time come last, so that they keep no other from its turn, and are compared
+        thoroughly: that is what they may have missed.
+        """
+        symbols = self._symbols(partition, lists)
+        self._uncompared.keep(partition, symbols)
+        failures: dict[str, VenueError] = {}
+        away: VenueError | None = None
+        for symbol in sorted(symbols, key=lambda symbol: (self._uncompared.knows(partition, symbol), symbol)):
+            again = self._uncompared.knows(partition, symbol)
+            try:
+                await self._compare(partition, symbol, lists, found, thorough=thorough or again)
+            except VenueError as error:
+                failures[symbol] = error
+                _log.warning("%s could not be compared with the venue: %s", symbol, error, extra={"symbol": symbol})
+                doubts = sum(not is_of_the_symbol(failure) for failure in failures.values())
+                if isinstance(error, RateLimited) or doubts == _AWAY_AFTER:
+                    away = error
+                    break
+            else:
+                self._uncompared.compared(partition, symbol)
+        unanswered = 0
+        for symbol, failure in failures.items():
+            own = is_of_the_symbol(failure)
+            lasting = self._uncompared.failed(partition, symbol, failure, tell=own or away is None)
+            unanswered += not own and not lasting
+        return unanswered, away
 
     async def _compare(self, partition: int, symbol: str, lists: Lists, found: Comparison, *, thorough: bool) -> None:
         found.orders += await self._comparer.orders_of(partition, symbol, lists)

@@ -281,6 +281,7 @@ class Handlers:
             positions=self.positions,
             gates=self.gates,
             applied=self.applied,
+            alerts=alerts,
             log=self.log,
             clock=self.clock,
             settings=RecoverySettings(

@@ -247,6 +247,7 @@ class Desk:
             positions=self.positions,
             gates=gates,
             applied=self.applied,
+            alerts=self.alerts,
             log=log,
             clock=self.clock,
             settings=RecoverySettings(venue="paper", categories=("linear",)),
