@@ -158,7 +158,11 @@ def reconciler(shared: Shared) -> Reconciler:
         applied=shared.applied,
         gates=shared.gates,
         clock=shared.clock,
-        settings=ReconcileSettings(clock_error_s=shared.settings.clock_error_s, unseen_s=shared.settings.unseen_s),
+        settings=ReconcileSettings(
+            clock_error_s=shared.settings.clock_error_s,
+            unseen_s=shared.settings.unseen_s,
+            looks_apart_s=3 * shared.settings.reconcile_interval_s,
+        ),
     )
 
 

@@ -116,6 +116,7 @@ class Comparer:
         report = lists.of(order)
         if report is None or is_another_order(order, report):
             return await self._ask(partition, order)
+        self._reconciler.shown(order)
         differs = difference(order, report)
         if says_more(order, report):
             await self._publish(order, report)

@@ -26,7 +26,7 @@ from domain.comparing import is_another_order
 from domain.errors import RateLimited, VenueError
 from domain.merging import known_at_venue
 from domain.money import plain
-from domain.orders import Order
+from domain.orders import Evidence, Order, Sums
 from domain.updates import ID_CONFLICT, Absence, Call, CallOutcome, FillReport, OrderReport, Origin, Result
 from exchanges.venue import OrderRef, Trading
 from streams.applied import Applied
@@ -52,11 +52,23 @@ class Finding(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ReconcileSettings:
     """`clock_error_s`: how far our clock may be off the venue's. `pause_s`: between attempts to reach the venue.
-    `unseen_s`: for so long after its acceptance, beyond every lag, an order may be shown nowhere."""
+    `unseen_s`: for so long after its acceptance, beyond every lag, an order may be shown nowhere. `looks_apart_s`: two
+    looks that are further apart say nothing together (three history lags, if that is more)."""
 
     clock_error_s: float = 1.0
     pause_s: float = 0.5
     unseen_s: float = 60.0
+    looks_apart_s: float = 900.0
+
+
+@dataclass(slots=True)
+class _Unseen:
+    """Full passes in a row that did not show an order which the venue has had: our clock at the first and the last of
+    them, and what the venue had said of the order by then."""
+
+    first_ns: int
+    last_ns: int
+    said: tuple[Evidence, Sums]
 
 
 class Reconciler:
@@ -80,8 +92,8 @@ class Reconciler:
         self._gates = gates
         self._clock = clock
         self._settings = settings
-        self._unseen_since_ns: dict[str, int] = {}
-        """By order that the venue has had: when a full pass first did not show it."""
+        self._unseen: dict[str, _Unseen] = {}
+        """By order that the venue has had."""
 
     async def catch_up(self, partition: int) -> None:
         """Wait until all updates that are in the log by now are applied: what is known already needs no asking, and
@@ -107,9 +119,13 @@ class Reconciler:
             at = await self._bring_fills(order, ref) or at
         if at is None:
             return Finding.ABSENT
-        self._unseen_since_ns.pop(order.order_id, None)
+        self.shown(order)
         await self._applied.reached(at)
         return Finding.FOUND
+
+    def shown(self, order: Order) -> None:
+        """The venue shows the order: that it was not shown before says nothing any more."""
+        self._unseen.pop(order.order_id, None)
 
     async def _conflict(self, order: Order, report: OrderReport) -> Finding:
         """The venue refuses ours for good: somebody else's order has its id. That one is adopted (requirement X02)."""
@@ -183,16 +199,22 @@ class Reconciler:
 
     async def give_up_unseen(self, partition: int, order: Order) -> bool:
         """Called after a full pass that did not show an order which the venue has had. True when that was enough to
-        conclude `closed_unknown`, which is applied then."""
+        conclude `closed_unknown`, which is applied then. It takes an earlier pass, a history lag ago or more, and
+        nothing between them: an order that rests for a day may well be missed once at its begin and once at its end."""
         now_ns = self._clock.now_ns()
-        first_ns = self._unseen_since_ns.setdefault(order.order_id, now_ns)
         lag_ns = int(self._trading.traits.history_lag_s * _NS)
-        two_passes = now_ns > first_ns and now_ns - first_ns >= lag_ns
+        apart_ns = max(int(self._settings.looks_apart_s * _NS), 3 * lag_ns)
+        said = order.evidence, order.fills
+        unseen = self._unseen.get(order.order_id)
+        if unseen is None or unseen.said != said or now_ns - unseen.last_ns > apart_ns:
+            unseen = self._unseen[order.order_id] = _Unseen(now_ns, now_ns, said)
+        unseen.last_ns = now_ns
+        two_passes = now_ns > unseen.first_ns and now_ns - unseen.first_ns >= lag_ns
         if not two_passes or now_ns < self.gone_from_ns(order):
             return False
         if not self._gates.is_caught_up(partition):
             return False
-        self._unseen_since_ns.pop(order.order_id)
+        self._unseen.pop(order.order_id)
         await self.conclude_absent(order, "the venue had the order and shows it nowhere any more; its end is not known")
         return True
 

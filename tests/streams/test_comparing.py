@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 import pytest
 from listed_orders import alerts, at_venue, order_of, published, words
-from quiet_venue import SECOND
+from quiet_venue import DAY_S, SECOND
 from trading_desk import BTC, TOPICS, Desk, FreeTurn, fill_of, report
 
 from domain.commands import EVERY_SYMBOL, Action, Command, encode_command
 from domain.errors import NotAccepted, Uncertain
 from domain.orders import LocalState, OrderState, Sums, VenueState
 from domain.updates import Absence, decode_update
+from streams.reconciling import Finding
 from streams.record import Record
 from tables.receipt import Receipt
 
@@ -133,6 +134,58 @@ async def test_o01_an_accepted_order_is_not_given_up_while_it_may_still_come_to_
         desk.clock.ns += 5 * SECOND
 
     assert order_of(desk).state is OrderState.ACKNOWLEDGED
+
+
+async def look_and_miss(desk: Desk) -> OrderState:
+    """One question after the order, which the venue does not show at that moment; the order's state then."""
+    assert await desk.reconciler.ask(order_of(desk)) is Finding.ABSENT
+    await desk.reconciler.give_up_unseen(0, order_of(desk))
+    return order_of(desk).state
+
+
+async def test_o01_one_empty_look_a_day_after_another_does_not_end_an_order() -> None:
+    desk = Desk()
+    at_venue(desk)
+    await look_and_miss(desk)
+
+    desk.clock.ns += (DAY_S + 100) * SECOND
+    once = await look_and_miss(desk)
+    desk.clock.ns += 5 * SECOND
+    twice = await look_and_miss(desk)
+
+    assert (once, twice) == (OrderState.ACKNOWLEDGED, OrderState.CLOSED_UNKNOWN)
+
+
+async def test_o01_what_the_stream_says_between_two_empty_looks_parts_them() -> None:
+    desk = Desk()
+    order = at_venue(desk, shown=False, age_s=DAY_S + 120)
+    await look_and_miss(desk)
+    await desk.told(report(order, received_ns=desk.clock.now_ns(), updated_ns=order.times.created_ns))
+    desk.clock.ns += 5 * SECOND
+
+    assert await look_and_miss(desk) is OrderState.ACKNOWLEDGED
+
+
+async def test_o01_a_list_that_shows_the_order_between_two_empty_looks_parts_them() -> None:
+    desk = Desk()
+    order = at_venue(desk, age_s=DAY_S + 60)
+    await look_and_miss(desk)
+    desk.venue.listed = [report(order, updated_ns=order.evidence.terms_at_ns)]
+    desk.clock.ns += 5 * SECOND
+    await desk.recovery.compare(0)
+    desk.clock.ns += 5 * SECOND
+
+    assert await look_and_miss(desk) is OrderState.ACKNOWLEDGED
+
+
+async def test_o01_empty_looks_in_a_row_count_however_long_they_go_on() -> None:
+    desk = Desk()
+    at_venue(desk)
+    for _ in range(DAY_S // 600):
+        assert await look_and_miss(desk) is OrderState.ACKNOWLEDGED
+        desk.clock.ns += 600 * SECOND
+
+    assert await look_and_miss(desk) is OrderState.CLOSED_UNKNOWN
 
 
 async def test_a_conclusion_that_news_has_overtaken_is_void() -> None:
