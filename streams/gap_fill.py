@@ -29,6 +29,10 @@ class GapFillOptions(Protocol):
         """What is asked for again before every gap."""
 
     @property
+    def look_back_s(self) -> float:
+        """What is asked for where nothing says since when there is a gap."""
+
+    @property
     def settle_s(self) -> float:
         """When the history is asked a second time."""
 
@@ -52,7 +56,9 @@ class Position:
     came before; from then on the stream is enough, and the figure follows what is heard.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, options: GapFillOptions) -> None:
+        self._clock = clock
+        self._options = options
         self._complete_until_ns = 0
         self._settled = False
         self.connections = 0
@@ -61,7 +67,13 @@ class Position:
 
     @property
     def complete_until_ns(self) -> int:
-        """Everything the venue said before this time (our clock, nanoseconds UTC) has been published."""
+        """Everything the venue said before this time (our clock, nanoseconds UTC) has been published.
+
+        A figure beyond now, by more than the overlap makes up for, is from a moment at which our clock was ahead: it
+        says nothing, and is given up for good, as it would look true once its time has come."""
+        now_ns = self._clock.now_ns()
+        if self._complete_until_ns > now_ns + round(self._options.overlap_s * _NS):
+            self._complete_until_ns = now_ns - round(self._options.look_back_s * _NS)
         return self._complete_until_ns
 
     def start_at(self, complete_until_ns: int) -> None:
@@ -92,7 +104,18 @@ class Position:
     def heard(self, at_ns: int) -> None:
         """An update that came over the stream at `at_ns` is published: nothing before it is missing."""
         if self._settled:
-            self._complete_until_ns = max(self._complete_until_ns, at_ns)
+            self._complete_until_ns = max(self.complete_until_ns, at_ns)
+
+
+def said_at_ns(update: Update) -> int:
+    """Up to when the stream is complete once the update has come: when it came or, if that is earlier, the venue's own
+    time of it. It is the venue that is asked since then, and our clock may be ahead."""
+    venue_ns = 0
+    if isinstance(update, OrderReport):
+        venue_ns = update.updated_ns
+    elif isinstance(update, FillReport):
+        venue_ns = update.executed_ns
+    return min(update.received_ns, venue_ns or update.received_ns)
 
 
 def retry_delay_s(options: GapFillOptions, failures: int, error: VenueError) -> float:
@@ -133,7 +156,7 @@ class GapFill:
 
     def wanted_while_down(self) -> None:
         """A connection was lost or failed: let REST stand in, but not at every failed attempt."""
-        if self._clock.now_ns() - self._last_pass_ns >= self._options.poll_s * _NS:
+        if not 0 <= self._clock.now_ns() - self._last_pass_ns < self._options.poll_s * _NS:
             self._wanted.set()
 
     def doubted(self) -> None:

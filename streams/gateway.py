@@ -24,13 +24,15 @@ from domain.errors import VenueError
 from domain.instruments import InstrumentRules, Quote
 from domain.updates import Update
 from exchanges.venue import Balance, PrivateStream, Trading
-from streams.gap_fill import GapFill, Position, retry_delay_s
+from streams.gap_fill import GapFill, Position, retry_delay_s, said_at_ns
 from streams.in_flight import InFlight
 from streams.ports import Clock
 
 log = logging.getLogger(__name__)
 
 NS = 1_000_000_000
+_AHEAD_NS = 5 * NS
+"""What is so far ahead of our clock is from the future; less may be the difference of two clocks."""
 
 
 class UpdatePublisher(Protocol):
@@ -116,7 +118,7 @@ class Gateway:
         self._clock = clock
         self._options = options or GatewayOptions()
         self._read_complete_until = complete_until
-        self._position = Position()
+        self._position = Position(clock, self._options)
         self._in_flight = InFlight(self._options.max_in_flight)
         self._gap_fill = GapFill(
             trading, self._position, self._options, clock, self._publish, self._in_flight.after_all
@@ -205,7 +207,7 @@ class Gateway:
             elif event.reason:
                 self._gap_fill.doubted()
             for update in event.updates:
-                await self._publish(update, partial(self._position.heard, update.received_ns))
+                await self._publish(update, partial(self._position.heard, said_at_ns(update)))
             for balance in event.balances:
                 self._take_balance(balance)
         if not self._stopping.is_set():
@@ -220,10 +222,11 @@ class Gateway:
     # -- small state -------------------------------------------------------------------------------------------------
 
     def _take_balance(self, balance: Balance) -> None:
-        """Keep the newest: REST and stream tell of the same coins."""
+        """Keep the newest: REST and stream tell of the same coins. One from the future is from a moment at which our
+        clock was ahead, and keeps no other away."""
         key = (balance.account, balance.currency)
         known = self._balances.get(key)
-        if known is None or balance.at_ns >= known.at_ns:
+        if known is None or balance.at_ns >= known.at_ns or known.at_ns > self._clock.now_ns() + _AHEAD_NS:
             self._balances[key] = balance
 
     async def _show_balances(self) -> None:

@@ -29,6 +29,10 @@ class VirtualClock:
         heapq.heappush(self._sleepers, (self._elapsed_s + max(0.0, seconds), next(self._numbers), future))
         await future
 
+    def jump(self, seconds: float) -> None:
+        """The clock is put forward or back; nobody who sleeps is woken."""
+        self._elapsed_s += seconds
+
     async def advance(self, seconds: float) -> None:
         """Let so much time pass; everything that becomes due runs at its own time."""
         end_s = self._elapsed_s + seconds
