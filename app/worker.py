@@ -205,10 +205,13 @@ def _broadcasts(settings: Settings, topics: Topics, engine: Engine) -> Broadcast
     )
     broadcasts = Broadcasts(settings.bootstrap, followed)
     broadcasts.on_failure = lambda error: engine.wiring.stop(f"BROADCASTS_FAILED: {error!r}")
-    broadcasts.overtaken = lambda topic, standing, late: topic == topics.controls and boards.overtaken(standing, late)
-    broadcasts.on_overtaken = lambda topic, key, standing: engine.log.append(
-        topic, 0, key, boards.restored(standing), Receipt(), ()
-    )
+    broadcasts.overtaken = boards.too_late(topics, SystemClock().now_ns)
+
+    def write_again(topic: str, key: bytes, standing: bytes) -> None:
+        if topic == topics.controls:  # balances are told again anyway
+            engine.log.append(topic, 0, key, boards.restored(standing), Receipt(), ())
+
+    broadcasts.on_overtaken = write_again
     return broadcasts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -73,6 +73,32 @@ def overtaken(standing: bytes, late: bytes) -> bool:
         return False
     stricter = _STRICTNESS[new.state] > _STRICTNESS[old.state] and not new.restored
     return bool(new.at_ns) and new.at_ns < old.at_ns and not stricter
+
+
+AHEAD_NS = 5_000_000_000
+"""What is dated so far ahead of our clock is from a clock that was wrong; less may be the difference of two."""
+
+
+def older(standing: bytes, late: bytes, now_ns: int) -> bool:
+    """Whether a balance that is read now was asked for before the one that stands, by another gateway whose reply was
+    slow: what was reserved is forgotten by a balance that shows it, so an older one would give it back. One that
+    stands and is from the future stands in nobody's way."""
+    try:
+        known_ns, told_ns = decode_balance(standing).at_ns, decode_balance(late).at_ns
+    except msgspec.DecodeError:
+        return False
+    return told_ns < known_ns <= now_ns + AHEAD_NS
+
+
+def too_late(topics: Topics, now_ns: Callable[[], int]) -> Callable[[str, bytes, bytes], bool]:
+    """For the broadcasts: whether of a topic's (value that stands, value that is read) the latter counts no more."""
+
+    def judge(topic: str, standing: bytes, late: bytes) -> bool:
+        if topic == topics.balances:
+            return older(standing, late, now_ns())
+        return topic == topics.controls and overtaken(standing, late)
+
+    return judge
 
 
 def restored(standing: bytes) -> bytes:

@@ -24,6 +24,7 @@ from domain.errors import VenueError
 from domain.instruments import InstrumentRules, Quote
 from domain.updates import Update
 from exchanges.venue import Balance, PrivateStream, Trading
+from streams.boards import AHEAD_NS
 from streams.gap_fill import GapFill, Position, retry_delay_s, said_at_ns
 from streams.in_flight import InFlight
 from streams.ports import Clock
@@ -31,8 +32,6 @@ from streams.ports import Clock
 log = logging.getLogger(__name__)
 
 NS = 1_000_000_000
-_AHEAD_NS = 5 * NS
-"""What is so far ahead of our clock is from the future; less may be the difference of two clocks."""
 
 
 class UpdatePublisher(Protocol):
@@ -226,7 +225,7 @@ class Gateway:
         clock was ahead, and keeps no other away."""
         key = (balance.account, balance.currency)
         known = self._balances.get(key)
-        if known is None or balance.at_ns >= known.at_ns or known.at_ns > self._clock.now_ns() + _AHEAD_NS:
+        if known is None or balance.at_ns >= known.at_ns or known.at_ns > self._clock.now_ns() + AHEAD_NS:
             self._balances[key] = balance
 
     async def _show_balances(self) -> None:

@@ -67,21 +67,25 @@ class MarketView:
         entry = self._broadcasts.table(self._topics.marks).get(
             boards.market_key(instrument.category, instrument.symbol)
         )
-        if entry is not None and self._age_ns(entry) < self._settings.max_quote_age_s * _NS:
+        if entry is not None:
             with contextlib.suppress(msgspec.DecodeError):  # somebody else's record: the venue knows better
-                return boards.decode_quote(entry.value)
+                quote = boards.decode_quote(entry.value)
+                if self._age_ns(entry, quote.at_ns) < self._settings.max_quote_age_s * _NS:
+                    return quote
         return await self._trading.quote(instrument)
 
     def available(self, account: str, currency: str) -> tuple[Decimal, int] | None:
         """The gateway shows balances when they change and at least every few seconds; an old one counts as unknown."""
         entry = self._broadcasts.table(self._topics.balances).get(boards.balance_key(account, currency))
-        if entry is None or self._age_ns(entry) > self._settings.balance_max_age_s * _NS:
+        if entry is None:
             return None
         try:
             balance = boards.decode_balance(entry.value)
         except msgspec.DecodeError:
             return None
-        return balance.available, balance.at_ns
+        if self._age_ns(entry, balance.at_ns) > self._settings.balance_max_age_s * _NS:
+            return None
+        return balance.available, min(balance.at_ns, self._clock.now_ns())  # it shows nothing that is still to come
 
     def knows_a_balance(self, account: str) -> bool:
         """Whether a balance of the account, in whatever currency, was heard of lately."""
@@ -158,8 +162,11 @@ class MarketView:
                     found.append(boards.decode_heartbeat(entry.value))
         return found
 
-    def _age_ns(self, entry: Entry) -> int:
-        return self._clock.now_ns() - entry.at_ns
+    def _age_ns(self, entry: Entry, said_ns: int | None = None) -> int:
+        """How old a record is or, if that is more, what it says: a gateway may have waited long for the venue's
+        answer, which it dates `said_ns`. Of another machine's clock that is ahead: 0."""
+        at_ns = entry.at_ns if said_ns is None else min(entry.at_ns, said_ns)
+        return max(0, self._clock.now_ns() - at_ns)
 
 
 def _read_rules(entry: Entry) -> InstrumentRules | None:

@@ -11,6 +11,7 @@ from typing import Any
 from simulation.broker import Broker
 from streams import boards
 from streams.broadcast import Broadcasts
+from streams.ports import Clock
 from streams.topics import Topics
 from tables.receipt import Receipt
 
@@ -30,14 +31,15 @@ class _Heard:
 class Airwaves(Broadcasts):
     """The real reading of records; only where they come from is simulated."""
 
-    def __init__(self, broker: Broker, topics: Topics, chance: random.Random, slow: float) -> None:
-        """`slow`: how often the topics are heard seconds late."""
+    def __init__(self, broker: Broker, topics: Topics, chance: random.Random, slow: float, clock: Clock) -> None:
+        """`slow`: how often the topics are heard seconds late. `clock`: the process's own."""
         followed = (topics.controls, topics.balances, topics.order_exposure, topics.marks)
         super().__init__("nowhere", followed)
         self._broker = broker
         self._chance = chance
         self._slow = slow
-        self.overtaken = lambda topic, standing, late: topic == topics.controls and boards.overtaken(standing, late)
+        self._controls = topics.controls
+        self.overtaken = boards.too_late(topics, clock.now_ns)
 
     def silent_s(self, topic: str) -> float:
         """Never."""
@@ -49,7 +51,12 @@ class Airwaves(Broadcasts):
 
     def write_again_by(self, log: Any) -> None:  # Any: the process's `Log`
         """What stands in spite of a later record is written once more, as the application does."""
-        self.on_overtaken = lambda topic, key, standing: log.append(topic, 0, key, standing, Receipt())
+
+        def write_again(topic: str, key: bytes, standing: bytes) -> None:
+            if topic == self._controls:
+                log.append(topic, 0, key, standing, Receipt())
+
+        self.on_overtaken = write_again
 
     def catch_up(self) -> list[Coroutine[Any, Any, None]]:
         """Read every topic to its present end; returns what goes on following them."""

@@ -119,7 +119,7 @@ class Handlers:
         """What is shared with other workers: the broadcasts, and the account's load."""
         around, topics = self.around, self.around.topics
         self.reservations = Reservations()
-        self.airwaves = Airwaves(around.broker, topics, around.chance, around.weather.slow_broadcasts)
+        self.airwaves = Airwaves(around.broker, topics, around.chance, around.weather.slow_broadcasts, self.clock)
         self.view = MarketView(
             broadcasts=self.airwaves,
             topics=topics,

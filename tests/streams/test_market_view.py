@@ -1,7 +1,8 @@
-"""What the account is worth, by what the broadcasts show (requirement R03)."""
+"""What the broadcasts show of the account, and of prices: what it is worth, what is free, how old it is (R02, R03)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from exchanges.venue import Balance
 from streams import boards
 from streams.broadcast import Broadcasts, Entry
 from streams.market_view import MarketSettings, MarketView
+from streams.reservations import Reservations
 
 
 def view(balances: dict[str, str], marks: dict[tuple[str, str], str]) -> MarketView:
@@ -75,3 +77,112 @@ def test_r05_controls_that_can_not_be_read_stop_exposure_though_heartbeats_are_h
     told.unanswered_s = lambda topic: 3.5 if topic == TOPICS.controls else 0.0  # type: ignore[method-assign]
 
     assert market.trading(BTC) == (TradingState.REDUCE_ONLY, "controls could not be read for 3 s")
+
+
+S = 1_000_000_000
+
+
+class Room:
+    """A worker's view while several gateways tell, at times in seconds from now."""
+
+    def __init__(self) -> None:
+        self.view, self.clock = view({}, {}), MovedClock()
+        self.view._clock = self.clock  # the one that a test moves
+        self.told = self.view._broadcasts
+        self.told.overtaken = boards.too_late(TOPICS, self.clock.now_ns)
+        self.asked = Quote(bid=Decimal(1), ask=Decimal(1), last=Decimal(1), mark=Decimal(1), at_ns=NOW)
+        self.view._trading.quote = self._ask  # type: ignore[method-assign]
+
+    async def _ask(self, _instrument: object) -> Quote:
+        return self.asked
+
+    def tell(self, topic: str, key: bytes, value: bytes) -> None:
+        """A record is read that was produced now."""
+        self.told._take(topic, Produced(key, value, self.clock.ns // 1_000_000))
+
+    def balance(self, available: str, *, asked_s: float) -> None:
+        free, at_ns = Decimal(available), NOW + int(asked_s * S)
+        told = Balance(account=ACCOUNT, currency="USDT", total=Decimal(1_000), available=free, at_ns=at_ns)
+        self.tell(TOPICS.balances, boards.balance_key(ACCOUNT, "USDT"), boards.encode(told))
+
+    def free(self) -> str | None:
+        found = self.view.available(ACCOUNT, "USDT")
+        return None if found is None else str(found[0])
+
+
+@dataclass(frozen=True)
+class Produced:
+    """A record as the consumer has it."""
+
+    key: bytes
+    value: bytes
+    timestamp: int
+    offset: int = 0
+
+
+def test_r02_a_gateways_slow_reply_does_not_replace_the_newer_balance_of_another() -> None:
+    room = Room()
+    room.clock.ns += 6 * S
+    room.balance("100", asked_s=5.0)
+
+    room.balance("1000", asked_s=1.0)
+    slow = room.free()
+    room.balance("90", asked_s=5.5)
+
+    assert (slow, room.free()) == ("100", "90")
+
+
+def test_r02_what_is_reserved_is_not_given_back_by_an_older_balance() -> None:
+    room, reservations = Room(), Reservations()
+
+    def left() -> Decimal:
+        free, at_ns = room.view.available(ACCOUNT, "USDT") or (Decimal(0), 0)
+        return free - reservations.total("USDT", at_ns)
+
+    room.balance("1000", asked_s=0.0)
+    reservations.hold(BTC, "USDT", "om1", Decimal(900), "signals-0-1")
+    held = left()
+    room.clock.ns += 3 * S
+    reservations.shown_after("om1", NOW + 2 * S)
+    room.balance("100", asked_s=3.0)
+    shown = left()
+    room.balance("1000", asked_s=1.0)
+
+    assert (held, shown, left()) == (100, 100, 100)
+
+
+def test_r02_a_balance_of_a_clock_that_was_ahead_keeps_no_later_one_away_and_shows_nothing_to_come() -> None:
+    room = Room()
+    room.balance("1000", asked_s=3_600.0)
+    found = room.view.available(ACCOUNT, "USDT")
+    room.balance("100", asked_s=0.0)
+
+    assert found == (Decimal(1_000), NOW)
+    assert room.free() == "100"
+
+
+def test_r02_a_balance_that_a_gateway_waited_long_for_is_as_old_as_the_question() -> None:
+    room = Room()
+    room.clock.ns += 31 * S
+
+    room.balance("100", asked_s=0.0)
+
+    assert room.free() is None
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "shown_s", "seen"),
+    [(0.0, 0.0, "venue"), (8.0, 8.0, "told"), (0.0, 9.0, "venue"), (9.0, 3.0, "venue"), (10.4, 10.4, "told")],
+    ids=["both old", "both young", "asked long ago", "told long ago", "a clock that is ahead"],
+)
+async def test_r01_a_price_is_as_old_as_the_question_for_it(asked_s: float, shown_s: float, seen: str) -> None:
+    room = Room()
+    figure = Decimal(100)
+    quote = Quote(bid=figure, ask=figure, last=figure, mark=figure, at_ns=NOW + int(asked_s * S))
+    room.clock.ns = NOW + int(shown_s * S)
+    room.tell(TOPICS.marks, boards.market_key("linear", "BTCUSDT"), boards.encode(quote))
+    room.clock.ns = NOW + 10 * S
+
+    found = await room.view.quote(BTC)
+
+    assert found == (quote if seen == "told" else room.asked)
