@@ -5,7 +5,8 @@
        position are open
     3. the venue's lists are read, until the venue answers; each symbol is compared, and opens
     4. at once, and then every `interval_s`, the lists are read again, and every symbol is compared, open or not; the
-       first time, and every `positions_s`, positions also with all of their fills and with the venue's payments
+       first time, and every `positions_s`, positions also with all of their fills and with the venue's payments. What
+       the venue does not answer for in step 3 goes on being asked for, and keeps nothing of this waiting
 
 It asks once and applies what is found. What is not found stays in doubt: a signal that comes again, or a timer's
 command, concludes under the conditions of absence.
@@ -40,6 +41,8 @@ _NS = 1_000_000_000
 
 _AWAY_AFTER = 3
 """So many symbols of a round for which the venue did not answer: it is away for all."""
+_TRIES = 3
+"""So often a symbol is asked for, before it opens, until the rounds no longer wait for it."""
 _LASTING_ROUNDS = 1.5
 """What has failed for longer than so many intervals has failed in three rounds in a row."""
 
@@ -173,8 +176,15 @@ class Recovery:
         symbols = self._unfinished(partition)
         self._gates.caught_up(partition, symbols)
         self._applied.touch_all()
-        if symbols:
-            await self._open(partition, symbols)
+        async with asyncio.TaskGroup() as group:
+            if symbols:
+                tried = asyncio.Event()
+                group.create_task(self._open(partition, symbols, tried))
+                await tried.wait()
+            await self._rounds(partition)
+
+    async def _rounds(self, partition: int) -> None:
+        """For as long as the partition is ours."""
         validated_ns = await self._first_round(partition)
         while True:
             await self._clock.sleep(self._until_next_round_s())
@@ -191,22 +201,34 @@ class Recovery:
             pause_s = min(2 * pause_s, self._settings.interval_s)
         return self._clock.now_ns()
 
-    async def _open(self, partition: int, symbols: set[str]) -> None:
-        """Compare until the venue answers: a symbol whose orders are unknown does not grow."""
+    async def _open(self, partition: int, symbols: set[str], tried: asyncio.Event) -> None:
+        """Compare until the venue answers: a symbol whose orders are unknown does not grow. `tried` is set when every
+        symbol is open, or was asked for so often in vain that nothing else should wait for it."""
         lists = await self._insist(partition, lambda: self._lists.read(self._gates.since_ns(partition)))
+        places = asyncio.Semaphore(self._settings.parallel)
+        tries = dict.fromkeys(symbols, 0)
+
+        def has_tried(symbol: str, times: int) -> None:
+            tries[symbol] += times
+            if min(tries.values()) >= _TRIES:
+                tried.set()
 
         async def open_one(symbol: str) -> None:
             async def once() -> None:
                 found = Comparison()
-                await self._compare(partition, symbol, lists, found, thorough=False)
+                async with places:  # not while it waits for its next try: others would wait with it
+                    await self._compare(partition, symbol, lists, found, thorough=False)
                 if unanswered := [item for item in found.orders if item.verdict is Verdict.UNANSWERED]:
                     raise Unanswered("UNANSWERED", unanswered[0].words)
 
-            await self._insist(partition, once)
+            await self._insist(partition, once, lambda: has_tried(symbol, 1))
             self._gates.open(partition, symbol)
             self._applied.touch(symbol)
+            has_tried(symbol, _TRIES)
 
-        await self._each(sorted(symbols), open_one)
+        async with asyncio.TaskGroup() as group:
+            for symbol in sorted(symbols):
+                group.create_task(open_one(symbol))
 
     async def _round(self, partition: int, *, thorough: bool) -> bool:
         """One comparison in the background; False when the venue did not answer, and should be asked again soon."""
@@ -308,8 +330,11 @@ class Recovery:
         if failures:
             raise failures[0]
 
-    async def _insist(self, partition: int, ask: Callable[[], Awaitable[T]]) -> T:
-        """Until the venue answers. Meanwhile the symbols that wait may only reduce."""
+    async def _insist(
+        self, partition: int, ask: Callable[[], Awaitable[T]], on_failure: Callable[[], None] = lambda: None
+    ) -> T:
+        """Until the venue answers; `on_failure` is called each time it does not. Meanwhile the symbols that wait may
+        only reduce."""
         while True:
             try:
                 answer = await ask()
@@ -317,6 +342,7 @@ class Recovery:
                 _log.warning("partition %d waits for the venue: %s", partition, error)
                 self._gates.unanswered(partition, str(error))
                 self._applied.touch_all()  # what only reduces goes on
+                on_failure()
                 wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
                 await self._clock.sleep(max(self._settings.pause_s, wait_s))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,8 @@ from domain.errors import NotAccepted, RateLimited, Refused, VenueError
 from domain.instruments import Instrument
 from domain.orders import PositionSide
 from domain.updates import FillReport
-from exchanges.venue import VenuePosition
+from exchanges.venue import OrderRef, VenuePosition
+from streams.recovery import RecoverySettings
 
 DELISTED = Refused("BAD_REQUEST", "symbol invalid (venue code 10001)", "10001")
 UNREADABLE = NotAccepted("UNREADABLE_REPLY", "the reply has no list")
@@ -149,3 +151,30 @@ async def test_y02_a_symbol_that_is_nobodys_any_more_is_forgotten() -> None:
     await desk.round()
 
     assert desk.said() == []
+
+
+async def test_y01_a_symbol_that_cannot_be_opened_keeps_no_round_from_beginning_and_no_other_shut() -> None:
+    stuck = [f"A{number:02}USDT" for number in range(desk_places() + 1)]
+    desk = DeskOfMany("BBBUSDT")
+    for symbol in (*stuck, "CCCUSDT"):
+        desk.intend(f"om-{symbol}", age_s=60, instrument=held(symbol).instrument)
+
+    async def order(ref: OrderRef, **_scope: Any) -> None:
+        if ref.instrument.symbol != "CCCUSDT":
+            raise DELISTED
+
+    desk.venue.order = order  # type: ignore[method-assign, assignment]
+    desk.recovery.assigned(0)
+    async with asyncio.timeout(10):
+        while not desk.size("BBBUSDT") or not desk.gates.is_open(0, "CCCUSDT"):  # noqa: ASYNC110 -- no event tells
+            await asyncio.sleep(0)
+        shut = [symbol for _, symbol in desk.gates.shut()]
+    desk.recovery.revoked(0)
+
+    assert shut == stuck
+    assert desk.failures == []
+
+
+def desk_places() -> int:
+    """How many symbols are asked for at a time."""
+    return RecoverySettings(venue="paper", categories=("linear",)).parallel
