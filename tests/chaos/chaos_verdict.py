@@ -48,6 +48,7 @@ EXPLAINED_ALERTS = {
     "BREAKER_OPEN": "the exchange was killed, or failed one call after another",
     "STREAM_DOWN": "the gateway or the exchange was killed, or one could not reach the other",
     "BALANCE_UNKNOWN": "as STREAM_DOWN, or the exchange was told not to tell it",
+    "NOT_COMPARED": "the exchange was away, or failed what it was asked, for two rounds and more",
     "ORDER_CORRECTED": "a fill was told after its order's end: streams were reordered",
     "ORDER_FAILED": "surely not accepted, several times: the exchange was away",
     "FOREIGN_WRITE": "a worker that had slept wrote rows of a partition that another had by then",
