@@ -3,14 +3,16 @@
 A look at the positions writes nothing and calls nobody: it produces commands. The command's turn, in the lane of its
 symbol:
 
-    1. looks again: a command whose price is not the one wanted now does nothing
+    1. looks again: a command whose price is not the one wanted now does nothing. While the stream is down it asks the
+       venue for the symbol's orders first: a stop that a signal brought, or a person set, is left alone
     2. writes the command's row, not done: the price was asked for from here                          (row durable)
     3. asks the venue for it; asking twice sets the same stop, as there is one for the whole position
     4. waits until the stream shows it, and asks for the symbol's orders where it doesn't, whatever the call's outcome
     5. the row is done, with what came of it
 
 What a crash leaves undone comes again with the command. What the venue shows decides, so a stop that was lost, or set
-by a call that was given up, is found by the next look.
+by a call that was given up, is found by the next look. One wish of a position is under way at a time: a venue that is
+away must not pile them up, or they fill the queue that all commands share.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ from tables.signals import CommandRow, SignalTable
 _log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
+_FORGOTTEN_AFTER_S = 300.0
+"""A wish that nobody has told the end of in this time may be wished for again."""
 _LATEST_ORDERS = 20
 """Of a symbol: those that may have brought a stop-loss which the venue has not shown yet."""
 
@@ -52,8 +56,9 @@ _LATEST_ORDERS = 20
 @dataclass(frozen=True, slots=True)
 class AutoStopSettings:
     """`distance`: part of the average entry that may be lost. `look_s` between looks; the same wish is not repeated
-    within `again_s`. A stop-loss that an order brings is waited for `brought_s`. `evidence_s`: each wait for the
-    stream; `timeout_s`: one command's."""
+    within `again_s`, nor before its command has ended. A stop-loss that an order brings is waited for `brought_s`.
+    `evidence_s`: each wait for the stream; `timeout_s`: one command's; `unconfirmed_s`: how long the venue may fail to
+    show a stop-loss before it is told of."""
 
     account: str
     distance: Decimal
@@ -63,6 +68,16 @@ class AutoStopSettings:
     brought_s: float = 10.0
     evidence_s: float = 1.0
     timeout_s: float = 10.0
+    unconfirmed_s: float = 30.0
+
+
+@dataclass(slots=True)
+class _Wish:
+    """A command of ours, when it was produced, and whether it has ended."""
+
+    command_id: str
+    at_ns: int
+    ended: bool = False
 
 
 class AutoStop:
@@ -98,8 +113,10 @@ class AutoStop:
         self._alerts = alerts
         self._clock = clock
         self._settings = settings
-        self._wished: dict[str, int] = {}
-        """By command: when it was produced."""
+        self._wished: dict[str, _Wish] = {}
+        """By position: the last."""
+        self._unconfirmed_ns: dict[str, int] = {}
+        """By position: since when a stop-loss was asked for that the venue has not shown."""
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -111,8 +128,6 @@ class AutoStop:
 
     async def look(self) -> int:
         """One look at every position of ours; returns how many commands were produced."""
-        now_ns, again_ns = self._clock.now_ns(), int(self._settings.again_s * _NS)
-        self._wished = {name: at for name, at in self._wished.items() if now_ns - at < again_ns}
         produced = 0
         for partition in sorted(self._positions.rows.partitions()):
             await self._clock.sleep(0)
@@ -124,14 +139,21 @@ class AutoStop:
         return produced
 
     async def _wish(self, partition: int, position: Position) -> int:
-        price = await self._to_set(partition, position)
+        price, subject = await self._to_set(partition, position), _subject(position)
         if price is None:
+            if subject in self._unconfirmed_ns and (
+                not position.state.size or any(self._protecting(partition, position))
+            ):
+                self._settled(subject)
             return 0
-        symbol = position.instrument.symbol
+        symbol, now_ns = position.instrument.symbol, self._clock.now_ns()
         name = stop_command_id(symbol, position.side, price)
-        if name in self._wished:
-            return 0
-        self._wished[name] = now_ns = self._clock.now_ns()
+        last = self._wished.get(subject)
+        if last is not None and last.at_ns >= self._gates.since_ns(partition):  # before: another owner may have done it
+            waits_s = self._settings.again_s if last.ended else _FORGOTTEN_AFTER_S
+            if not (last.ended and last.command_id != name) and now_ns - last.at_ns < waits_s * _NS:
+                return 0
+        self._wished[subject] = _Wish(name, now_ns)
         command = Command(
             command_id=name,
             action=Action.PROTECT,
@@ -144,11 +166,12 @@ class AutoStop:
         return 1
 
     async def _to_set(self, partition: int, position: Position) -> Decimal | None:
-        """The price to ask for now, if any. A symbol that has not been compared with the venue is not judged; on spot
-        the venue has no position that a stop-loss could follow."""
+        """The price to ask for now, if any. A symbol that has not been compared with the venue is not judged, except
+        where the venue or its stream is away: a stop-loss only reduces. On spot the venue has no position that one
+        could follow."""
         instrument, state = position.instrument, position.state
         followed = state.size and position.account == self._settings.account and not instrument.spot
-        if not followed or not self._gates.is_open(partition, instrument.symbol):
+        if not followed or not self._gates.may_reduce(partition, instrument.symbol):
             return None
         try:
             rules = await self._market.rules(instrument)
@@ -186,20 +209,35 @@ class AutoStop:
 
     async def protect(self, turn: Turn, command: Command) -> CommandRow:
         """Do what a command of ours asks for, if it is still wanted. Returns its row; never raises `VenueError`."""
-        partition = turn.record.partition
+        try:
+            return await self._protect(turn, command)
+        finally:
+            for wish in self._wished.values():
+                wish.ended = wish.ended or wish.command_id == command.command_id
+
+    async def _protect(self, turn: Turn, command: Command) -> CommandRow:
+        partition, began_ns = turn.record.partition, self._clock.now_ns()
         meant = await self._meant(turn, command)
+        if meant is not None and not self._gates.is_open(partition, command.symbol):
+            try:
+                await turn.wait(self._bring_orders(meant[0].instrument))
+            except VenueError as error:
+                sentence = f"the orders of {command.symbol} can't be read: {error}"
+                return self._not_confirmed(turn, command, meant, began_ns, sentence)
+            meant = await self._meant(turn, command)
         if meant is None:
             return self._row(turn, command, ok=True, sentence="no longer wanted: the position, or its stop, has moved")
         position, price = meant
         intended = Receipt()
         self._signals.put_command(partition, self._row(turn, command, done=False), intended)
         await turn.wait(intended.durable())
-        instrument, subject = position.instrument, f"{position.instrument}-{position.side}"
+        instrument, subject = position.instrument, _subject(position)
         try:
             await turn.wait(self._trading.admit(Call.AMEND))
             await turn.call(lambda: self._ask_for(partition, position, price))
         except Refused as error:
             if await self._is_gone(turn, position):
+                self._settled(subject)
                 return self._row(turn, command, ok=True, sentence="the position is gone")
             sentence = f"no stop-loss at {plain(price)} for {plain(position.state.size)} {subject}: {error}"
             self._alerts.tell("AUTO_STOP_LOSS_REFUSED", subject, sentence, instrument.symbol)
@@ -208,9 +246,29 @@ class AutoStop:
             _log.warning("the outcome of setting a stop-loss is open: %s", error, extra={"symbol": instrument.symbol})
         if not await self._is_shown(turn, position, price):
             sentence = f"the venue does not show a stop-loss at {plain(price)}"
-            return self._row(turn, command, code="NOT_CONFIRMED", sentence=sentence)
-        self._alerts.over("AUTO_STOP_LOSS_REFUSED", subject)
+            return self._not_confirmed(turn, command, meant, began_ns, sentence)
+        self._settled(subject)
         return self._row(turn, command, ok=True, sentence=f"a stop-loss stands at {plain(price)}")
+
+    def _not_confirmed(
+        self, turn: Turn, command: Command, meant: tuple[Position, Decimal], began_ns: int, sentence: str
+    ) -> CommandRow:
+        """The row; and an alert, when it has been so for long."""
+        (position, price), limit_s = meant, self._settings.unconfirmed_s
+        subject = _subject(position)
+        before_ns = self._unconfirmed_ns.get(subject, 0)
+        ours = before_ns >= self._gates.since_ns(turn.record.partition)  # else another owner may have set it since
+        self._unconfirmed_ns[subject] = since_ns = before_ns if before_ns and ours else began_ns
+        if self._clock.now_ns() - since_ns >= limit_s * _NS:
+            told = f"no stop-loss at {plain(price)} for {plain(position.state.size)} {subject} within {limit_s:g} s"
+            self._alerts.tell("AUTO_STOP_LOSS_NOT_CONFIRMED", subject, f"{told}: {sentence}", command.symbol)
+        return self._row(turn, command, code="NOT_CONFIRMED", sentence=sentence)
+
+    def _settled(self, subject: str) -> None:
+        """The position has its stop-loss, or needs none."""
+        self._unconfirmed_ns.pop(subject, None)
+        self._alerts.over("AUTO_STOP_LOSS_REFUSED", subject)
+        self._alerts.over("AUTO_STOP_LOSS_NOT_CONFIRMED", subject)
 
     async def _meant(self, turn: Turn, command: Command) -> tuple[Position, Decimal] | None:
         """The position that the command's id speaks of and the price, if that is the one wanted now."""
@@ -277,6 +335,10 @@ class AutoStop:
     ) -> CommandRow:
         source, now_ns = str(turn.record.source), self._clock.now_ns()
         return CommandRow.of(command, source, now_ns, done=done, ok=ok, code=code, sentence=sentence)
+
+
+def _subject(position: Position) -> str:
+    return f"{position.instrument}-{position.side}"
 
 
 def _protects(order: Order, position: Position) -> bool:

@@ -58,6 +58,7 @@ EXPLAINED_ALERTS = {
     "CANCEL_NOT_CONFIRMED": "the exchange said nothing of it in time",
     "AMEND_NOT_CONFIRMED": "as CANCEL_NOT_CONFIRMED",
     "AUTO_STOP_LOSS_REFUSED": "the exchange was told to refuse",
+    "AUTO_STOP_LOSS_NOT_CONFIRMED": "as CANCEL_NOT_CONFIRMED, or it was away",
     "PARTS_NOT_SENT": "halted, or too old, between two parts",
 }
 
