@@ -31,7 +31,7 @@ def position_watch(shared: Shared, board: AlertBoard) -> PositionWatch:
     )
 
 
-def auto_stop(shared: Shared) -> AutoStop | None:
+def auto_stop(shared: Shared, alerts: Alerts) -> AutoStop | None:
     """The stop-loss that follows every position, where it is switched on. A dry run sets none."""
     settings = shared.settings
     if not settings.auto_stop_loss or settings.dry_run:
@@ -47,7 +47,7 @@ def auto_stop(shared: Shared) -> AutoStop | None:
         market=shared.market,
         gates=shared.gates,
         applied=shared.applied,
-        alerts=Alerts(log=shared.engine.log, topics=shared.topics, clock=shared.clock, hooks=shared.hooks),
+        alerts=alerts,
         clock=shared.clock,
         settings=AutoStopSettings(
             account=settings.account,

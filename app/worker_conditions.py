@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.conditions import Alerts, Conditions
 from app.worker_parts import Shared
 from exchanges.breaker import Breaker
-from streams.alert_board import AlertBoard, AlertState
+from streams.alert_board import AlertBoard
 
 STREAM_GRACE_S = 3.0
 BALANCE_GRACE_S = 5.0
@@ -45,10 +45,6 @@ def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: A
         more = f", {len(deep) - 1} more symbols" if len(deep) > 1 else ""
         return f"{depth} signals of {symbol} wait, the oldest for {waited_s:.1f} s{more}"
 
-    def left_open(code: str) -> bool:
-        alert = board.get(code)
-        return alert is not None and alert.state is not AlertState.RESOLVED and alert.source == settings.worker_id
-
     return Conditions(
         alerts,
         shared.clock,
@@ -58,5 +54,6 @@ def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: A
             "BALANCE_UNKNOWN": (BALANCE_GRACE_S, balance_unknown),
             "QUEUE_TOO_DEEP": (0.0, queue_too_deep),
         },
-        left_open,
+        board.get,
+        settings.worker_id,
     )

@@ -12,6 +12,7 @@ from exchanges.clock import SystemClock
 from exchanges.guarded import GuardedTrading
 from exchanges.venue import Trading, VenueTraits
 from streams.account import Account
+from streams.alert_board import AlertBoard
 from streams.alerting import Alerts as ComparisonAlerts
 from streams.amending import Amender
 from streams.applied import Applied
@@ -325,10 +326,16 @@ def command_agent(
     )
 
 
-def recovery(shared: Shared, reconciler: Reconciler, submitter: Submitter) -> Recovery:
+def comparison_alerts(shared: Shared, board: AlertBoard) -> ComparisonAlerts:
+    """What those who compare and protect have to tell."""
+    return ComparisonAlerts(
+        log=shared.engine.log, topics=shared.topics, clock=shared.clock, hooks=shared.hooks, board=board
+    )
+
+
+def recovery(shared: Shared, reconciler: Reconciler, submitter: Submitter, alerts: ComparisonAlerts) -> Recovery:
     """Agrees with the venue before a symbol trades, and at intervals from then on."""
     settings = shared.settings
-    alerts = ComparisonAlerts(log=shared.engine.log, topics=shared.topics, clock=shared.clock, hooks=shared.hooks)
     return Recovery(
         reconciler=reconciler,
         lists=ListReader(trading=shared.trading, clock=shared.clock, categories=settings.traded_categories),

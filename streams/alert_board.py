@@ -71,6 +71,11 @@ def folded_id(code: str, symbol: str) -> str:
     return f"{code}@{symbol}" if symbol else code
 
 
+def is_resolved_since(alert: FoldedAlert | None, told_ns: int) -> bool:
+    """Whether it is resolved, and what was told at `told_ns` is folded in already: no longer on its way."""
+    return alert is not None and alert.state is AlertState.RESOLVED and alert.last_ns >= told_ns
+
+
 class AlertBoard:
     """Folds the topic `alerts`. `topic` is its name; `take` is to be told of every record of the broadcasts."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams import schemas
+from streams.alert_board import AlertBoard, folded_id, is_resolved_since
 from streams.hooks import Hooks
 from streams.ports import Clock, Log
 from streams.topics import Topics
@@ -10,22 +11,28 @@ from tables.receipt import Receipt
 
 
 class Alerts:
-    """Appends alerts: each cause once, until it is over."""
+    """Appends alerts: each cause once, until it is over, or until what `board` shows of it was resolved."""
 
-    def __init__(self, *, log: Log, topics: Topics, clock: Clock, hooks: Hooks | None = None) -> None:
+    def __init__(
+        self, *, log: Log, topics: Topics, clock: Clock, hooks: Hooks | None = None, board: AlertBoard | None = None
+    ) -> None:
         self._log = log
         self._topics = topics
         self._clock = clock
         self._hooks = hooks or Hooks()
-        self._told: dict[str, str] = {}
+        self._board = board
+        self._told: dict[str, tuple[str, int]] = {}
+        """By cause: the sentence, and when it was told, ns."""
 
     def tell(self, code: str, subject: str, sentence: str, symbol: str) -> None:
-        """`subject`: what it is about, an order or a position. The same sentence about it is told once."""
-        cause = f"{code}-{subject}"
-        if self._told.get(cause) == sentence:
+        """`subject`: what it is about, an order or a position. The same sentence about it is told once,
+        and again after somebody has resolved it."""
+        cause, at_ns = f"{code}-{subject}", self._clock.now_ns()
+        before, told_ns = self._told.get(cause, ("", 0))
+        standing = None if self._board is None else self._board.get(folded_id(code, symbol))
+        if before == sentence and not is_resolved_since(standing, told_ns):
             return
-        self._told[cause] = sentence
-        at_ns = self._clock.now_ns()
+        self._told[cause] = sentence, at_ns
         alert_id = f"{cause}-{at_ns}"
         alert = schemas.Alert(
             alert_id=alert_id,
