@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +17,10 @@ import pytest_asyncio
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import TopicPartition
 
-from app.notifying import Notices, run_notifier
+from app import notifying
+from app.notifying import RETRY_S, NotDelivered, Notices, notify, run_notifier
 from app.settings import Settings
 from app.topics import topics_of
 from domain.errors import InvalidInput
@@ -26,13 +32,13 @@ from streams.schemas import Alert, encode
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
-def occurrence(number: int) -> tuple[bytes, Entry]:
+def occurrence(number: int, symbol: str = "BTCUSDT") -> tuple[bytes, Entry]:
     alert = Alert(
         alert_id=f"order-updates-0-{number}-ORDER_FAILED",
         code="ORDER_FAILED",
         severity="critical",
         sentence=f"order {number} failed",
-        symbol="BTCUSDT",
+        symbol=symbol,
         at_ns=number,
         source=f"order-updates-0-{number}",
     )
@@ -45,32 +51,160 @@ def word(state: AlertState) -> tuple[bytes, Entry]:
     return ACTION_KEY + alert.encode(), Entry(encode_action(action), 1, 1)
 
 
+def sent(notices: Notices) -> list[tuple[str, str]]:
+    """What is due, delivered."""
+    due = notices.take_due()
+    for notice in due:
+        notices.delivered(notice)
+    return [(notice.title, notice.text) for notice in due]
+
+
+def about(notices: Notices, record: tuple[bytes, Entry]) -> list[tuple[str, str]]:
+    """What is sent after a record was heard."""
+    notices.take(*record)
+    return sent(notices)
+
+
+FIRST = ("critical: ORDER_FAILED@BTCUSDT", "order 1 failed")
+OVER = ("over: ORDER_FAILED@BTCUSDT", "mended (web:desk)")
+
+
 def test_the_first_occurrence_is_sent_the_next_only_when_it_goes_on_for_long() -> None:
     now_s = [0.0]
     notices = Notices("alerts", 60.0, lambda: now_s[0])
 
-    assert notices.about(*occurrence(1)) == [("critical: ORDER_FAILED@BTCUSDT", "order 1 failed")]
-    assert notices.about(*occurrence(2)) == []
-    assert notices.about(*occurrence(2)) == []
+    assert about(notices, occurrence(1)) == [FIRST]
+    assert about(notices, occurrence(2)) == []
+    assert about(notices, occurrence(2)) == []
     now_s[0] = 61.0
-    assert notices.about(*occurrence(3)) == [("critical: ORDER_FAILED@BTCUSDT", "order 3 failed, 3 times so far")]
+    assert about(notices, occurrence(3)) == [("critical: ORDER_FAILED@BTCUSDT", "order 3 failed, 3 times so far")]
+
+
+def test_what_stays_open_is_sent_again_although_nothing_is_heard_of_it() -> None:
+    now_s = [0.0]
+    notices = Notices("alerts", 60.0, lambda: now_s[0])
+    messages = about(notices, occurrence(1))
+
+    for second in range(1, 185):
+        now_s[0] = float(second)
+        messages += sent(notices)
+
+    assert messages == [FIRST] * 4
+    notices.take(*word(AlertState.ACKNOWLEDGED))
+    now_s[0] = 1_000.0
+    assert sent(notices) == [], "somebody knows"
 
 
 def test_the_end_is_sent_once_and_a_new_beginning_too() -> None:
     notices = Notices("alerts", 60.0, lambda: 0.0)
-    notices.about(*occurrence(1))
+    about(notices, occurrence(1))
 
-    assert notices.about(*word(AlertState.ACKNOWLEDGED)) == []
-    assert notices.about(*word(AlertState.RESOLVED)) == [("over: ORDER_FAILED@BTCUSDT", "mended (web:desk)")]
-    assert notices.about(*word(AlertState.RESOLVED)) == []
-    assert [title for title, _ in notices.about(*occurrence(2))] == ["critical: ORDER_FAILED@BTCUSDT"]
+    assert about(notices, word(AlertState.ACKNOWLEDGED)) == []
+    assert about(notices, word(AlertState.RESOLVED)) == [OVER]
+    assert about(notices, word(AlertState.RESOLVED)) == []
+    assert [title for title, _ in about(notices, occurrence(2))] == ["critical: ORDER_FAILED@BTCUSDT"]
+
+
+def test_what_no_channel_took_is_due_again_soon_and_its_record_stays_uncommitted() -> None:
+    now_s = [0.0]
+    notices = Notices("alerts", 3_600.0, lambda: now_s[0])
+    notices.take(*occurrence(0))
+    [first] = notices.take_due()
+    notices.take(*occurrence(1))
+    assert notices.take_due() == [], "it is on its way"
+
+    notices.failed(first)
+    assert (notices.take_due(), notices.done_up_to()) == ([], 0)
+    now_s[0] = RETRY_S
+    assert notices.take_due() == [first]
+    notices.delivered(first)
+
+    assert (notices.take_due(), notices.done_up_to()) == ([], 2)
+
+
+def test_what_began_and_ended_while_no_channel_took_it_is_told_and_only_its_last_time() -> None:
+    now_s = [0.0]
+    notices = Notices("alerts", 3_600.0, lambda: now_s[0])
+    notices.take(*occurrence(1))
+    notices.failed(notices.take_due()[0])
+    for number in (2, 3):
+        notices.take(*word(AlertState.RESOLVED))
+        notices.take(*occurrence(number))
+    notices.take(*word(AlertState.RESOLVED))
+
+    now_s[0] = RETRY_S
+
+    assert sent(notices) + sent(notices) + sent(notices) == [
+        ("critical: ORDER_FAILED@BTCUSDT", "order 3 failed, 3 times so far"),
+        OVER,
+    ]
+
+
+def test_what_a_former_process_told_is_not_told_again_but_known() -> None:
+    now_s = [0.0]
+    notices = Notices("alerts", 60.0, lambda: now_s[0])
+    notices.begin(known=2)
+
+    assert about(notices, occurrence(1)) == []
+    assert notices.done_up_to() is None
+    now_s[0] = 60.0
+    assert sent(notices) == [FIRST]
+    key, entry = word(AlertState.RESOLVED)
+    assert about(notices, (key, replace(entry, offset=2))) == [OVER]
+    assert notices.done_up_to() == 3
+
+
+class Records:
+    """A consumer of so many alerts, each of another symbol, that then waits."""
+
+    def __init__(self, symbols: list[str]) -> None:
+        self._symbols = symbols
+        self.committed: list[int] = []
+        self.all_committed = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[SimpleNamespace]:
+        for offset, symbol in enumerate(self._symbols):
+            key, entry = occurrence(offset, symbol)
+            yield SimpleNamespace(key=key, value=entry.value, offset=offset)
+        await asyncio.Event().wait()
+
+    async def commit(self, offsets: dict[Any, int]) -> None:
+        self.committed.append(*offsets.values())
+        if self.committed[-1] == len(self._symbols):
+            self.all_committed.set()
+
+
+async def test_a_message_that_no_channel_takes_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "RETRY_S", 0.01)
+    monkeypatch.setattr(notifying, "LOOK_S", 0.01)
+    records, taken, away = Records(["A", "B", "C"]), list[str](), asyncio.Event()
+    others = asyncio.Event()
+
+    async def send(title: str, text: str) -> None:
+        if title.endswith("@A") and not away.is_set():
+            raise NotDelivered(title)
+        taken.append(title)
+        if len(taken) >= 2:
+            others.set()
+
+    task = asyncio.create_task(notify(records, TopicPartition("alerts", 0), Notices("alerts", 60.0), send))
+    async with asyncio.timeout(20):
+        await others.wait()
+        assert sorted(taken) == ["critical: ORDER_FAILED@B", "critical: ORDER_FAILED@C"]
+        assert set(records.committed) <= {0}
+        away.set()
+        await records.all_committed.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert sorted(taken) == [f"critical: ORDER_FAILED@{symbol}" for symbol in "ABC"]
 
 
 @pytest_asyncio.fixture
 async def channel() -> AsyncIterator[tuple[int, asyncio.Queue[dict[str, Any]]]]:
     """A chat server that takes JSON; its port, and what was posted."""
     posted: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    answers = iter((503, 200))  # the first message meets a server that is busy
+    answers = chain((503,), repeat(200))  # the first message meets a server that is busy
 
     async def take(request: web.Request) -> web.Response:
         posted.put_nowait(await request.json())
@@ -96,25 +230,42 @@ async def test_an_alert_reaches_the_users_channel_although_it_is_busy_at_first(
         topic_prefix=f"n{uuid.uuid4().hex[:8]}-",
         notify_urls=f"json://127.0.0.1:{port}/",
     )
-    topic = topics_of(settings).alerts
+    topics = topics_of(settings)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.create_topics([NewTopic(topics.alerts, 1, 1)])
+    await produce(kafka, topics.alerts, occurrence(1))
+
+    async with running(settings):
+        refused, taken = await posted.get(), await posted.get()
+        while not (told := await admin.list_consumer_group_offsets(f"{topics.app_id}-notifier")):
+            pass
+    await produce(kafka, topics.alerts, word(AlertState.RESOLVED))
+    async with running(settings):  # another process
+        over = await posted.get()
     await admin.close()
+
+    assert (taken["title"], taken["message"]) == FIRST
+    assert refused["title"] == taken["title"]
+    assert [committed.offset for committed in told.values()] == [1]
+    assert (over["title"], over["message"]) == OVER, "it is not told again, and known to end"
+
+
+async def produce(kafka: str, topic: str, record: tuple[bytes, Entry]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
-    key, entry = occurrence(1)
-    await producer.send_and_wait(topic, entry.value, key=key)
+    await producer.send_and_wait(topic, record[1].value, key=record[0])
     await producer.stop()
 
-    running = asyncio.create_task(run_notifier(settings))
-    async with asyncio.timeout(30):
-        refused, taken = await posted.get(), await posted.get()
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
 
-    assert (taken["title"], taken["message"]) == ("critical: ORDER_FAILED@BTCUSDT", "order 1 failed")
-    assert refused["title"] == taken["title"]
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[None]:
+    """The notifier, for as long as the block, which has its time."""
+    notifier = asyncio.create_task(run_notifier(settings))
+    async with asyncio.timeout(30):
+        yield
+    notifier.cancel()
+    await asyncio.gather(notifier, return_exceptions=True)
 
 
 @pytest.mark.parametrize(("urls", "sentence"), [("", "is empty"), ("nonsense://x", "does not know address 1")])
