@@ -79,8 +79,8 @@ class DecisionSettings(BaseModel):
     leverage: Annotated[Decimal, Field(gt=0, le=200)] = Field(Decimal(1), description="Notional per unit of balance.")
     cancel_opposite_orders_only: bool = Field(False, description="A new signal leaves orders of its own side alone.")
     cancel_partially_filled: bool = Field(False, description="A new signal cancels partially filled orders too.")
-    max_queue_depth: Count = Field(100, description="More signals of one symbol that wait raise an alert.")
-    max_queue_wait_s: Seconds = Field(30.0, description="A signal that waits longer for its turn raises an alert.")
+    max_queue_depth: Count = Field(100, description="More signals, or commands, of a symbol that wait raise an alert.")
+    max_queue_wait_s: Seconds = Field(30.0, description="A signal or command that waits longer raises an alert.")
     max_quote_age_s: Seconds = Field(5.0, description="Older prices are asked for again.")
     balance_max_age_s: Seconds = Field(30.0, description="Older balances count as unknown: buying stops.")
 

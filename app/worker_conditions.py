@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+
 from app.conditions import Alerts, Conditions
 from app.worker_parts import Shared
 from exchanges.breaker import Breaker
 from streams.alert_board import AlertBoard
+from streams.lanes import Lanes
 
 STREAM_GRACE_S = 3.0
 BALANCE_GRACE_S = 5.0
@@ -33,17 +36,10 @@ def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: A
         return f"no balance of {settings.account} was heard within {limit_s:g} s: nothing is bought"
 
     def queue_too_deep() -> str:
-        lanes = shared.engine.all_lanes.get(shared.topics.signals)
-        deep = [
-            (depth, waited_s, key.decode(errors="replace") if isinstance(key, bytes) else str(key))
-            for key, depth, waited_s in (lanes.depths() if lanes is not None else ())
-            if depth > settings.max_queue_depth or waited_s > settings.max_queue_wait_s
-        ]
-        if not deep:
-            return ""
-        depth, waited_s, symbol = max(deep)
-        more = f", {len(deep) - 1} more symbols" if len(deep) > 1 else ""
-        return f"{depth} signals of {symbol} wait, the oldest for {waited_s:.1f} s{more}"
+        lanes = shared.engine.all_lanes
+        topics = {"signals": shared.topics.signals, "commands": shared.topics.order_commands}
+        queues = {words: lanes[topic] for words, topic in topics.items() if topic in lanes}
+        return too_deep(queues, settings.max_queue_depth, settings.max_queue_wait_s)
 
     return Conditions(
         alerts,
@@ -57,3 +53,27 @@ def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: A
         board.get,
         settings.worker_id,
     )
+
+
+def too_deep(queues: Mapping[str, Lanes], max_depth: int, max_wait_s: float) -> str:
+    """The longest of the queues, each by the name of what waits there, of which more than `max_depth` wait, or one
+    longer than `max_wait_s`; empty if there is none. A command that waits is a cancel that is not sent."""
+    deep = [
+        (depth, waited_s, words, _named(key))
+        for words, lanes in queues.items()
+        for key, depth, waited_s in lanes.depths()
+        if depth > max_depth or waited_s > max_wait_s
+    ]
+    if not deep:
+        return ""
+    depth, waited_s, words, symbol = max(deep)
+    more = f", {len(deep) - 1} more queues" if len(deep) > 1 else ""
+    return f"{depth} {words} of {symbol} wait, the oldest for {waited_s:.1f} s{more}"
+
+
+def _named(key: Hashable) -> str:
+    """A lane in words: its symbol, and what is to be done there where a symbol has several."""
+    if isinstance(key, tuple):
+        symbol, *rest = key
+        return f"{_named(symbol)} ({', '.join(map(_named, rest))})"
+    return key.decode(errors="replace") if isinstance(key, bytes) else str(key)

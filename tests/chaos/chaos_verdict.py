@@ -54,7 +54,7 @@ EXPLAINED_ALERTS = {
     "FOREIGN_WRITE": "a worker that had slept wrote rows of a partition that another had by then",
     "SIGNAL_CONFLICT": "the same id was sent with another wish",
     "UNREALIZED_LOSS": "the market fell",
-    "QUEUE_TOO_DEEP": "signals waited for a symbol whose order was in doubt",
+    "QUEUE_TOO_DEEP": "signals or commands waited for a symbol whose order was in doubt",
     "CANCEL_NOT_CONFIRMED": "the exchange said nothing of it in time",
     "AMEND_NOT_CONFIRMED": "as CANCEL_NOT_CONFIRMED",
     "AUTO_STOP_LOSS_REFUSED": "the exchange was told to refuse",

@@ -35,7 +35,7 @@ EXPLAINED = {
     "BREAKER_OPEN": "the exchange was killed, or failed one call after another",
     "STREAM_DOWN": "the gateway or the exchange was killed",
     "BALANCE_UNKNOWN": "as STREAM_DOWN",
-    "QUEUE_TOO_DEEP": "signals waited while the exchange or the workers were away",
+    "QUEUE_TOO_DEEP": "signals or commands waited while the exchange or the workers were away",
     "ORDER_CORRECTED": "a fill was told after its order's end: streams were reordered",
     "ORDER_FAILED": "surely not accepted, several times: the exchange was away",
     "FOREIGN_WRITE": "a worker that had slept wrote rows of a partition that another had by then",
