@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -18,7 +17,6 @@ import faust
 import faust.streams
 import uvloop
 from aiokafka.structs import TopicPartition
-from mode import Service
 from rocksdict import Cache
 
 from app.application import Application, new_application, quiet_logs
@@ -29,6 +27,7 @@ from app.transport.lease import Lease
 from app.transport.ledger import Ledger, OutOfOrder
 from app.transport.log import AppendLog
 from app.transport.wiring import Reader, Wiring
+from app.watchdog import Watch
 from streams.lanes import Handler, Lanes, by_record_key
 from streams.record import Record, RecordFailed
 from tables.durable_rows import DurableRows
@@ -42,8 +41,6 @@ HandleRun = Callable[[list[Record]], Awaitable[None] | None]
 OnPartitions = Callable[[frozenset[int]], Awaitable[None]]
 
 READY_POLL_S = LEASE_POLL_S = 0.02
-COLLECT_AFTER = (20_000, 20, 20)
-"""Objects made before a look at the young ones (about 1 ms), and how many looks before the older ones have theirs."""
 
 CLOSING_LIMIT_S = 8.0
 """Once all is finished and committed, connections may take so long to close: a broker that went away answers none."""
@@ -70,6 +67,8 @@ class Engine:
     all_lanes: dict[str, Lanes] = field(default_factory=dict)
     explains_waiting: Callable[[], bool] = bool
     """Asked by the watchdog before it ends the process: True while a venue's outage is the reason."""
+    explains_turn: Callable[[Record], bool] = field(default=lambda _record: False)
+    """The same of a record whose turn it is. Asked once a second: the time in which it is True doesn't count."""
     _cache: Any = None  # rocksdict's Cache, untyped
 
     @property
@@ -253,44 +252,6 @@ class Engine:
     def stop(self) -> None:
         """Stop a process that `run_engine` runs, in order."""
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-class Watch(Service):
-    """Looks after the process once a second: overdue records, no progress."""
-
-    engine: Engine
-
-    def __init__(self, **kwargs: Any) -> None:
-        self._idle_s = 0.0
-        self._finished = 0
-        super().__init__(**kwargs)
-
-    async def on_start(self) -> None:
-        """Everything is made: take it out of the collector's sight, whose full passes would stop the loop for 0.1 s.
-        Rows and events on their way are many and form no cycles: looking after every 700 of them costs a seventh of
-        the processor under load."""
-        if self.engine.app.in_worker:
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*COLLECT_AFTER)
-
-    @Service.task
-    async def _look(self) -> None:
-        while not self.should_stop:
-            await self.sleep(1.0)
-            self.engine.log.check_deadline()
-            self._check_progress()
-
-    def _check_progress(self) -> None:
-        ledger, limit_s = self.engine.wiring.ledger, self.engine.options.progress_limit_s
-        finished = ledger.finished_total
-        if finished != self._finished or not len(ledger) or not self.engine.inbox.is_open:
-            self._finished, self._idle_s = finished, 0.0
-            return
-        self._idle_s += 1.0
-        if limit_s and self._idle_s >= limit_s and not self.engine.explains_waiting():
-            oldest = ", ".join(str(source) for source in ledger.unfinished(5))
-            self.engine.wiring.stop(f"NO_PROGRESS: nothing finished for {limit_s} s; oldest: {oldest}")
 
 
 class EngineWorker(faust.Worker):

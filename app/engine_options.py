@@ -49,6 +49,8 @@ class EngineOptions:
     """A store that has not followed its changelog for longer is built anew: less than `delete.retention.ms`."""
     progress_limit_s: float = 300.0
     """The watchdog ends the process when nothing is finished for this long although records wait; 0: never."""
+    turn_limit_s: float = 1_800.0
+    """The same for a single record that is being handled for this long, whatever else is finished; 0: never."""
     metadata_max_age_s: float = 60.0
 
     def __post_init__(self) -> None:

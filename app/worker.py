@@ -30,6 +30,7 @@ from app.venue import bybit_options
 from app.worker_conditions import worker_conditions
 from app.worker_parts import Shared
 from app.worker_services import Background, Connections, EngineAlerts, Heartbeats, PositionModeCheck
+from domain.sizing import MAX_PARTS
 from exchanges.breaker import Breaker
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
@@ -133,6 +134,10 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         engine.app.service(Background(engine, "auto-stop", stop.run))
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
     engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut() or shared.gates.blind_because)
+    engine.explains_turn = lambda record: bool(
+        guarded.breaker.unwell
+        or not shared.gates.is_open(record.partition, (record.key or b"").decode(errors="replace"))
+    )
     engine.on_alert(alert)
     return Worker(
         settings=settings,
@@ -230,6 +235,8 @@ def _engine_options(settings: Settings, topics: Topics) -> EngineOptions:
         lease_margin_s=min(2.0, settings.session_timeout_s / 5),
         request_timeout_s=max(15.0, settings.session_timeout_s),
         drain_limit_s=settings.drain_limit_s,
+        # Longer than any turn: a signal waits until it expires, and then each of its parts is still asked for.
+        turn_limit_s=1_800.0 + settings.signal_max_age_s + MAX_PARTS * settings.order_execution_timeout_s,
         rebalance_timeout_s=max(30.0, settings.drain_limit_s * 1.5),
     )
 

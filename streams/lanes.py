@@ -149,9 +149,11 @@ def _let_go(awaitable: Awaitable[object]) -> None:
 
 
 class _Lane:
-    __slots__ = ("queue",)
+    __slots__ = ("begun", "queue")
 
     def __init__(self) -> None:
+        self.begun: Record | None = None
+        """The record whose turn it is."""
         self.queue: deque[tuple[Record, float]] = deque()
         """With the time each record was queued at, in monotonic seconds."""
 
@@ -228,10 +230,11 @@ class Lanes:
                 break
             record, _ = lane.queue.popleft()
             self._leave_queue(1)
-            turn = LaneTurn(self, record)
+            turn, lane.begun = LaneTurn(self, record), record
             try:
                 if not await self._handle(turn):
                     return  # the lane stays shut: what follows must not overtake a record that failed
+                lane.begun = None
             finally:
                 turn.release()
         del self._lanes[key]
@@ -296,6 +299,10 @@ class Lanes:
     def running(self) -> int:
         """Handlers at work, those that wait not counted."""
         return self.places.taken
+
+    def begun(self) -> Iterator[Record]:
+        """The record of each lane whose turn it is."""
+        return (lane.begun for lane in self._lanes.values() if lane.begun is not None)
 
     def depths(self) -> Iterator[tuple[Hashable, int, float]]:
         """(key, records queued, seconds the oldest of them waits) of every lane that is in use."""

@@ -163,6 +163,14 @@ class Ledger:
         book = self._books.get(partition)
         return None if book is None else book.watermark()
 
+    def oldest(self) -> list[tuple[Source, int]]:
+        """The oldest unfinished record of each partition that has any, with the generation that delivered it."""
+        return [
+            (Source(topic, partition, offset), book.generation)
+            for (topic, partition), book in self._books.items()
+            for offset in _oldest(book.taken, book.unfinished, 1)
+        ]
+
     def unfinished(self, limit: int = 20) -> list[Source]:
         """The oldest unfinished records of each partition, for messages and health."""
         found: list[Source] = []
