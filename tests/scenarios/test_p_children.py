@@ -79,7 +79,7 @@ async def test_p07_the_stop_that_triggers_fills_once_and_ends_its_counterpart(de
         "trigger_price": DOWN,
     }
     await desk.position_is(symbol, "0")
-    fills = [record.body for record in desk.told("position_events", instrument__symbol=symbol)]
+    fills = [record.body for record in await desk.records("position_events", 2, instrument__symbol=symbol)]
     assert [(fill["fill_side"], fill["quantity"]) for fill in fills] == [("buy", "10"), ("sell", "10")]
 
 

