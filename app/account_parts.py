@@ -27,6 +27,7 @@ from streams.limits_board import LimitsBoard
 from streams.market_view import MarketView
 from streams.ports import Clock, Log
 from streams.reservations import Reservations
+from streams.symbol_gates import SymbolGates
 from streams.topics import Topics
 from tables.orders import OrderTable
 from tables.positions import PositionTable
@@ -147,6 +148,7 @@ def exposure_board(
     orders: OrderTable,
     positions: PositionTable,
     reservations: Reservations,
+    gates: SymbolGates,
 ) -> ExposureBoard:
     """The board of the account's load; `broadcasts` must let it listen."""
 
@@ -169,4 +171,5 @@ def exposure_board(
         clock=SystemClock(),
         worker=settings.worker_id,
         venue=settings.venue.value,
+        is_caught_up=gates.is_caught_up,
     )

@@ -178,8 +178,8 @@ def _shared(
     orders = OrderTable(engine.table("orders", index=order_index, live=LIVE_ORDERS, version=ORDER_INDEX_VERSION))
     positions = PositionTable(engine.table("positions", index=position_index))
     limits = LimitsBoard(settings.limits(), lambda: broadcasts.table(topics.controls))
-    reservations = Reservations()
-    exposure = exposure_board(settings, topics, engine, broadcasts, market, orders, positions, reservations)
+    reservations, gates = Reservations(), SymbolGates()
+    exposure = exposure_board(settings, topics, engine, broadcasts, market, orders, positions, reservations, gates)
     broadcasts.listen(exposure.heard)
     hooks = noting(hooks, exposure)
     return Shared(
@@ -196,7 +196,7 @@ def _shared(
         publisher=publisher,
         market=market,
         applied=Applied(),
-        gates=SymbolGates(),
+        gates=gates,
         limits=limits,
         exposure=exposure,
         reservations=reservations,

@@ -117,6 +117,43 @@ def week_begins(day: int) -> int:
     return day - (day + _MONDAY) % 7
 
 
+def not_less(fresh: SymbolLoad, told: SymbolLoad) -> SymbolLoad:
+    """`fresh`, worked out from tables that may lack a part of what they had when `told` was: two tables lose different
+    ends with a crash, so a fill may have left its order and not be in the position. What counts against limits stays at
+    least as it was told."""
+    today = told.traded_today if told.day == fresh.day else ZERO
+    this_week = told.traded_this_week if week_begins(told.day) == week_begins(fresh.day) else ZERO
+    return msgspec.structs.replace(
+        fresh,
+        exposure=max(fresh.exposure, told.exposure),
+        orders=max(fresh.orders, told.orders),
+        notional_open=max(fresh.notional_open, told.notional_open),
+        traded_today=max(fresh.traded_today, today),
+        traded_this_week=max(fresh.traded_this_week, this_week),
+    )
+
+
+def released(record: SymbolLoad, source: str, left: Hold | None, *, is_behind: bool) -> SymbolLoad:
+    """The record without what was asked for a signal, or held, but for what is `left` of it: the rest of its orders is
+    written, or will not be. `is_behind`: the figures may not count what is written; then the rest stands from here on,
+    until they do."""
+    hold, still = record.held.get(source), left or Hold()
+    if is_behind and hold is not None:
+        record = msgspec.structs.replace(
+            record,
+            exposure=record.exposure + max(ZERO, hold.exposure - still.exposure),
+            orders=record.orders + max(0, hold.orders - still.orders),
+            notional_open=record.notional_open + max(ZERO, hold.notional - still.notional),
+        )
+    held = without(record.held, source) | ({} if left is None else {source: left})
+    return msgspec.structs.replace(record, pending=without(record.pending, source), held=held)
+
+
+def without(holds: dict[str, Hold], source: str) -> dict[str, Hold]:
+    """The holds of the other signals."""
+    return {name: hold for name, hold in holds.items() if name != source}
+
+
 def recent(sent: Iterable[Hold], now_ns: int) -> tuple[Hold, ...]:
     """Those of the last minute."""
     return tuple(hold for hold in sent if now_ns - hold.at_ns < _MINUTE_NS)

@@ -16,7 +16,18 @@ from typing import Protocol
 
 import msgspec
 
-from domain.exposure import AccountPeak, Hold, SymbolLoad, account_load, load_name, recent, reserved_by
+from domain.exposure import (
+    AccountPeak,
+    Hold,
+    SymbolLoad,
+    account_load,
+    load_name,
+    not_less,
+    recent,
+    released,
+    reserved_by,
+    without,
+)
 from domain.instruments import Instrument
 from domain.limits import AccountLoad
 from domain.money import ZERO
@@ -67,8 +78,10 @@ class ExposureBoard:
         clock: Clock,
         worker: str,
         venue: str,
+        is_caught_up: Callable[[int], bool],
     ) -> None:
-        """`partitions`: how many the symbols are spread over; who owns them all plans alone."""
+        """`partitions`: how many the symbols are spread over; who owns them all plans alone. `is_caught_up`: whether
+        what the former owner of a partition has learnt is applied (`SymbolGates.is_caught_up`)."""
         self._log = log
         self._topic = topic
         self._read_back = read_back
@@ -81,6 +94,7 @@ class ExposureBoard:
         self._worker = worker
         self._venue = venue
         self._partitions = partitions
+        self._is_caught_up = is_caught_up
         self._records: dict[str, SymbolLoad] = {}
         self._own: dict[str, SymbolLoad] = {}
         self._asked_at: dict[tuple[str, str], int] = {}
@@ -88,6 +102,8 @@ class ExposureBoard:
         self._changed = asyncio.Event()
         self._dirty: dict[Instrument, None] = {}
         """Those that something happened to, the ones that have waited longest first."""
+        self._behind: dict[Instrument, None] = {}
+        """Those whose figures were worked out before their partition had caught up: they are once more when it has."""
         reservations.on_change = self.note
         self.peak = AccountPeak(peak=ZERO)
         self.knows_peak = False
@@ -197,7 +213,7 @@ class ExposureBoard:
     async def ask(self, instrument: Instrument, source: str, hold: Hold) -> int:
         """Ask for what the signal's orders will add; returns the offset at which the wish stands, once it is read."""
         own, name = self._base(instrument), load_name(instrument)
-        own = replace(own, pending={**own.pending, source: hold}, held=_without(own.held, source))
+        own = replace(own, pending={**own.pending, source: hold}, held=without(own.held, source))
         self._own[name] = self._figured(instrument, own)
         at = await self._log.publish(self._topic, name.encode(), _encode(self._own[name]), partition=0)
         await self._read_back(self._topic, at.offset)
@@ -211,7 +227,7 @@ class ExposureBoard:
             return
         now_ns = self._clock.now_ns()
         sent = (*recent(own.sent, now_ns), replace(hold, at_ns=now_ns))
-        pending, held = _without(own.pending, source), {**own.held, source: hold}
+        pending, held = without(own.pending, source), {**own.held, source: hold}
         self._append(instrument, replace(own, pending=pending, held=held, sent=sent))
 
     def release(self, instrument: Instrument, source: str, left: Hold | None = None) -> Receipt:
@@ -219,10 +235,8 @@ class ExposureBoard:
         own = self._base(instrument)
         if source not in own.pending and source not in own.held:
             return Receipt()
-        held = _without(own.held, source)
-        if left is not None:
-            held[source] = left
-        return self._append(instrument, replace(own, pending=_without(own.pending, source), held=held))
+        is_behind = not self._is_caught_up(self._partition_of(instrument))
+        return self._append(instrument, released(own, source, left, is_behind=is_behind))
 
     def holds(self, instrument: Instrument, source: str) -> bool:
         """Whether something is asked for the signal, or held."""
@@ -303,13 +317,15 @@ class ExposureBoard:
         leaving = [
             instrument
             for instrument in self._reservations.instruments()
-            if self._log.partition_of(instrument.symbol.encode()) in partitions
+            if self._partition_of(instrument) in partitions
         ]
         told = [self._tell(each, self._with_reservations(each, self._base(each))) for each in leaving]
         for instrument in leaving:
             self._reservations.leave(instrument)  # the record counts them from here on
         for name in [each for each in self._own if self._log.partition_of(_symbol_of(each)) in partitions]:
             del self._own[name]
+        for each in [each for each in self._behind if self._partition_of(each) in partitions]:
+            del self._behind[each]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PARTING_S):
                 for receipt in told:
@@ -324,6 +340,9 @@ class ExposureBoard:
     def refresh(self, at_most: int) -> int:
         """Publish the records of instruments that something happened to, so many at most: each takes a look at its
         orders and positions, and the loop has other work. Returns how many are left."""
+        for instrument in [each for each in self._behind if self._is_caught_up(self._partition_of(each))]:
+            del self._behind[instrument]
+            self.note(instrument)
         for instrument in list(islice(self._dirty, at_most)):
             del self._dirty[instrument]
             if not self._is_ours(instrument.symbol):
@@ -349,8 +368,12 @@ class ExposureBoard:
         return receipt
 
     def _figured(self, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
-        partition = self._log.partition_of(instrument.symbol.encode())
-        return self._with_reservations(instrument, self._standing.figures(partition, instrument, record))
+        partition = self._partition_of(instrument)
+        fresh = self._standing.figures(partition, instrument, record)
+        if not self._is_caught_up(partition):
+            self._behind[instrument] = None
+            fresh = not_less(fresh, record)
+        return self._with_reservations(instrument, fresh)
 
     def _with_reservations(self, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
         return replace(record, taking=self._reservations.of(instrument))
@@ -362,6 +385,9 @@ class ExposureBoard:
             return SymbolLoad(symbol=instrument.symbol, category=instrument.category, worker=self._worker)
         return replace(own, worker=self._worker)
 
+    def _partition_of(self, instrument: Instrument) -> int:
+        return self._log.partition_of(instrument.symbol.encode())
+
     def _is_ours(self, symbol: str) -> bool:
         return self._log.partition_of(symbol.encode()) in self._owned()
 
@@ -371,7 +397,3 @@ class ExposureBoard:
 
 def _symbol_of(name: str) -> bytes:
     return name.partition("/")[2].encode()
-
-
-def _without(holds: dict[str, Hold], source: str) -> dict[str, Hold]:
-    return {name: hold for name, hold in holds.items() if name != source}

@@ -143,6 +143,7 @@ class Handlers:
             clock=self.clock,
             worker=self.seat,
             venue=VENUE,
+            is_caught_up=self.gates.is_caught_up,
         )
         self.account: Account | None = None
         self.hooks: Hooks | None = None
@@ -237,7 +238,6 @@ class Handlers:
             amender=self.amender,
             account=self.account,
         )
-
         self.taken_before = TakenBefore(
             orders=self.orders,
             signals=self.signals,

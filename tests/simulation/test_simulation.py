@@ -69,6 +69,7 @@ def test_whatever_happens_in_any_season_the_end_is_right(season_seeds: range, se
         (sharing, 51, "an order whose grant was lost with a crash was not counted for the rate"),
         (sharing, 2002, "a new owner wrote over what the former one had written last, and it had not read yet"),
         (sharing, 161, "an order in doubt took nothing from the balance while its partition went to another"),
+        (sharing_sides, 30_282, "a crash kept a fill in its order and not in the position: others counted neither"),
     ],
     ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", str(value)),
 )

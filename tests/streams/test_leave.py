@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
 import pytest
 from fakes import MemoryRows
-from table_cases import instrument, plan
+from table_cases import fill, instrument, order, plan
 from trading_desk import FreeTurn
 
+from domain.exposure import Hold, SymbolLoad
 from domain.limits import Limits
+from domain.orders import Evidence, Order, OrderState, Sums, VenueState
 from domain.plans import Decision, Plan
 from streams.account import Account, Look
 from streams.broadcast import Entry
@@ -18,6 +22,7 @@ from streams.limits_board import LimitsBoard
 from streams.ports import Turn
 from streams.record import Record, Source
 from streams.reservations import Reservations
+from streams.symbol_gates import SymbolGates
 from tables.orders import OrderTable, order_index
 from tables.positions import PositionTable, position_index
 from tables.receipt import Receipt
@@ -58,14 +63,25 @@ async def read_back(_topic: str, _offset: int) -> None:
     return
 
 
-def board(log: LoadLog, worker: str) -> ExposureBoard:
+def board(
+    log: LoadLog,
+    worker: str,
+    *,
+    orders: Sequence[Order] = (),
+    positions: PositionTable | None = None,
+    gates: SymbolGates | None = None,
+) -> ExposureBoard:
+    """A worker's, with these in its tables. Without `gates`, nothing of a former owner is unread."""
+    table = OrderTable(MemoryRows([0], order_index))
+    for each in orders:
+        table.put(0, each, [], Receipt())
     made = ExposureBoard(
         log=log,  # type: ignore[arg-type]  # as much of it as is asked for
         topic=TOPIC,
         partitions=1,
         read_back=read_back,
-        orders=OrderTable(MemoryRows([0], order_index)),
-        positions=PositionTable(MemoryRows([0], position_index)),
+        orders=table,
+        positions=PositionTable(MemoryRows([0], position_index)) if positions is None else positions,
         reservations=Reservations(),
         mark=lambda _instrument: Decimal(50_000),
         dollars=lambda _currency: Decimal(1),
@@ -73,6 +89,7 @@ def board(log: LoadLog, worker: str) -> ExposureBoard:
         clock=Clock(),  # type: ignore[arg-type]  # as above
         worker=worker,
         venue="paper",
+        is_caught_up=gates.is_caught_up if gates is not None else lambda _partition: True,
     )
     log.boards.append(made)
     return made
@@ -134,7 +151,79 @@ async def test_r04_what_was_asked_for_a_signal_that_is_put_aside_is_free_again()
     assert not there.holds(BTC, SOURCE)
 
 
-def wish(of: ExposureBoard) -> object:
+def told(of: ExposureBoard) -> SymbolLoad:
+    """The instrument's record, after what is to be told of it was."""
+    of.refresh(10)
+    [record] = of.records()
+    return record
+
+
+def half_known() -> Order:
+    """0.10, of which 0.04 are filled; where the position does not know of these, a crash has kept them from it."""
+    sums = Sums(Decimal("0.04"), Decimal("2000.004"))
+    evidence = Evidence(state=VenueState.LIVE, raw_status="PartiallyFilled", cumulative=sums)
+    return order(1, state=OrderState.PARTIALLY_FILLED, evidence=evidence, fills=sums)
+
+
+def taken_over(log: LoadLog, orders: Sequence[Order]) -> tuple[ExposureBoard, PositionTable, SymbolGates]:
+    """The board of a new owner that has not applied yet what the former one had."""
+    positions, gates = PositionTable(MemoryRows([0], position_index)), SymbolGates()
+    gates.assign(0, {"BTCUSDT"}, NOW_S)
+    present = board(log, "present", orders=orders, positions=positions, gates=gates)
+    for other in log.boards[:-1]:
+        for record in other.records():
+            present.heard(TOPIC, record.name.encode(), Entry(msgspec.json.encode(record), NOW_S, log.written - 1))
+    present.assigned(0)
+    return present, positions, gates
+
+
+async def test_r04_a_fill_that_a_crash_kept_from_the_position_counts_while_its_update_is_unread() -> None:
+    log = LoadLog()
+    former = board(log, "former", orders=[order(1)])
+    former.assigned(0)
+    assert told(former).exposure == 5_000
+
+    present, positions, gates = taken_over(log, [half_known()])
+
+    assert told(present).worker == "present"
+    assert told(present).exposure == 5_000
+    positions.apply(0, fill(quantity="0.03"), "om1", 1, Receipt())
+    gates.caught_up(0, set())
+    assert told(present).exposure == 4_500  # what the tables say
+
+
+async def test_r04_orders_count_when_their_leave_is_given_back_before_the_updates_are_read() -> None:
+    log = LoadLog()
+    former = board(log, "former", orders=[order(1)])
+    former.assigned(0)
+    assert told(former).exposure == 5_000
+    await with_leave(former, buying())
+
+    present, positions, gates = taken_over(log, [half_known(), order(2, state=OrderState.PLANNED)])
+    present.release(BTC, SOURCE)
+
+    assert told(present).exposure == 10_000
+    assert told(present).orders == 2
+    assert not present.holds(BTC, SOURCE)
+    positions.apply(0, fill(), "om1", 1, Receipt())
+    gates.caught_up(0, set())
+    assert told(present).exposure == 10_000
+
+
+async def test_r04_parts_that_still_wait_count_once_when_their_leave_is_taken_up_again() -> None:
+    log = LoadLog()
+    former = board(log, "former")
+    await with_leave(former, buying())
+    former.release(BTC, SOURCE, wish(former))
+
+    present, _, _ = taken_over(log, [])
+    present.release(BTC, SOURCE, wish(present))
+
+    assert present.holds(BTC, SOURCE)
+    assert told(present).exposure == 0
+
+
+def wish(of: ExposureBoard) -> Hold:
     found = account(of).held(buying(), 0)
     assert found is not None
     return found
