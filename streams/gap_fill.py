@@ -147,8 +147,6 @@ class GapFill:
         self._wanted = asyncio.Event()
         self._doubted = asyncio.Event()
         self._last_pass_ns = 0
-        self._filled = 0, 0
-        """A connection, and our clock when its gap was first filled."""
         self._published: set[Hashable] = set()
         self.trouble = ""
 
@@ -179,25 +177,17 @@ class GapFill:
             await self._wanted.wait()
             self._wanted.clear()
             connection = self._position.connections
-            began_ns = self._clock.now_ns()
             await self._pass_until_it_succeeds()
             self._position.filled(connection)
-            if not self._position.gap_filled:
-                continue
-            first, filled_ns = self._filled
-            if first != connection:
-                self._filled = connection, self._clock.now_ns()
-            elif began_ns - filled_ns >= self._options.settle_s * _NS:
-                self._settled(connection, began_ns)  # doubts may go on and on: no pass would be left undisturbed
-            if not await self._disturbed():
-                began_ns = self._clock.now_ns()
-                await self._pass_until_it_succeeds()
-                self._settled(connection, began_ns)
-                self._published.clear()
+            if self._position.gap_filled and not await self._disturbed():
+                await self._settle(connection)
 
-    def _settled(self, connection: int, began_ns: int) -> None:
-        """This was a second pass, for what the venue's history did not show at once."""
+    async def _settle(self, connection: int) -> None:
+        """The second pass, for what the venue's history did not show at once."""
+        began_ns = self._clock.now_ns()
+        await self._pass_until_it_succeeds()
         self._when_durable(lambda: self._position.settled(connection, began_ns))
+        self._published.clear()
 
     async def _disturbed(self) -> bool:
         """Wait for the venue's history to settle; True if another gap came first."""
@@ -242,7 +232,6 @@ class GapFill:
         """
         self._last_pass_ns = self._clock.now_ns()
         since_ns = self._since_ns
-        shown: set[Hashable] = set()
         count = 0
         for category in self._options.categories:
             open_orders = await self._trading.open_orders(category)
@@ -250,12 +239,10 @@ class GapFill:
             executions = await self._trading.executions(category, since_ns=since_ns)
             updates: list[Update] = [*executions, *closed_orders, *open_orders]
             for update in updates:
-                shown.add(said := _said(update))
-                if said not in self._published:
+                if (said := _said(update)) not in self._published:
                     await self._publish(update)
                     self._published.add(said)
                     count += 1
-        self._published = shown  # the rest is no longer asked for
         return count
 
 
