@@ -52,11 +52,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One order's result, in words for people."""
+    """One order's result, in words for people. `error`: why the venue did not answer for it."""
 
     order_id: str
     verdict: Verdict
     words: str = ""
+    error: VenueError | None = None
 
     def __str__(self) -> str:
         return f"{self.verdict}: {self.words}" if self.words else str(self.verdict)
@@ -133,7 +134,7 @@ class Comparer:
             try:
                 finding = await self._reconciler.ask(order)
             except VenueError as error:
-                return Item(order.order_id, Verdict.UNANSWERED, str(error))
+                return Item(order.order_id, Verdict.UNANSWERED, str(error), error)
         after = self._orders.get(partition, order.order_id) or order
         if finding is Finding.FOUND:
             changed = after.state is not order.state or after.cumulative != order.cumulative

@@ -49,10 +49,6 @@ _LASTING_ROUNDS = 1.5
 T = TypeVar("T")
 
 
-class Unanswered(VenueError):  # noqa: N818 -- what happened, in a word
-    """The venue did not say what it knows of an order."""
-
-
 @dataclass(frozen=True, slots=True)
 class RecoverySettings:
     """`parallel`: symbols compared at a time. `pause_s`: before a venue that did not answer is asked again.
@@ -204,7 +200,7 @@ class Recovery:
     async def _open(self, partition: int, symbols: set[str], tried: asyncio.Event) -> None:
         """Compare until the venue answers: a symbol whose orders are unknown does not grow. `tried` is set when every
         symbol is open, or was asked for so often in vain that nothing else should wait for it."""
-        lists = await self._insist(partition, lambda: self._lists.read(self._gates.since_ns(partition)))
+        first = await self._insist(partition, lambda: self._lists.read(self._gates.since_ns(partition)))
         places = asyncio.Semaphore(self._settings.parallel)
         tries = dict.fromkeys(symbols, 0)
 
@@ -214,12 +210,14 @@ class Recovery:
                 tried.set()
 
         async def open_one(symbol: str) -> None:
+            told: Lists | None = first
+
             async def once() -> None:
-                found = Comparison()
+                nonlocal told
+                lists, told = told, None  # the next try is with what the venue shows then
                 async with places:  # not while it waits for its next try: others would wait with it
-                    await self._compare(partition, symbol, lists, found, thorough=False)
-                if unanswered := [item for item in found.orders if item.verdict is Verdict.UNANSWERED]:
-                    raise Unanswered("UNANSWERED", unanswered[0].words)
+                    lists = lists or await self._lists.read(self._not_before_ns(0))
+                    await self._compare_answered(partition, symbol, lists, Comparison(), thorough=False)
 
             await self._insist(partition, once, lambda: has_tried(symbol, 1))
             self._gates.open(partition, symbol)
@@ -269,15 +267,16 @@ class Recovery:
         self._uncompared.keep(partition, symbols)
         failures: dict[str, VenueError] = {}
         away: VenueError | None = None
+        doubts = 0
         for symbol in sorted(symbols, key=lambda symbol: (self._uncompared.knows(partition, symbol), symbol)):
             again = self._uncompared.knows(partition, symbol)
             try:
-                await self._compare(partition, symbol, lists, found, thorough=thorough or again)
+                await self._compare_answered(partition, symbol, lists, found, thorough=thorough or again)
             except VenueError as error:
                 failures[symbol] = error
                 _log.warning("%s could not be compared with the venue: %s", symbol, error, extra={"symbol": symbol})
-                doubts = sum(not is_of_the_symbol(failure) for failure in failures.values())
-                if isinstance(error, RateLimited) or doubts == _AWAY_AFTER:
+                doubts += not again and not is_of_the_symbol(error)  # one that always fails tells nothing of the rest
+                if isinstance(error, RateLimited) or doubts >= _AWAY_AFTER:
                     away = error
                     break
             else:
@@ -288,6 +287,16 @@ class Recovery:
             lasting = self._uncompared.failed(partition, symbol, failure, tell=own or away is None)
             unanswered += not own and not lasting
         return unanswered, away
+
+    async def _compare_answered(
+        self, partition: int, symbol: str, lists: Lists, found: Comparison, *, thorough: bool
+    ) -> None:
+        """The same; raises the venue's error where it did not answer for one of the orders."""
+        before = len(found.orders)
+        await self._compare(partition, symbol, lists, found, thorough=thorough)
+        for item in found.orders[before:]:
+            if item.error is not None:
+                raise item.error
 
     async def _compare(self, partition: int, symbol: str, lists: Lists, found: Comparison, *, thorough: bool) -> None:
         found.orders += await self._comparer.orders_of(partition, symbol, lists)
@@ -334,7 +343,8 @@ class Recovery:
         self, partition: int, ask: Callable[[], Awaitable[T]], on_failure: Callable[[], None] = lambda: None
     ) -> T:
         """Until the venue answers; `on_failure` is called each time it does not. Meanwhile the symbols that wait may
-        only reduce."""
+        only reduce. A refusal is asked about ever more seldom: it takes calls from those that are answered."""
+        pause_s = self._settings.pause_s
         while True:
             try:
                 answer = await ask()
@@ -344,7 +354,9 @@ class Recovery:
                 self._applied.touch_all()  # what only reduces goes on
                 on_failure()
                 wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
-                await self._clock.sleep(max(self._settings.pause_s, wait_s))
+                longer_s = min(2 * pause_s, self._settings.interval_s)
+                pause_s = longer_s if is_of_the_symbol(error) else self._settings.pause_s
+                await self._clock.sleep(max(pause_s, wait_s))
             else:
                 self._gates.answered(partition)
                 return answer
