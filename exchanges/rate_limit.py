@@ -95,10 +95,6 @@ class TokenBucket:
         """How long a token stays away; longer where the share is less than one token, so that it is still kept."""
         return self._rate.window_s / min(1.0, self._rate.burst * (self._share or 1.0)) + MARGIN_S
 
-    def counts_since(self, taken_at_s: float) -> bool:
-        """Whether a token that was taken then is still away: the venue counts the call in the window it arrives in."""
-        return self._clock.monotonic_s() - taken_at_s < self._window_s
-
     async def take(self, priority: Priority) -> float:
         """Wait for a token; returns the seconds waited. A waiter that is cancelled takes nothing."""
         began_s = self._clock.monotonic_s()
@@ -187,7 +183,6 @@ class RateLimiter:
         on_wait: Callable[[str, float], None] = lambda _group, _seconds: None,
     ) -> None:
         """`shares`: the part of a bucket that processes of our kind may use; all of it where none is named."""
-        self._clock = clock
         self._buckets = {name: TokenBucket(rate, clock) for name, rate in rates.items()}
         self._shares = shares or {}
         self._on_wait = on_wait
@@ -198,21 +193,13 @@ class RateLimiter:
         return self._buckets[name]
 
     async def acquire(self, names: tuple[str, ...], priority: Priority) -> float:
-        """Take a token from each bucket; returns the seconds waited and tells the hook, under the first name.
-
-        One that came back while another bucket was waited for is taken again: else all who waited would leave at once.
-        """
+        """Take a token from each bucket; returns the seconds waited and tells the hook, under the first name."""
         waited_s = 0.0
-        taken_at_s: dict[str, float] = {}
-        while name := next((name for name in names if self._lacks(name, taken_at_s)), ""):
+        for name in names:
             waited_s += await self._buckets[name].take(priority)
-            taken_at_s[name] = self._clock.monotonic_s()
         if waited_s > 0:
             self._on_wait(names[0], waited_s)
         return waited_s
-
-    def _lacks(self, name: str, taken_at_s: Mapping[str, float]) -> bool:
-        return name not in taken_at_s or not self._buckets[name].counts_since(taken_at_s[name])
 
     def pause_all(self, seconds: float) -> None:
         """Stop everything for so long: the venue has banned the address or the account."""

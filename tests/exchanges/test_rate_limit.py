@@ -249,19 +249,6 @@ async def test_in_a_shared_bucket_cancels_pass_before_queued_creates(clock: Virt
         assert [call.done() for call in calls] == [False] * 5 + [True]
 
 
-async def test_x07_tokens_that_came_back_while_another_bucket_was_shut_are_taken_again(clock: VirtualClock) -> None:
-    limiter = RateLimiter({"create": Rate(10, 10), "address": Rate(80, 80)}, clock)
-    limiter.bucket("address").pause(10)
-    creates = [limiter.acquire(("create", "address"), CREATE) for _ in range(40)]
-    async with waiting(*creates) as calls:
-        await clock.advance(9.9)
-        assert done(calls) == 0
-        await clock.advance(0.5)
-        assert done(calls) <= 10, "more than a second's creates left at once"
-        await clock.advance(5)
-        assert done(calls) == 40
-
-
 async def test_a_ban_silences_every_bucket(clock: VirtualClock) -> None:
     limiter = RateLimiter({"create": Rate(10, 10), "query": Rate(10, 10)}, clock)
     limiter.pause_all(600)
