@@ -13,7 +13,8 @@ A failure is an answer that tells of an unwell venue: an unknown outcome, a conn
 refused. A refusal of an order, or a rate limit, is a healthy answer. Cancels and questions are never held back: they
 take risk away. Half open lets one create through, after a harmless question; with real money at stake, nothing else
 should find out whether the venue is back. The question is asked though nobody wants to create anything (`watch`): one
-that is answered, and no trial that fails for as long again, and the venue is no longer called unwell.
+that is answered, and no trial that fails for as long again (twice as long after each that did), and the venue is no
+longer called unwell.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _HEALTHY_CODES = frozenset({"CLOCK_SKEW", "NO_QUOTE", "CLOSED", OPEN_CODE})
 
 _UNUSED_S = 1.0
 """A trial of which nothing was sent by then is given to somebody else."""
+
+_MOST_DOUBLED = 6
+"""So often the time without a failed trial is doubled."""
 
 
 class BreakerState(IntEnum):
@@ -117,6 +121,9 @@ class Breaker:
         self._not_before_s = 0.0
         """When open: no probe earlier. When half open: the trial counts as lost from then on."""
         self._changed_s = 0.0
+        self._failed_trials = 0
+        """Since a create was answered."""
+        self._probing = False
 
     @property
     def state(self) -> BreakerState:
@@ -130,9 +137,12 @@ class Breaker:
 
     @property
     def unwell(self) -> bool:
-        """Whether somebody should know. Half open is not, once no trial has failed for `open_s`: it awaits an order."""
+        """Whether somebody should know. Half open is not, once no trial has failed for `open_s`: it awaits an order.
+        After each that did it takes twice as long, so that one that only answers questions is not well now and then.
+        """
         if self._state is BreakerState.HALF_OPEN:
-            return self._clock.monotonic_s() - self._changed_s < self._settings.open_s
+            quiet_s = self._settings.open_s * (1 << min(self._failed_trials, _MOST_DOUBLED))
+            return self._clock.monotonic_s() - self._changed_s < quiet_s
         return self._state is BreakerState.OPEN
 
     async def watch(self) -> None:
@@ -149,16 +159,23 @@ class Breaker:
         if self._state is BreakerState.CLOSED:
             return
         now_s = self._clock.monotonic_s()
-        if now_s < self._not_before_s:
+        if self._probing or now_s < self._not_before_s:
             raise NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}")
         # This caller has the trial; whoever asks meanwhile is refused.
         self._not_before_s = now_s + self._settings.open_s
+        self._probing = True
         try:
             await self._probe()
         except VenueError as error:
+            if self.state is BreakerState.CLOSED:  # a create was answered meanwhile, which says more
+                return
             self._open(f"still unwell: {error}")
             raise NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}") from error
-        self._change(BreakerState.HALF_OPEN, self._why)
+        finally:
+            self._probing = False
+        if self.state is BreakerState.OPEN:
+            self._forget()  # what failed before says nothing of how it is now
+            self._change(BreakerState.HALF_OPEN, self._why)
 
     def handed_over(self) -> None:
         """Who has the consent may send now. If nothing is sent at once, because the order has expired, say, the trial
@@ -174,7 +191,7 @@ class Breaker:
     def succeeded(self, *, create: bool) -> None:
         """A call was answered as a healthy venue answers."""
         if create:
-            self._in_a_row = 0
+            self._in_a_row = self._failed_trials = 0
         if create and self._state is BreakerState.HALF_OPEN:
             self._forget()
             self._change(BreakerState.CLOSED, "")
@@ -185,8 +202,9 @@ class Breaker:
         windows = self._count(create=create, failed=True)
         self._in_a_row += create
         if self._state is BreakerState.HALF_OPEN and create:
+            self._failed_trials += 1
             self._open(f"the trial failed: {error}")
-        elif self._state is BreakerState.CLOSED:
+        elif self._state is not BreakerState.OPEN:  # half open, it may wait for an order for long
             too_many = next(filter(None, (window.too_many for window in windows)), "")
             if not too_many and self._in_a_row >= self._settings.creates_in_a_row:
                 too_many = f"{self._in_a_row} creates in a row failed"

@@ -145,6 +145,59 @@ async def test_a_venue_that_is_well_again_is_told_so_without_an_order(
     watching.cancel()
 
 
+async def test_a_venue_that_only_answers_questions_is_not_called_well_between_orders(
+    breaker: Breaker, clock: VirtualClock
+) -> None:
+    watching = asyncio.create_task(breaker.watch())
+    fail(breaker, 4)
+    was_well = []
+    for _ in range(10):  # an order every 100 s
+        await clock.advance(100)
+        was_well.append(not breaker.unwell)
+        await breaker.consent()
+        fail(breaker, 1)
+
+    assert was_well == [True] * 4 + [False] * 6
+    watching.cancel()
+
+
+async def test_one_that_waits_for_an_order_opens_again_when_questions_fail(
+    breaker: Breaker, clock: VirtualClock, venue: Venue
+) -> None:
+    watching = asyncio.create_task(breaker.watch())
+    fail(breaker, 4)
+    await clock.advance(30)
+    assert not breaker.unwell
+    venue.away = True
+    for _ in range(4):
+        breaker.failed(NO_REPLY, create=False)
+
+    assert breaker.state is BreakerState.OPEN
+    watching.cancel()
+
+
+async def test_one_question_at_a_time_and_none_undoes_what_a_create_has_shown(clock: VirtualClock) -> None:
+    answer = asyncio.Event()
+    asked = 0
+
+    async def slow() -> None:
+        nonlocal asked
+        asked += 1
+        await answer.wait()
+
+    breaker = Breaker(SETTINGS, clock, probe=slow)
+    fail(breaker, 4)
+    await clock.advance(10)
+    first = asyncio.create_task(breaker.consent())
+    await clock.advance(20)
+    assert await refused(breaker), "one asks already"
+    answer.set()
+    await first
+
+    assert asked == 1
+    assert breaker.state is BreakerState.HALF_OPEN
+
+
 async def test_a_few_failures_among_few_calls_conclude_nothing(breaker: Breaker) -> None:
     fail(breaker, 3)
 

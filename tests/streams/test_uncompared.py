@@ -175,6 +175,47 @@ async def test_y01_a_symbol_that_cannot_be_opened_keeps_no_round_from_beginning_
     assert desk.failures == []
 
 
+async def test_y02_a_symbol_whose_order_cannot_be_asked_for_is_told_of_too() -> None:
+    desk = DeskOfMany("BBBUSDT")
+    desk.intend("om-A", age_s=60, instrument=held("AAAUSDT").instrument)
+    desk.venue.order = delisted  # type: ignore[method-assign, assignment]
+
+    for _ in range(4):
+        await desk.round()
+
+    assert [symbol for symbol, _ in desk.said()] == ["AAAUSDT"]
+    assert desk.size("BBBUSDT") == 3
+
+
+async def test_y01_a_symbol_that_stays_shut_is_compared_with_what_the_venue_shows_now_and_ever_more_seldom() -> None:
+    desk = DeskOfMany()
+    desk.intend("om-A", age_s=60, instrument=held("AAAUSDT").instrument)
+    desk.venue.order = delisted  # type: ignore[method-assign, assignment]
+    pauses: list[float] = []
+    readings: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        if seconds >= 2.0:
+            pauses.append(seconds)
+            readings.append(desk.venue.readings)
+        desk.clock.ns += int(seconds * SECOND)
+        await asyncio.sleep(0 if len(pauses) < 6 else 3_600)
+
+    desk.clock.sleep = sleep  # type: ignore[method-assign]
+    opening = asyncio.create_task(desk.recovery._open(0, {"AAAUSDT"}, asyncio.Event()))
+    async with asyncio.timeout(10):
+        while len(pauses) < 6:  # noqa: ASYNC110 -- no event tells
+            await asyncio.sleep(0)
+    opening.cancel()
+
+    assert pauses == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+    assert readings == [1, 1, 2, 3, 4, 5], "the lists were not read again"  # the second try has those of 2 s ago
+
+
+async def delisted(_ref: OrderRef, **_scope: Any) -> None:
+    raise DELISTED
+
+
 def desk_places() -> int:
     """How many symbols are asked for at a time."""
     return RecoverySettings(venue="paper", categories=("linear",)).parallel
