@@ -70,6 +70,11 @@ class _Found:
     begun_ns: int = 0
     """When our oldest order was made: what the venue has from before is none of our business."""
 
+    @property
+    def lacks_a_source(self) -> bool:
+        """One that has to answer did not: a venue may be unwell for a moment."""
+        return bool(self.must_be_read & self.unread.keys())
+
 
 async def verify(settings: Settings, options: VerifyOptions) -> dict[str, Any]:
     """Compare all ledgers; returns what is printed: `equal` is None when nobody can tell.
@@ -139,7 +144,7 @@ async def _compare_outside(settings: Settings, options: VerifyOptions, place: Pa
     async with _sources(settings, options, found) as sources:
         while True:
             others = await _read(sources, found)
-            if found.partly_read and time.monotonic() < end_s:
+            if (found.partly_read or found.lacks_a_source) and time.monotonic() < end_s:
                 await asyncio.sleep(_LOOK_AGAIN_S)
                 continue
             async with live_now(settings, place / "now") as rows:
@@ -226,7 +231,7 @@ async def _read(sources: dict[str, Source], found: _Found) -> list[Ledger]:
 
 
 def _account(found: _Found) -> dict[str, Any]:
-    unknown = found.moving or found.unsettled or found.unfinished or found.must_be_read & found.unread.keys()
+    unknown = found.moving or found.unsettled or found.unfinished or found.lacks_a_source
     return {
         "equal": False if found.differences else None if unknown else True,
         "compared": found.compared,

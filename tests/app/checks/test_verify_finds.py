@@ -173,6 +173,16 @@ async def test_partitions_that_nobody_answers_for_are_asked_for_again(
     assert report["compared"]["tables, web"]["orders"] > 0
 
 
+async def test_a_venue_that_is_unwell_for_a_moment_is_asked_again(stopped: Stopped) -> None:
+    fault = {"kind": "error_5xx_before", "endpoint": "order/realtime", "count": 3}
+    await stopped.traded.local.paper_post("/paper/faults", fault)
+
+    report = await verify(stopped.settings, PATIENT)
+
+    assert report["equal"] is True, report
+    assert report["compared"]["tables, venue"]["orders"] > 0
+
+
 async def test_the_tables_made_again_while_it_works_are_the_live_ones(moving: FaultSet) -> None:
     report = await replay(moving.settings, directory=None, until=Until(), settle_s=30.0)
 
