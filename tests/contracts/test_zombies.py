@@ -40,9 +40,10 @@ async def stopped_in_thought(scene: Scene, *, stock: bool) -> int:
     """40 symbols are between their durable rows and their effects when the worker is stopped. Returns how many
     effects it had after waking up and before it took part in the group again."""
     zombie = await scene.started("w1", stock=stock, think_s=1.0, work_s=0.05)
-    await scene.produce(240, keys=40)  # enough for the second one, however late the first is stopped
+    await scene.produce(120, keys=40)
     await scene.until(lambda: scene.count("BEGIN", "w1") >= 20, "work to be under way", worker=zombie)
     await taken_over(scene, zombie, stock=stock, think_s=0.0, work_s=0.01)
+    await scene.produce(80, keys=40)  # stock Faust may have committed the first ones before they were done
     await scene.until(lambda: scene.count("END", "w2") > 40, "work of the second")
     woken_s = await woken(scene, zombie)
     lines = [line for line in scene.lines() if line.worker == "w1" and line.at_s > woken_s]
