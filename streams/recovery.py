@@ -291,7 +291,7 @@ class Recovery:
     async def _compare_answered(
         self, partition: int, symbol: str, lists: Lists, found: Comparison, *, thorough: bool
     ) -> None:
-        """The same; raises the venue's error where it did not answer for one of the orders."""
+        """As `_compare`; raises the venue's error where it did not answer for one of the orders."""
         before = len(found.orders)
         await self._compare(partition, symbol, lists, found, thorough=thorough)
         for item in found.orders[before:]:

@@ -1,7 +1,8 @@
 """The set under load, hurt at random, for as long as is asked for: `make soak` (an hour), two minutes in every run.
 
-At the end: every promise holds (`verify`, `replay`, the exchange's books), no process has grown, no record is left,
-and every alert is one that the faults explain. ORDERMANAGER_SOAK_S says how long, ORDERMANAGER_FAULTS_SEED what.
+At the end: every promise holds (`verify`, `replay`, the exchange's books), no process has grown by more than its caches
+may hold, no record is left, and every alert is one that the faults explain. ORDERMANAGER_SOAK_S says how long,
+ORDERMANAGER_FAULTS_SEED what.
 """
 
 from __future__ import annotations
