@@ -17,7 +17,6 @@ import faust
 import faust.streams
 import uvloop
 from aiokafka.structs import TopicPartition
-from rocksdict import Cache
 
 from app.application import Application, new_application, quiet_logs
 from app.engine_options import EngineOptions
@@ -34,6 +33,7 @@ from tables.durable_rows import DurableRows
 from tables.index_entries import IndexFunction
 from tables.rows import Rows
 from tables.store import DurableTable
+from tables.store_memory import StoreMemory
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +63,13 @@ class Engine:
     options: EngineOptions
     app: Application
     wiring: Wiring
+    memory: StoreMemory
     tables: dict[str, Rows] = field(default_factory=dict)
     all_lanes: dict[str, Lanes] = field(default_factory=dict)
     explains_waiting: Callable[[], bool] = bool
     """Asked by the watchdog before it ends the process: True while a venue's outage is the reason."""
     explains_turn: Callable[[Record], bool] = field(default=lambda _record: False)
     """The same of a record whose turn it is. Asked once a second: the time in which it is True doesn't count."""
-    _cache: Any = None  # rocksdict's Cache, untyped
 
     @property
     def log(self) -> AppendLog:
@@ -98,7 +98,7 @@ class Engine:
             index=index,
             live=live,
             version=version,
-            cache=self._cache,
+            memory=self.memory,
         )
         rows.on_hole = self._on_hole
         rows.on_failure = lambda error: self.wiring.stop(f"STORE_FAILED: {name}: {error!r}")
@@ -311,7 +311,7 @@ def build_engine(options: EngineOptions, *, stop: FailStop = fail_stop) -> Engin
         stop=stop,
     )
     app = new_application(options, wiring)
-    engine = Engine(options, app, wiring, _cache=Cache(options.block_cache_bytes))
+    engine = Engine(options, app, wiring, StoreMemory(options.store_memory_bytes))
     app.service(type("EngineWatch", (Watch,), {"engine": engine}))
     return engine
 

@@ -43,7 +43,7 @@ class EngineOptions:
     poll_records: int = 500
     reader_waiting: int = 1_000
     """Records delivered and not yet taken, per input topic."""
-    block_cache_bytes: int = 64 << 20
+    store_memory_bytes: int = 128 << 20
     """Of all local stores together."""
     tombstones_kept_s: float = 6 * A_DAY_S
     """A store that has not followed its changelog for longer is built anew: less than `delete.retention.ms`."""

@@ -32,6 +32,7 @@ def paper_options(settings: Settings, accounts: Sequence[str] = (), *, in_memory
         host=settings.paper_host,
         port=settings.paper_port,
         database=None if in_memory else directory / "books.sqlite",
+        cache_mib=settings.paper_cache_mib,
         keys=tuple(keys),
         seed=settings.paper_seed,
         market_interval_s=settings.paper_market_interval_s,

@@ -108,6 +108,9 @@ class PaperSettings(BaseModel):
         0.02, description="Paper exchange: how long it holds back acknowledgements on its WebSockets."
     )
     paper_rate_limits: bool = Field(False, description="Paper exchange: enforce the limits that the venue documents.")
+    paper_cache_mib: Annotated[int, Field(ge=1, le=65_536)] = Field(
+        64, description="Paper exchange: memory for pages of its books, MiB."
+    )
 
 
 class WorkerSettings(BaseModel):
@@ -127,6 +130,9 @@ class WorkerSettings(BaseModel):
         10.0, description="Without heartbeats for this long, a worker's partitions go to others."
     )
     drain_limit_s: Seconds = Field(20.0, description="Longest wait for calls under way when partitions are given up.")
+    store_memory_mib: Annotated[int, Field(ge=4, le=65_536)] = Field(
+        128, description="Memory of a worker's local stores together: blocks read and rows not yet in files, MiB."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("json", description="json or console.")
 

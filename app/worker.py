@@ -226,6 +226,7 @@ def _engine_options(settings: Settings, topics: Topics) -> EngineOptions:
         app_id=topics.app_id,
         bootstrap=settings.bootstrap,
         data_directory=settings.worker_dir,
+        store_memory_bytes=settings.store_memory_mib << 20,
         partitions=settings.partitions,
         replication_factor=settings.replication_factor,
         web_host=settings.web_host,

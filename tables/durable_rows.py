@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from rocksdict import Cache
-
 from tables.index_entries import IndexFunction
 from tables.receipt import Receipt
 from tables.rows import ByPartition
 from tables.shard import ChangelogRecord, Position, Shard, delete
+from tables.store_memory import StoreMemory
 
 
 class Append(Protocol):
@@ -62,7 +61,7 @@ class DurableRows:
         index: IndexFunction | None = None,
         live: tuple[bytes, ...] = (),
         version: int = 1,
-        cache: Cache,
+        memory: StoreMemory,
         settle_after_s: float = SETTLE_AFTER_S,
         settle_at_rows: int = SETTLE_AT_ROWS,
     ) -> None:
@@ -73,7 +72,7 @@ class DurableRows:
         self._index = index
         self._live = live
         self._version = version
-        self._cache = cache
+        self._memory = memory
         self._shards: dict[int, Shard] = {}
         self._admitted: ByPartition[Shard] = ByPartition()
         self._settle_after_s = settle_after_s
@@ -130,7 +129,7 @@ class DurableRows:
         """Open (or make) the files of a partition. Raises when another process has them."""
         if partition not in self._shards:
             identity = f"{cluster_id}/{self.changelog_topic}-{partition}/v{self._version}".encode()
-            self._shards[partition] = Shard(self._path(partition), identity, self._index, self._cache, live=self._live)
+            self._shards[partition] = Shard(self._path(partition), identity, self._index, self._memory, live=self._live)
 
     def close(self, partition: int) -> None:
         """Give the files of a partition free."""

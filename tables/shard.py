@@ -16,7 +16,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch
 
 from tables.index_entries import ENTRY, INDEX, ROW, IndexFunction, listed_row, write_index
 from tables.live_entries import LiveEntries
@@ -24,14 +24,14 @@ from tables.overlay import Overlay, StagedWrite
 from tables.rows import index_cursor
 from tables.scanning import merged_scan, prefix_end
 from tables.store_errors import is_damage, is_full, is_locked
+from tables.store_memory import StoreMemory
 
 POSITION, IDENTITY = b"m/position", b"m/identity"
 REBUILD_MARK = "REBUILD"
 
 _POSITION = Struct(">qqIq")
 
-WRITE_BUFFER_BYTES = 4 << 20
-"""Of one partition of one table; two of them at most. 24 of these databases stay within 200 MB."""
+WRITE_BUFFER_BYTES = 4 << 20  # of one store; `StoreMemory` limits all together
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Shard:
         path: Path,
         identity: bytes,
         index: IndexFunction | None,
-        cache: Cache,
+        memory: StoreMemory,
         now_ns: Callable[[], int] = time.time_ns,
         *,
         live: tuple[bytes, ...] = (),
@@ -87,7 +87,7 @@ class Shard:
         self._live: LiveEntries | None = None
         """Read when they are first asked for; kept with every write, until the disk follows somebody else's."""
         self.overlay = Overlay()
-        self._db: Rdict | None = self._open(identity, cache)
+        self._db: Rdict | None = self._open(identity, memory)
         self.position = self._read_position()
         self.next_offset = 0 if self.position is None else self.position.next_offset
         self.hole: tuple[int, int] | None = None
@@ -95,35 +95,35 @@ class Shard:
 
     # -- files ---------------------------------------------------------------------------------------------------
 
-    def _open(self, identity: bytes, cache: Cache) -> Rdict:
+    def _open(self, identity: bytes, memory: StoreMemory) -> Rdict:
         if (self._path / REBUILD_MARK).exists():
             delete(self._path)
         self._path.mkdir(parents=True, exist_ok=True)
         db: Rdict | None = None
         found: bytes | None = None
         try:
-            db = Rdict(str(self._path), _options(cache))
+            db = Rdict(str(self._path), _options(memory))
             found = db.get(IDENTITY)
         except Exception as error:
             if is_locked(error) or is_full(error):
                 raise
             # Whatever else is wrong with the files: the changelog has everything.
-            db = self._made_anew(db, cache)
+            db = self._made_anew(db, memory)
         if found is not None and found != identity:
-            db = self._made_anew(db, cache)
+            db = self._made_anew(db, memory)
             found = None
         if found is None:
             db[IDENTITY] = identity
         return db
 
-    def _made_anew(self, db: Rdict | None, cache: Cache) -> Rdict:
+    def _made_anew(self, db: Rdict | None, memory: StoreMemory) -> Rdict:
         """`db`, if it could be opened, holds the lock of the files that go."""
         if db is not None:
             self._close(db)
             del db  # what could not be closed lets go of its files with the last reference
         delete(self._path)
         self._path.mkdir(parents=True)
-        return Rdict(str(self._path), _options(cache))
+        return Rdict(str(self._path), _options(memory))
 
     def close(self) -> None:
         """Give the files free. Every further use raises `KeyError`."""
@@ -385,7 +385,7 @@ def delete(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _options(cache: Cache) -> Options:
+def _options(memory: StoreMemory) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
@@ -393,7 +393,7 @@ def _options(cache: Cache) -> Options:
     options.set_max_open_files(128)
     options.set_keep_log_file_num(2)
     table = BlockBasedOptions()
-    table.set_block_cache(cache)
+    memory.share_with(options, table)
     table.set_bloom_filter(10, False)
     options.set_block_based_table_factory(table)
     return options

@@ -45,6 +45,9 @@ SEED = int(os.environ.get("ORDERMANAGER_FAULTS_SEED", "0")) or random.SystemRand
 LATENCY_S = 0.1
 """Of the exchange's replies under load: what dies then dies in the middle of calls."""
 
+MOVING: dict[str, Any] = {"paper_market_interval_s": 0.1, "paper_latency_s": LATENCY_S}  # Any: settings, as below
+"""Settings of sets under load."""
+
 CANARY = "canary-5b1e7d"
 """Part of each secret of a set: nothing that anybody writes may have it."""
 

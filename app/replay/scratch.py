@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocksdict import Cache
-
 from app.transport.partitioner import partition_of
 from streams.ports import Headers
 from streams.record import Record, Source
@@ -15,8 +13,9 @@ from tables.index_entries import IndexFunction
 from tables.receipt import Receipt
 from tables.rows import index_cursor
 from tables.shard import ChangelogRecord, Shard, delete
+from tables.store_memory import StoreMemory
 
-_CACHE_BYTES = 64 << 20
+_MEMORY_BYTES = 128 << 20
 
 
 class ScratchLog:
@@ -127,7 +126,7 @@ class Scratch:
         self._partitions = partitions
         self._indexes: dict[bytes, IndexFunction] = {}
         delete(directory)
-        self.shard = Shard(directory, b"scratch", self._index, Cache(_CACHE_BYTES))
+        self.shard = Shard(directory, b"scratch", self._index, StoreMemory(_MEMORY_BYTES))
 
     def table(self, name: str, index: IndexFunction | None = None) -> ScratchRows:
         """An empty table, its partitions ready to be read and written."""

@@ -29,7 +29,7 @@ class Books:
     def __init__(self, options: PaperOptions, clock: Callable[[], int]) -> None:
         self._options = options
         self._clock = clock
-        self.store = Store(options.database)
+        self.store = Store(options.database, cache_mib=options.cache_mib)
         self.venue = PaperVenue(options, self.store, clock)
         self.failure: str | None = None
         self._listener: Callable[[list[StreamMessage]], None] = lambda _messages: None

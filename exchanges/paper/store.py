@@ -89,14 +89,17 @@ class Selection:
 
 
 class Store:
-    """The books. Writing is collected in memory until `flush`; every question flushes first, so it sees all."""
+    """The books. Writing is collected in memory until `flush`; every question flushes first, so it sees all.
 
-    def __init__(self, path: Path | None) -> None:
+    `path` None keeps them in memory; of those on disk, up to `cache_mib` of pages are.
+    """
+
+    def __init__(self, path: Path | None, *, cache_mib: int = 64) -> None:
         self._lock = None if path is None else _exclusive(path)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("PRAGMA cache_size=-65536")
+        self._db.execute(f"PRAGMA cache_size=-{cache_mib * 1024}")  # negative: KiB
         self._db.executescript(_SCHEMA)
         self._modernise()
         self._json = msgspec.json.Encoder()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contract_harness import PARTITIONS, Scene
 from contract_worker import by_tens
-from rocksdict import Cache, Options, Rdict
+from rocksdict import Options, Rdict
 
 from tables.shard import IDENTITY, Shard
+from tables.store_memory import StoreMemory
 
 
 def local_rows(scene: Scene, worker: str, partition: int) -> tuple[dict[bytes, bytes], list[tuple[bytes, bytes]], int]:
@@ -15,7 +16,7 @@ def local_rows(scene: Scene, worker: str, partition: int) -> tuple[dict[bytes, b
     disk = Rdict(str(path), Options(raw_mode=True))
     identity = disk[IDENTITY]
     disk.close()
-    shard = Shard(path, identity, by_tens, Cache(1 << 20))
+    shard = Shard(path, identity, by_tens, StoreMemory(4 << 20))
     try:
         return dict(shard.scan(b"")), list(shard.scan_index(b"")), shard.next_offset
     finally:

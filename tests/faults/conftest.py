@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from fault_set import LATENCY_S, SEED, FaultSet, Stage
+from fault_set import MOVING, SEED, FaultSet, Stage
 from fault_table import Outcome, rows_of, write_table
 
 from exchanges.paper.instruments import INSTRUMENTS
@@ -115,8 +115,7 @@ def symbol() -> str:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def busy_stage(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Where sets with two workers are made."""
-    moving = {"paper_market_interval_s": 0.1, "paper_latency_s": LATENCY_S}
-    made = Stage(lambda: FaultSet(kafka, tmp_path_factory.mktemp("busy"), workers=2, **moving))
+    made = Stage(lambda: FaultSet(kafka, tmp_path_factory.mktemp("busy"), workers=2, **MOVING))
     yield made
     await made.close()
 

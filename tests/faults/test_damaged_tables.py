@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from rocksdict import Cache
 
 from tables.shard import ChangelogRecord, Shard
+from tables.store_memory import StoreMemory
 
 KEYS = [b"k%02d" % number for number in range(50)]
 
@@ -20,7 +20,7 @@ def by_first_byte(_key: bytes, value: bytes) -> Iterable[bytes]:
 
 
 def opened(path: Path) -> Shard:
-    return Shard(path, b"cluster/topic/v1", by_first_byte, Cache(1 << 20), now_ns=lambda: 1)
+    return Shard(path, b"cluster/topic/v1", by_first_byte, StoreMemory(4 << 20), now_ns=lambda: 1)
 
 
 def filled(path: Path) -> None:

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import random
 import signal
+from collections.abc import Collection
 from typing import Any
 
 import httpx
 import pytest
 from fault_set import SEED, FaultSet, hurt_under_load
+
+from app.children import Child
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
@@ -38,22 +41,18 @@ VENUE_FAULTS: tuple[dict[str, Any], ...] = (  # Any: JSON
 )
 
 
-async def hurt_something(hurt: FaultSet, draw: random.Random) -> str:
-    """One thing at random; returns what it was."""
+async def hurt_something(hurt: FaultSet, draw: random.Random, spared: Collection[Child] = ()) -> str:
+    """One thing at random; returns what it was. Processes that are `spared` neither die nor sleep."""
     local = hurt.local
+    workers = [keeper.child for keeper in local.workers if keeper.child not in spared]
     choice = draw.random()
-    if choice < 0.25:
-        number = draw.randrange(len(local.workers))
-        local.workers[number].child.signal(signal.SIGKILL)
-        return f"worker {number} killed"
-    if choice < 0.35:
-        local.gateway.child.signal(signal.SIGKILL)
-        return "gateway killed"
     if choice < 0.42:
-        local.paper.child.signal(signal.SIGKILL)
-        return "exchange killed"
-    if choice < 0.5:
-        sleeper, sleep_s = draw.choice(local.workers).child, draw.uniform(0.5, 5.0)
+        victim = draw.choice(workers) if choice < 0.25 else (local.gateway if choice < 0.35 else local.paper).child
+        if victim not in spared:
+            victim.signal(signal.SIGKILL)
+            return f"{victim.name} killed"
+    elif choice < 0.5:
+        sleeper, sleep_s = draw.choice(workers), draw.uniform(0.5, 5.0)
         sleeper.signal(signal.SIGSTOP)
         await asyncio.sleep(sleep_s)
         sleeper.signal(signal.SIGCONT)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from fakes import MemoryRows
-from rocksdict import Cache
 from table_cases import (
     NOW,
     PARTITIONS,
@@ -53,6 +52,7 @@ from tables.queries import (
 from tables.receipt import Receipt
 from tables.rows import Rows
 from tables.signals import CommandRow, SignalResult, SignalTable, signal_index
+from tables.store_memory import StoreMemory
 
 ALL = range(PARTITIONS)
 MakeRows = Callable[[Callable[[bytes, bytes], list[bytes]]], Rows]
@@ -75,7 +75,7 @@ def make_rows(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeRo
     def make(index: Callable[[bytes, bytes], list[bytes]]) -> Rows:
         if request.param == "memory":
             return MemoryRows(ALL, index)
-        rows = DurableRows("table", "changelog", tmp_path, append, index=index, cache=Cache(1 << 20))
+        rows = DurableRows("table", "changelog", tmp_path, append, index=index, memory=StoreMemory(4 << 20))
         made.append(rows)
         for partition in ALL:
             rows.open(partition, "cluster")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rocksdict import Cache
 
 from tables.durable_rows import DurableRows
 from tables.receipt import Receipt
 from tables.shard import ChangelogRecord, Shard
+from tables.store_memory import StoreMemory
 
 
 class FakeChangelog:
@@ -66,7 +66,7 @@ def rows(changelog: FakeChangelog, tmp_path: Path) -> Iterable[DurableRows]:
         tmp_path,
         changelog.append,
         index=lambda key, value: (b"s/" + value,),
-        cache=Cache(1 << 20),
+        memory=StoreMemory(4 << 20),
         settle_at_rows=1,
     )
     made.open(0, "cluster")
@@ -89,7 +89,13 @@ async def test_a_write_is_durable_when_its_receipt_settles(rows: DurableRows, ch
 
 async def test_rows_reach_the_disk_together_and_soon(changelog: FakeChangelog, tmp_path: Path) -> None:
     table = DurableRows(
-        "orders", "changelog", tmp_path, changelog.append, cache=Cache(1 << 20), settle_after_s=0.02, settle_at_rows=3
+        "orders",
+        "changelog",
+        tmp_path,
+        changelog.append,
+        memory=StoreMemory(4 << 20),
+        settle_after_s=0.02,
+        settle_at_rows=3,
     )
     table.open(0, "cluster")
     table.admit(0, 0)
@@ -116,7 +122,7 @@ async def test_a_busy_partition_takes_no_rows_of_others_to_disk(tmp_path: Path) 
         changelogs[partition].append(topic, partition, *others)
 
     table = DurableRows(
-        "orders", "changelog", tmp_path, append, cache=Cache(1 << 20), settle_after_s=60, settle_at_rows=3
+        "orders", "changelog", tmp_path, append, memory=StoreMemory(4 << 20), settle_after_s=60, settle_at_rows=3
     )
     for partition in range(2):
         table.open(partition, "cluster")

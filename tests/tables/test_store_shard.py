@@ -12,11 +12,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from rocksdict import Cache
 
 from tables.rows import index_cursor
 from tables.shard import ChangelogRecord, Shard
 from tables.store_errors import is_locked
+from tables.store_memory import StoreMemory
 
 KEYS = st.binary(min_size=1, max_size=3)
 VALUES = st.binary(min_size=1, max_size=3) | st.sampled_from([b"1", b"12", b"\x00"])
@@ -32,7 +32,7 @@ LIVE = (b"\x00", b"1")
 
 
 def new_shard(path: Path, identity: bytes = b"cluster/topic/v1") -> Shard:
-    return Shard(path, identity, by_bytes, Cache(1 << 20), now_ns=lambda: 1, live=LIVE)
+    return Shard(path, identity, by_bytes, StoreMemory(4 << 20), now_ns=lambda: 1, live=LIVE)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from fault_set import LATENCY_S, FaultSet, hurt_under_load
+from fault_set import MOVING, FaultSet, hurt_under_load
 
 from app.replay.folded import Until
 from app.replay.report import replay
@@ -19,8 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 async def test_ledgers_agree_and_tables_can_be_made_again_after_kills(kafka: str, tmp_path: Path) -> None:
-    changes = {"paper_market_interval_s": 0.1, "paper_latency_s": LATENCY_S}
-    async with FaultSet(kafka, tmp_path, workers=2, **changes) as hurt:
+    async with FaultSet(kafka, tmp_path, workers=2, **MOVING) as hurt:
 
         async def kill(draw: random.Random) -> None:
             for victim in (*hurt.local.workers, hurt.local.gateway, hurt.local.paper, *hurt.local.workers):
