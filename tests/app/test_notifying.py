@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import chain, repeat
@@ -17,10 +17,13 @@ import pytest_asyncio
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import TopicPartition
 
+from app import notices as notices_module
 from app import notifying
-from app.notifying import RETRY_S, NotDelivered, Notices, notify, run_notifier
+from app.notices import RETRY_S, Notices
+from app.notifying import NotDelivered, notify, run_notifier
 from app.settings import Settings
 from app.topics import topics_of
 from domain.errors import InvalidInput
@@ -155,27 +158,74 @@ def test_what_a_former_process_told_is_not_told_again_but_known() -> None:
 
 
 class Records:
-    """A consumer of so many alerts, each of another symbol, that then waits."""
+    """A consumer of so many alerts, each of another symbol, that then waits. So many times it can't be asked."""
 
-    def __init__(self, symbols: list[str]) -> None:
-        self._symbols = symbols
-        self.committed: list[int] = []
+    def __init__(self, symbols: list[str], *, away: int = 0) -> None:
+        self._records = [(offset, *occurrence(offset, symbol)) for offset, symbol in enumerate(symbols)]
+        self._away = away
+        self._next: int | None = None
+        self.committed_offsets: list[int] = []
         self.all_committed = asyncio.Event()
 
-    async def __aiter__(self) -> AsyncIterator[SimpleNamespace]:
-        for offset, symbol in enumerate(self._symbols):
-            key, entry = occurrence(offset, symbol)
-            yield SimpleNamespace(key=key, value=entry.value, offset=offset)
-        await asyncio.Event().wait()
+    def assignment(self) -> set[TopicPartition]:
+        return {ALERTS}
+
+    async def committed(self, _partition: TopicPartition) -> int | None:
+        if self._away:
+            self._away -= 1
+            raise KafkaConnectionError
+        return self.committed_offsets[-1] if self.committed_offsets else None
+
+    async def beginning_offsets(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    def seek(self, _partition: TopicPartition, offset: int) -> None:
+        self._next = offset
+
+    async def getmany(self, *, timeout_ms: int) -> dict[TopicPartition, list[SimpleNamespace]]:
+        assert self._next is not None, "it was not read from its beginning"
+        found = [SimpleNamespace(key=key, value=entry.value, offset=i) for i, key, entry in self._records[self._next :]]
+        self._next += len(found)
+        if not found:
+            await asyncio.sleep(timeout_ms / 1_000)
+        return {ALERTS: found}
 
     async def commit(self, offsets: dict[Any, int]) -> None:
-        self.committed.append(*offsets.values())
-        if self.committed[-1] == len(self._symbols):
+        self.committed_offsets.append(*offsets.values())
+        if self.committed_offsets[-1] == len(self._records):
             self.all_committed.set()
 
 
+ALERTS = TopicPartition("alerts", 0)
+
+
+@asynccontextmanager
+async def notifying_of(records: Records, send: Callable[[str, str], Awaitable[None]]) -> AsyncIterator[None]:
+    """The notifier's loop with this consumer, which has just got the topic."""
+    moved = asyncio.Event()
+    moved.set()
+    task = asyncio.create_task(notify(records, ALERTS, Notices("alerts", 60.0), send, moved))
+    async with asyncio.timeout(20):
+        yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_broker_that_is_away_when_the_topic_comes_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifying, "LOOK_S", 0.01)
+    records, taken = Records(["A"], away=2), list[str]()
+
+    async def send(title: str, text: str) -> None:
+        taken.append(title)
+
+    async with notifying_of(records, send):
+        await records.all_committed.wait()
+
+    assert taken == ["critical: ORDER_FAILED@A"]
+
+
 async def test_a_message_that_no_channel_takes_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifying, "RETRY_S", 0.01)
+    monkeypatch.setattr(notices_module, "RETRY_S", 0.01)
     monkeypatch.setattr(notifying, "LOOK_S", 0.01)
     records, taken, away = Records(["A", "B", "C"]), list[str](), asyncio.Event()
     others = asyncio.Event()
@@ -187,15 +237,12 @@ async def test_a_message_that_no_channel_takes_holds_up_no_other(monkeypatch: py
         if len(taken) >= 2:
             others.set()
 
-    task = asyncio.create_task(notify(records, TopicPartition("alerts", 0), Notices("alerts", 60.0), send))
-    async with asyncio.timeout(20):
+    async with notifying_of(records, send):
         await others.wait()
         assert sorted(taken) == ["critical: ORDER_FAILED@B", "critical: ORDER_FAILED@C"]
-        assert set(records.committed) <= {0}
+        assert set(records.committed_offsets) <= {0}
         away.set()
         await records.all_committed.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
     assert sorted(taken) == [f"critical: ORDER_FAILED@{symbol}" for symbol in "ABC"]
 
