@@ -209,7 +209,8 @@ def _broadcasts(settings: Settings, topics: Topics, engine: Engine) -> Broadcast
         *(topics.controls, topics.balances, topics.marks),
         *(topics.instruments, topics.heartbeats, topics.alerts, topics.order_exposure),
     )
-    broadcasts = Broadcasts(settings.bootstrap, followed)
+    # Each occurrence of an alert has a key of its own: what stands of them is on the alert board.
+    broadcasts = Broadcasts(settings.bootstrap, followed, passed_on=(topics.alerts,))
     broadcasts.on_failure = lambda error: engine.wiring.stop(f"BROADCASTS_FAILED: {error!r}")
     broadcasts.overtaken = boards.too_late(topics, SystemClock().now_ns)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,11 @@ class Entry:
 class Broadcasts:
     """Follows a set of broadcast topics with one consumer that belongs to no group."""
 
-    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+    def __init__(self, bootstrap: str, topics: Sequence[str], *, passed_on: Collection[str] = ()) -> None:
+        """`passed_on`: those of the topics whose records listeners are told of, and that have no table. A topic with
+        ever new keys would be held here for ever, whatever becomes of it at the brokers."""
         self._bootstrap = bootstrap
+        self._passed_on = frozenset(passed_on)
         self._tables: dict[str, dict[bytes, Entry]] = {topic: {} for topic in topics}
         self._positions = dict.fromkeys(topics, 0)
         self._heard_s = dict.fromkeys(topics, 0.0)
@@ -47,7 +50,7 @@ class Broadcasts:
         """Told when following has ended with an error: from then on nothing is heard, a halt neither."""
 
     def table(self, topic: str) -> dict[bytes, Entry]:
-        """The live values of a topic by key. Not to be changed."""
+        """The live values of a topic by key; none of one that is passed on. Not to be changed."""
         return self._tables[topic]
 
     @property
@@ -152,7 +155,7 @@ class Broadcasts:
             return
         if entry is None:
             self._tables[topic].pop(key, None)
-        else:
+        elif topic not in self._passed_on:
             self._tables[topic][key] = entry
         self._positions[topic] = record.offset + 1
         for listener in self._listeners:

@@ -186,6 +186,29 @@ async def test_r05_a_control_that_a_producer_kept_does_not_undo_a_newer_one(
     assert written == ([control(*standing)] if stands is standing[0] else [])
 
 
+async def test_a_topic_with_ever_new_keys_is_passed_on_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = [Said(b"an alert", offset, key=b"alert-%d" % offset) for offset in range(3)]
+
+    class Consumer(BrokenConsumer):
+        async def getmany(self, **_options: Any) -> Any:
+            if not read:
+                await asyncio.Event().wait()
+            return {TopicPartition("alerts", 0): [read.pop(0)]}
+
+    monkeypatch.setattr(broadcast, "AIOKafkaConsumer", Consumer)
+    broadcasts = Broadcasts("nowhere:9092", ["alerts"], passed_on=["alerts"])
+    heard: list[bytes] = []
+    broadcasts.listen(lambda _topic, key, _entry: heard.append(key))
+
+    await broadcasts.start()
+    async with asyncio.timeout(5):
+        await broadcasts.read_back("alerts", 2)
+    await broadcasts.stop()
+
+    assert heard == [b"alert-0", b"alert-1", b"alert-2"]
+    assert broadcasts.table("alerts") == {}
+
+
 def test_r05_a_control_that_was_only_written_again_does_not_undo_a_newer_one() -> None:
     halted, armed = control(TradingState.HALTED, 9.0), control(TradingState.ARMED, 9.5)
 
