@@ -341,7 +341,9 @@ class SignalAgent:
         await turn.wait(planned.durable())
         receipt = self._append(told)
         for intent in intents:
-            self._announced.add(partition, intent.order_id)
+            order = self._orders.get(partition, intent.order_id)
+            if order is not None and order.sequence == 1:  # else nobody asks any more
+                self._announced.add(partition, intent.order_id)
         return frozenset(maybe_sent), receipt
 
     # -- 8 -------------------------------------------------------------------------------------------------------

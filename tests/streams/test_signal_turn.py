@@ -7,10 +7,12 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from quiet_venue import SECOND
 from trading_desk import ACCOUNT, NOW, TOPICS, Desk, FreeTurn, report
 
 from domain.ids import client_order_id
 from domain.orders import Order, OrderState, Pending, SignalContext
+from domain.plans import PlanSettings
 from streams.record import Record
 from tables.receipt import Receipt
 from tables.signals import SignalResult
@@ -95,3 +97,16 @@ async def test_an_update_that_comes_between_a_crash_and_the_signals_turn_is_told
     state = after_crash.orders.get(0, ORDER_ID)
     assert state is not None
     assert state.state is OrderState.ACKNOWLEDGED
+
+
+async def test_an_order_that_has_gone_on_is_not_remembered_as_told_of_when_a_later_part_is_sent() -> None:
+    settings = PlanSettings(enable_order_splitting=True, max_single_order_size=Decimal(250), split_interval_ns=SECOND)
+    desk = Desk(settings)
+    parts = [client_order_id("om", "paper", "linear", ACCOUNT, "BTCUSDT", "s5", 1, part) for part in range(2)]
+
+    await desk.signal_agent.handle(FreeTurn(RECORD))
+    desk.clock.ns += SECOND
+    await desk.signal_agent.handle(FreeTurn(RECORD))
+
+    assert [sent.client_order_id for sent in desk.venue.created] == parts
+    assert not any(desk.applied.announced.take(0, part) for part in parts)
