@@ -20,6 +20,10 @@ from streams.ports import Clock
 
 _NS = 1_000_000_000
 
+KEPT_S = 5.0
+"""So long after a reading its lists are let go: nobody is served by older ones, and a busy hour may have had a hundred
+thousand orders, of some 3 kB each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lists:
@@ -94,7 +98,16 @@ class ListReader:
                 self._failure, self._failed_ns = error, begun_ns
                 self._failures += 1
                 raise
+            finally:
+                asyncio.get_running_loop().call_later(KEPT_S, self._let_go, self._last, self._failure)
             return self._last
+
+    def _let_go(self, last: Lists | None, failure: VenueError | None) -> None:
+        """Unless there was another reading meanwhile. An error holds what was read before it, by its traceback."""
+        if self._last is last:
+            self._last = None
+        if self._failure is failure:
+            self._failure = None
 
     async def payments(self, not_before_ns: int, look_back_s: float) -> Payments:
         """Payments of the last so many seconds, in a reading that began at `not_before_ns` (our clock) or later. Raises
