@@ -9,6 +9,8 @@ from streams.ports import Clock, Log
 from streams.topics import Topics
 from tables.receipt import Receipt
 
+_KNOWN_CAUSES = 10_000
+
 
 class Alerts:
     """Appends alerts: each cause once, until it is over, or until what `board` shows of it was resolved."""
@@ -22,7 +24,7 @@ class Alerts:
         self._hooks = hooks or Hooks()
         self._board = board
         self._told: dict[str, tuple[str, int]] = {}
-        """By cause: the sentence, and when it was told, ns."""
+        """By cause, the one told last at the end: the sentence, and when it was told, ns."""
 
     def tell(self, code: str, subject: str, sentence: str, symbol: str) -> None:
         """`subject`: what it is about, an order or a position. The same sentence about it is told once,
@@ -32,7 +34,10 @@ class Alerts:
         standing = None if self._board is None else self._board.get(folded_id(code, symbol))
         if before == sentence and not is_resolved_since(standing, told_ns):
             return
+        self._told.pop(cause, None)
         self._told[cause] = sentence, at_ns
+        if len(self._told) > _KNOWN_CAUSES:  # of an order's, nobody says that it is over
+            del self._told[next(iter(self._told))]
         alert_id = f"{cause}-{at_ns}"
         alert = schemas.Alert(
             alert_id=alert_id,

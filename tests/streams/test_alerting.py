@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from quiet_venue import SECOND
 from trading_desk import TOPICS, Desk
 
+from streams import alerting
 from streams.alert_board import ACTION_KEY, AlertAction, AlertBoard, AlertState, encode_action
 from streams.alerting import Alerts
 from streams.broadcast import Entry
@@ -39,3 +41,17 @@ def test_what_was_resolved_and_is_still_so_is_told_again_once_the_board_shows_it
     assert [tell(), tell()] == [2, 2], "the second is on its way"
     arrive()
     assert tell() == 2
+
+
+def test_of_ever_new_causes_the_one_told_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerting, "_KNOWN_CAUSES", 2)
+    desk = Desk()
+    told = desk.log.records[TOPICS.alerts]
+
+    def tells(subject: str) -> bool:
+        before = len(told)
+        desk.alerts.tell("ORDER_NOT_SHOWN", subject, "it is shown nowhere", "BTCUSDT")
+        return len(told) > before
+
+    assert [tells(subject) for subject in ("om1", "om2", "om2", "om3")] == [True, True, False, True]
+    assert [tells(subject) for subject in ("om2", "om3", "om1")] == [False, False, True]
