@@ -93,7 +93,7 @@ class Reconciler:
         self._clock = clock
         self._settings = settings
         self._unseen: dict[str, _Unseen] = {}
-        """By order that the venue has had."""
+        """By order that the venue has had, the one looked at last at the end."""
 
     async def catch_up(self, partition: int) -> None:
         """Wait until all updates that are in the log by now are applied: what is known already needs no asking, and
@@ -205,10 +205,12 @@ class Reconciler:
         lag_ns = int(self._trading.traits.history_lag_s * _NS)
         apart_ns = max(int(self._settings.looks_apart_s * _NS), 3 * lag_ns)
         said = order.evidence, order.fills
-        unseen = self._unseen.get(order.order_id)
+        unseen = self._unseen.pop(order.order_id, None)
         if unseen is None or unseen.said != said or now_ns - unseen.last_ns > apart_ns:
-            unseen = self._unseen[order.order_id] = _Unseen(now_ns, now_ns, said)
+            unseen = _Unseen(now_ns, now_ns, said)
         unseen.last_ns = now_ns
+        self._unseen[order.order_id] = unseen
+        self._forget_unseen(now_ns - apart_ns)
         two_passes = now_ns > unseen.first_ns and now_ns - unseen.first_ns >= lag_ns
         if not two_passes or now_ns < self.gone_from_ns(order):
             return False
@@ -217,6 +219,11 @@ class Reconciler:
         self._unseen.pop(order.order_id)
         await self.conclude_absent(order, "the venue had the order and shows it nowhere any more; its end is not known")
         return True
+
+    def _forget_unseen(self, before_ns: int) -> None:
+        """Looks that the next one would not go with. Most of these orders have ended since, by what the stream said."""
+        while next(iter(self._unseen.values())).last_ns < before_ns:  # the one looked at just now is not
+            del self._unseen[next(iter(self._unseen))]
 
     def gone_from_ns(self, order: Order) -> int:
         """From when an order that the venue has had may be called gone although nothing shows its end."""

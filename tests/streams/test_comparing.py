@@ -178,6 +178,19 @@ async def test_o01_a_list_that_shows_the_order_between_two_empty_looks_parts_the
     assert await look_and_miss(desk) is OrderState.ACKNOWLEDGED
 
 
+async def test_o01_an_empty_look_is_forgotten_when_no_other_goes_with_it_any_more() -> None:
+    desk = Desk()
+    order = at_venue(desk)
+    await look_and_miss(desk)
+    await desk.told(report(order, VenueState.CANCELLED))
+    at_venue(desk, "om2")
+
+    desk.clock.ns += 3_600 * SECOND
+    await desk.reconciler.give_up_unseen(0, order_of(desk, "om2"))
+
+    assert set(desk.reconciler._unseen) == {"om2"}
+
+
 async def test_o01_empty_looks_in_a_row_count_however_long_they_go_on() -> None:
     desk = Desk()
     at_venue(desk)
