@@ -100,8 +100,9 @@ class Comparer:
         self._in_hand = in_hand
         self._hooks = hooks or Hooks()
         self._places = asyncio.Semaphore(settings.parallel)
-        self._homeless: set[str] = set()
-        """The venue's ids of orders that bear an id of ours and are not ours: told of once."""
+        self._homeless: dict[str, set[str]] = {}
+        """By symbol: the venue's ids of orders that bear an id of ours and are not ours, as long as they are listed:
+        told of once."""
 
     async def orders_of(self, partition: int, symbol: str, lists: Lists) -> list[Item]:
         """Compare the symbol's orders; what was found is applied when this returns."""
@@ -161,14 +162,17 @@ class Comparer:
 
     def _strangers(self, partition: int, symbol: str, known: Iterable[Order], lists: Lists) -> Iterable[OrderReport]:
         rows = {order.venue_order_id for order in known if order.venue_order_id}
+        told, homeless = self._homeless.pop(symbol, set()), set[str]()
         for report in lists.symbols.get(symbol, ()):
             if report.venue_order_id in rows or self._has_row(partition, report):
                 continue
             if is_ours(self._settings.instance, report.client_order_id):
-                if report.venue_order_id in self._homeless:
+                homeless.add(report.venue_order_id)
+                if report.venue_order_id in told:
                     continue
-                self._homeless.add(report.venue_order_id)
             yield report
+        if homeless:
+            self._homeless[symbol] = homeless
 
     def _has_row(self, partition: int, report: OrderReport) -> bool:
         found = self._orders.by_venue_id(partition, report.instrument, report.account, report.venue_order_id)

@@ -12,6 +12,7 @@ from quiet_venue import SECOND
 from trading_desk import BTC, Desk, fill_of, report
 
 from domain.errors import Duplicate
+from domain.ids import client_order_id
 from domain.orders import Order, OrderState, VenueState
 from domain.updates import OrderReport
 
@@ -102,3 +103,21 @@ async def test_x02_what_may_have_become_of_our_order_is_ours(terms: dict[str, An
 
     assert order_of(desk).venue_order_id == "v-other"
     assert alerts(desk) == []
+
+
+async def test_o07_an_order_under_an_unknown_id_of_ours_is_told_of_once_and_remembered_while_it_is_listed() -> None:
+    desk = Desk()
+    order = at_venue(desk)
+    agreeing = report(order, updated_ns=order.evidence.terms_at_ns)
+    lost = client_order_id("om", "paper", "linear", "main", "BTCUSDT", "lost", 1, 0)
+    desk.venue.listed = [agreeing, report(order, client_order_id=lost, venue_order_id="v-lost")]
+
+    for _ in range(3):
+        await desk.recovery.compare(0)
+        desk.clock.ns += 10 * SECOND
+    told = alerts(desk)
+    desk.venue.listed = [agreeing]
+    await desk.recovery.compare(0)
+
+    assert told == ["OWN_ORDER_UNKNOWN"]
+    assert not desk.comparer._homeless
