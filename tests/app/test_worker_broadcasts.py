@@ -1,4 +1,5 @@
-"""What a worker does about a broadcast record that came too late: it counts no more, and a control is written again."""
+"""What a worker does about broadcast records: one that came too late counts no more, and a control is written again;
+alerts are passed on."""
 
 from __future__ import annotations
 
@@ -47,3 +48,14 @@ def test_a_late_balance_is_left_out_and_a_late_control_makes_the_one_that_stands
     standing = boards.decode_balance(broadcasts.table(TOPICS.balances)[b"main/USDT"].value)
     assert standing.available == 100
     assert written == [(TOPICS.controls, b"all")]
+
+
+def test_an_alert_is_told_to_who_listens_and_not_held_under_its_own_key() -> None:
+    settings: Any = SimpleNamespace(bootstrap="nowhere:9092")
+    broadcasts, heard = _broadcasts(settings, TOPICS, SimpleNamespace()), list[bytes]()  # type: ignore[arg-type]
+    broadcasts.listen(lambda _topic, key, _entry: heard.append(key))
+
+    broadcasts._take(TOPICS.alerts, Produced(b"record-5-CODE", b"{}", 5))
+
+    assert heard == [b"record-5-CODE"]
+    assert not broadcasts.table(TOPICS.alerts)
