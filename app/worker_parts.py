@@ -338,7 +338,9 @@ def recovery(shared: Shared, reconciler: Reconciler, submitter: Submitter, alert
     settings = shared.settings
     return Recovery(
         reconciler=reconciler,
-        lists=ListReader(trading=shared.trading, clock=shared.clock, categories=settings.traded_categories),
+        lists=ListReader(
+            trading=shared.trading, clock=shared.clock, categories=settings.traded_categories, orders=shared.orders
+        ),
         comparer=comparer(shared, reconciler, submitter, alerts),
         position_check=position_check(shared, reconciler, alerts),
         orders=shared.orders,

@@ -17,9 +17,14 @@ from domain.orders import Order
 from domain.updates import FillReport, OrderReport, Origin
 from exchanges.venue import Balance, Trading, VenuePosition
 from streams.ports import Clock
+from tables.orders import OrderTable
 
 _NS = 1_000_000_000
 
+CLOSED_S = 3_600.0
+"""So far back orders that ended are listed at most."""
+OVERLAP_S = 60.0
+"""Beyond what is needed, for clocks that differ."""
 KEPT_S = 5.0
 """So long after a reading its lists are let go: nobody is served by older ones, and a busy hour may have had a hundred
 thousand orders, of some 3 kB each."""
@@ -66,14 +71,14 @@ class ListReader:
     """Reads lists, one reading at a time. Callers that come together share one (requirement Y03); so do those whose
     question came during a reading: the next one is for all of them."""
 
-    def __init__(
-        self, *, trading: Trading, clock: Clock, categories: Sequence[str], closed_since_s: float = 3_600.0
-    ) -> None:
-        """`closed_since_s`: how far back closed orders are listed. Older ends are asked for one by one."""
+    def __init__(self, *, trading: Trading, clock: Clock, categories: Sequence[str], orders: OrderTable) -> None:
+        """`orders`: for which of ours an end is to be found."""
         self._trading = trading
         self._clock = clock
         self._categories = categories
-        self._closed_since_s = closed_since_s
+        self._orders = orders
+        self._read_ns = 0
+        """When the last reading that came to its end began."""
         self._reading = asyncio.Lock()
         self._reading_payments = asyncio.Lock()
         self._last: Lists | None = None
@@ -94,6 +99,7 @@ class ListReader:
             begun_ns = self._clock.now_ns()
             try:
                 self._last = await self._read(begun_ns)
+                self._read_ns = begun_ns
             except VenueError as error:
                 self._failure, self._failed_ns = error, begun_ns
                 self._failures += 1
@@ -124,16 +130,31 @@ class ListReader:
             return self._payments
 
     async def _read(self, begun_ns: int) -> Lists:
-        since_ns = max(0, begun_ns - int(self._closed_since_s * _NS))
-        positions: list[VenuePosition] = []
-        reports: dict[str, OrderReport] = {}
+        found: list[OrderReport] = []
         for category in self._categories:
-            opened = await self._trading.open_orders(category, origin=Origin.RECONCILE)
-            closed = await self._trading.closed_orders(category, since_ns=since_ns, origin=Origin.RECONCILE)
+            found += await self._trading.open_orders(category, origin=Origin.RECONCILE)
+        since_ns = self._closed_since_ns(begun_ns, found)
+        positions: list[VenuePosition] = []
+        for category in self._categories:
+            found += await self._trading.closed_orders(category, since_ns=since_ns, origin=Origin.RECONCILE)
             positions += await self._trading.positions(category)
-            for report in (*opened, *closed):
-                known = reports.get(report.venue_order_id)
-                if known is None or (report.updated_ns, report.state.rank) >= (known.updated_ns, known.state.rank):
-                    reports[report.venue_order_id] = report
+        reports: dict[str, OrderReport] = {}
+        for report in found:
+            known = reports.get(report.venue_order_id)
+            if known is None or (report.updated_ns, report.state.rank) >= (known.updated_ns, known.state.rank):
+                reports[report.venue_order_id] = report
         balances = await self._trading.balances() if SPOT in self._categories else ()
         return Lists(begun_ns, reports, positions, {each.currency: each for each in balances})
+
+    def _closed_since_ns(self, begun_ns: int, opened: Sequence[OrderReport]) -> int:
+        """Since which placement orders that ended are to be listed: since that of the oldest order of ours that goes on
+        here and not there, and since the last reading, for those that are not ours. What is older than `CLOSED_S` is
+        asked for one by one; the rest, which may be all that a busy hour had, is of no use to anybody."""
+        shown = {name for report in opened for name in (report.venue_order_id, report.client_order_id)}
+        since_ns = self._read_ns or begun_ns
+        for partition in self._orders.rows.partitions():
+            for symbol in self._orders.open_symbols(partition):
+                for order in self._orders.open_orders(partition, symbol):
+                    if not (order.state.terminal or order.venue_order_id in shown or order.order_id in shown):
+                        since_ns = min(since_ns, order.times.created_ns)
+        return max(since_ns - int(OVERLAP_S * _NS), begun_ns - int(CLOSED_S * _NS), 0)

@@ -274,7 +274,7 @@ class Handlers:
         )
         self.recovery = Recovery(
             reconciler=self.reconciler,
-            lists=ListReader(trading=self.trading, clock=self.clock, categories=weather.categories),
+            lists=ListReader(trading=self.trading, clock=self.clock, categories=weather.categories, orders=self.orders),
             comparer=comparer,
             position_check=position_check,
             orders=self.orders,

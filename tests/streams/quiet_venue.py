@@ -28,6 +28,7 @@ class QuietVenue:
         self.known: dict[str, OrderReport] = {}
         self.executed: list[FillReport] = []
         self.executions_since_ns: list[int] = []
+        self.closed_since_ns: list[int] = []
         self.asked: list[str] = []
         self.listed: list[OrderReport] = []
         self.held: list[VenuePosition] = []
@@ -98,7 +99,8 @@ class QuietVenue:
             raise self.away
         return [report for report in self.listed if not report.state.terminal]
 
-    async def closed_orders(self, category: str, **_scope: Any) -> Sequence[OrderReport]:
+    async def closed_orders(self, category: str, *, since_ns: int, **_scope: Any) -> Sequence[OrderReport]:
+        self.closed_since_ns.append(since_ns)
         return [report for report in self.listed if report.state.terminal]
 
     async def positions(self, category: str, symbol: str | None = None) -> Sequence[VenuePosition]:

@@ -1,14 +1,17 @@
-"""The venue's lists are held for those who share a reading, and no longer."""
+"""The venue's lists: how far back they go, and for how long they are held."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-from trading_desk import Desk
+from listed_orders import at_venue
+from quiet_venue import SECOND
+from trading_desk import Desk, report
 
 from domain.errors import NotAccepted
 from streams import venue_lists
+from streams.venue_lists import CLOSED_S, OVERLAP_S
 
 
 @pytest.fixture
@@ -48,3 +51,40 @@ async def test_y03_a_reading_is_not_let_go_for_an_earlier_one(desk: Desk) -> Non
     desk.lists._let_go(first, None)
 
     assert desk.lists._last is second
+
+
+async def closed_since_s(desk: Desk) -> float:
+    """How long ago the placements are whose ends a comparison lists."""
+    now_ns = desk.clock.now_ns()
+    await desk.recovery.compare(0)
+    return (now_ns - desk.venue.closed_since_ns[-1]) / SECOND
+
+
+async def test_y03_ends_are_listed_since_the_oldest_order_that_goes_on_here_and_not_there() -> None:
+    desk = Desk()
+    desk.venue.listed = [report(at_venue(desk, "om1", age_s=900.0))]
+    at_venue(desk, "om2", age_s=300.0)
+    at_venue(desk, "om3", age_s=200.0)
+
+    assert await closed_since_s(desk) == 300.0 + OVERLAP_S
+
+
+async def test_y03_ends_are_listed_since_the_last_reading_that_came_to_its_end() -> None:
+    desk = Desk()
+    assert await closed_since_s(desk) == OVERLAP_S
+
+    desk.clock.ns += 300 * SECOND
+    desk.venue.away = NotAccepted("NO_CONNECTION", "the connection never opened")
+    with pytest.raises(NotAccepted):
+        await desk.recovery.compare(0)
+    desk.venue.away = None
+    desk.clock.ns += 100 * SECOND
+
+    assert await closed_since_s(desk) == 400.0 + OVERLAP_S
+
+
+async def test_y03_ends_of_more_than_an_hour_ago_are_not_listed() -> None:
+    desk = Desk()
+    at_venue(desk, age_s=100_000.0)
+
+    assert await closed_since_s(desk) == CLOSED_S

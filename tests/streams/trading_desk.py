@@ -237,7 +237,7 @@ class Desk:
             clock=self.clock,
             settings=PositionSettings(account=ACCOUNT),
         )
-        self.lists = ListReader(trading=trading, clock=self.clock, categories=("linear",))
+        self.lists = ListReader(trading=trading, clock=self.clock, categories=("linear",), orders=self.orders)
         self.recovery = Recovery(
             reconciler=self.reconciler,
             lists=self.lists,
