@@ -127,7 +127,9 @@ class WorkerSettings(BaseModel):
     max_running: Count = Field(64, description="Signals at work at the same time in this worker.")
     max_queued: Count = Field(2_000, description="Signals taken and waiting for their turn in this worker.")
     session_timeout_s: Annotated[float, Field(ge=3, le=300)] = Field(
-        10.0, description="Without heartbeats for this long, a worker's partitions go to others."
+        10.0,
+        description="Without heartbeats for this long, a worker's partitions go to others. The broker must permit it: "
+        "its group.min.session.timeout.ms is 6 s unless set, 3 s at the local broker.",
     )
     drain_limit_s: Seconds = Field(20.0, description="Longest wait for calls under way when partitions are given up.")
     store_memory_mib: Annotated[int, Field(ge=4, le=65_536)] = Field(

@@ -102,6 +102,8 @@ def broker_settings(options: KafkaOptions) -> dict[str, str]:
         "share.coordinator.state.topic.num.partitions": 4,
         # One worker is the usual case here: don't hold its first assignment for others to join.
         "group.initial.rebalance.delay.ms": 0,
+        # The shortest session that SESSION_TIMEOUT_S may ask for; the broker's own minimum is 6 s.
+        "group.min.session.timeout.ms": 3_000,
         # The cleaner's buffer is allocated at once; its default, 128 MiB, is half of our heap.
         "log.cleaner.dedupe.buffer.size": 16_777_216,
         "log.cleaner.io.buffer.size": 262_144,

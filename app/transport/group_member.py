@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.group_coordinator import OffsetCommitRequest
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
+    InvalidSessionTimeoutError,
     NoError,
     NotCoordinatorForGroupError,
     RebalanceInProgressError,
@@ -118,6 +119,7 @@ class GroupMember(driver.AIOKafkaConsumerThread):
         """Start aiokafka's consumer, waiting for a broker that went away meanwhile, and listen to its heartbeats."""
         await once_there("the group's consumer", self._start_consumer)
         self._watch_answers()
+        self._watch_errors()
 
     async def _start_consumer(self) -> None:
         try:
@@ -145,6 +147,22 @@ class GroupMember(driver.AIOKafkaConsumerThread):
             return response
 
         coordinator._send_req = send_and_note
+
+    def _watch_errors(self) -> None:
+        """Ends the process when the coordinator refuses us for good, such as for a session that is too short for the
+        broker. aiokafka 0.14 keeps such an error for its user's next poll and does nothing until then; Faust polls in
+        a way that doesn't look, so we would wait for partitions for ever."""
+        coordinator = self._consumer._coordinator  # private: the only place where these errors show
+        keep = coordinator._push_error_to_user
+
+        def end_or_keep(error: Exception) -> Any:
+            if not self.app.should_stop:
+                conf = self.app.conf
+                reason = _refusal(error, conf.broker_session_timeout)
+                self.app.wiring.stop(f"GROUP_REFUSED: the coordinator of group {conf.id}: {reason}")
+            return keep(error)
+
+        coordinator._push_error_to_user = end_or_keep
 
     def is_evicted(self) -> bool:
         """Whether the coordinator has told us that we are no longer a member of this generation."""
@@ -209,6 +227,16 @@ class GroupMember(driver.AIOKafkaConsumerThread):
                 for tp, (offset, ahead) in commits.items()
             }
         )
+
+
+def _refusal(error: Exception, session_timeout_s: float) -> str:
+    """The coordinator's error, with what it is about where that is a setting."""
+    if isinstance(error, InvalidSessionTimeoutError):
+        return (
+            f"{error!r}: SESSION_TIMEOUT_S is {session_timeout_s:g}; the broker's group.min.session.timeout.ms and "
+            "group.max.session.timeout.ms do not permit that"
+        )
+    return repr(error)
 
 
 def _check_offsets_are_known(coordinator: Any, response: Any) -> None:  # Any: aiokafka's objects, untyped

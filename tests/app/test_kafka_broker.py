@@ -25,6 +25,7 @@ from app.kafka.cluster import LocalCluster
 from app.kafka.errors import AlreadyRunning, BrokerFailed, KafkaError, PortTaken
 from app.kafka.options import KafkaOptions, broker_settings, settings_text
 from app.kafka.process import RunningBroker, note_of, running_broker
+from app.settings import Settings
 from app.topic_creation import check_topics, create_topics
 from streams.topics import Topics
 
@@ -269,6 +270,13 @@ def test_settings_are_written_in_javas_letters() -> None:
 def test_usual_sessions_unless_asked_for_quick_ones() -> None:
     assert "broker.session.timeout.ms" not in broker_settings(KafkaOptions(Path("/data")))
     assert broker_settings(KafkaOptions(Path("/data"), quick=True))["broker.session.timeout.ms"] == "1000"
+
+
+def test_the_local_broker_permits_every_session_that_the_settings_do() -> None:
+    least = int(broker_settings(KafkaOptions(Path("/data")))["group.min.session.timeout.ms"])
+    field = Settings.model_json_schema()["properties"]["session_timeout_s"]
+    assert least <= field["minimum"] * 1000
+    assert field["maximum"] * 1000 <= 1_800_000  # the broker's own group.max.session.timeout.ms
 
 
 def test_three_voters_mean_three_copies_of_which_two_must_be_in_sync() -> None:

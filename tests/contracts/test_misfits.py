@@ -28,6 +28,14 @@ async def test_a_missing_topic_and_a_wrong_partition_count_are_refused_by_name(s
     assert scene.count("FLOW") == 0
 
 
+async def test_a_session_that_the_broker_does_not_permit_is_refused_by_name(scene: Scene) -> None:
+    worker = scene.start("w1", options={"session_timeout_s": 0.9, "lease_margin_s": 0.1, "heartbeat_s": 0.2})
+    assert await exit_code(worker) == 70
+    assert worker.last_line().startswith("FATAL GROUP_REFUSED: the coordinator of group ")
+    assert "SESSION_TIMEOUT_S is 0.9; the broker's group.min.session.timeout.ms" in worker.last_line()
+    assert scene.count("FLOW") == 0
+
+
 async def test_a_call_longer_than_the_drain_limit_ends_the_process_when_partitions_go(scene: Scene) -> None:
     await scene.produce(1)
     first = await scene.started("w1", slow_s={0: 60}, options={"drain_limit_s": 1.0})
