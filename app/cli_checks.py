@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.settings import load_settings
+from domain.errors import OrderManagerError
 
 checks = typer.Typer()
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
 Settle = Annotated[float, typer.Option("--settle-s", min=0, help="How long the workers may take to finish.")]
+
+
+@contextmanager
+def a_verdict() -> Iterator[None]:
+    """Within it an error of ours, a wrong setting say, is exit code 2, as for all of which nobody can tell; 1 would say
+    that something differs."""
+    try:
+        yield
+    except OrderManagerError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 @checks.command()
@@ -29,9 +43,11 @@ def replay(
     """Make the tables again from the topics; exit code 1 if they differ from the live ones, 2 if nobody can tell."""
     from app.check_printing import replay_command
 
-    raise typer.Exit(
-        replay_command(load_settings(), directory, until_offset or [], until_time, against, settle_s, as_json=as_json)
-    )
+    with a_verdict():
+        code = replay_command(
+            load_settings(), directory, until_offset or [], until_time, against, settle_s, as_json=as_json
+        )
+    raise typer.Exit(code)
 
 
 @checks.command()
@@ -44,7 +60,9 @@ def verify(
     """Tables, topics and venue, order by order and fill by fill; exit code 1 if they differ, 2 if nobody can tell."""
     from app.check_printing import verify_command
 
-    raise typer.Exit(verify_command(load_settings(), settle_s, days, venue=venue, as_json=as_json))
+    with a_verdict():
+        code = verify_command(load_settings(), settle_s, days, venue=venue, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @checks.command()
@@ -60,7 +78,9 @@ def compare(
     """A dry run and a real one on the same signals, plan by plan; exit code 1 if they differ, 2 if nobody can tell."""
     from app.check_printing import compare_command
 
-    raise typer.Exit(compare_command(load_settings(), sources or ["this"], save, tolerance, as_json=as_json))
+    with a_verdict():
+        code = compare_command(load_settings(), sources or ["this"], save, tolerance, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @checks.command()
@@ -72,7 +92,9 @@ def diff(
     """The rows, and the first record of the log, at which two sets of tables differ; exit code 1 if they do."""
     from app.check_printing import diff_command
 
-    raise typer.Exit(diff_command(one, other, as_json=as_json))
+    with a_verdict():
+        code = diff_command(one, other, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @checks.command()
