@@ -55,8 +55,14 @@ class PositionState(msgspec.Struct, frozen=True, kw_only=True):
         return gain if (self.size > 0) is not instrument.inverse else -gain
 
 
+CLOCK_JUMP_NS = 60_000_000_000
+"""Fills of so short a time are in the order of the venue's sequence, whatever its clock said of them: it may be set
+back between two. Over longer times a sequence that begins anew, as for a symbol that moved, would mean nothing."""
+
+
 class FillKey(msgspec.Struct, frozen=True, order=True):
-    """A fill's place in the venue's execution order."""
+    """A fill's place in the venue's execution order. `executed_ns` is when it was executed, or where that contradicts
+    the venue's sequence, the time of the neighbour (`key_between`)."""
 
     executed_ns: int
     venue_sequence: int
@@ -76,6 +82,14 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     after: PositionState
     told_after: PositionState | None = None
     told_state: PositionState | None = None
+    placed_ns: int = 0
+    """The time in its key, where that is not the fill's own; else 0."""
+
+    @property
+    def key(self) -> FillKey:
+        """Where it stands."""
+        own = fill_key(self.fill)
+        return msgspec.structs.replace(own, executed_ns=self.placed_ns) if self.placed_ns else own
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +118,21 @@ def closed_by(entry: LedgerEntry) -> Decimal:
 
 
 def fill_key(fill: FillReport) -> FillKey:
-    """Where `fill` belongs among the executions of its position."""
+    """Where `fill` belongs among the executions of its position, by the venue's clock."""
     return FillKey(fill.executed_ns, fill.venue_sequence, fill.execution_id)
+
+
+def has_sequence(fill: FillReport) -> bool:
+    """Whether the venue has given the fill a place among others. What was taken over has none."""
+    return fill.venue_sequence > 0 and fill.fill_kind is not FillKind.TAKEN_OVER
+
+
+def key_between(fill: FillReport, before: FillKey | None, after: FillKey | None) -> FillKey:
+    """Where `fill` belongs between its neighbours by the venue's sequence."""
+    key = fill_key(fill)
+    placed_ns = key.executed_ns if after is None else min(key.executed_ns, after.executed_ns)
+    placed_ns = placed_ns if before is None else max(placed_ns, before.executed_ns)
+    return msgspec.structs.replace(key, executed_ns=placed_ns)
 
 
 def after_fill(state: PositionState, fill: FillReport) -> PositionState:

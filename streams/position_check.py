@@ -196,7 +196,7 @@ class PositionCheck:
                     size = fill.change if fill.fill_kind is FillKind.TAKEN_OVER else size + fill.change
             if len(entries) < _ROWS_AT_A_TIME:
                 return size
-            last = entries[-1].fill
+            last = entries[-1]
             await asyncio.sleep(0)
 
     async def _bring_executions(self, partition: int, instrument: Instrument) -> None:

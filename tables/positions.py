@@ -2,6 +2,7 @@
 
     p/<venue>/<category>/<symbol>/<account>/<side>                       the position after its last fill
     l/<the same>/<executed at><venue sequence>/<execution id>            one fill, with the state after it
+    m/<the same>/<execution id>                                          where it stands, if not at its own time
 
 A ledger row that was written by a record which the position has not applied does not count: the record comes again.
 """
@@ -14,7 +15,17 @@ import msgspec
 
 from domain.instruments import Instrument
 from domain.orders import PositionSide
-from domain.positions import FillKey, LedgerEntry, Position, PositionState, after_fill, fill_key
+from domain.positions import (
+    CLOCK_JUMP_NS,
+    FillKey,
+    LedgerEntry,
+    Position,
+    PositionState,
+    after_fill,
+    fill_key,
+    has_sequence,
+    key_between,
+)
 from domain.updates import FillKind, FillReport
 from tables.keys import join
 from tables.receipt import Receipt
@@ -24,6 +35,16 @@ replace = msgspec.structs.replace
 _encoder = msgspec.json.Encoder()
 _position = msgspec.json.Decoder(Position)
 _entry = msgspec.json.Decoder(LedgerEntry)
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """That a fill's ledger row doesn't stand at its own time; `offset` as the row's."""
+
+    placed_ns: int
+    offset: int
+
+
+_moved = msgspec.json.Decoder(Moved)
 
 
 class PositionTable:
@@ -52,7 +73,11 @@ class PositionTable:
 
     def entry(self, partition: int, fill: FillReport) -> LedgerEntry | None:
         """The ledger's row of this fill."""
-        value = self.rows.get(partition, _ledger_key(fill))
+        key = fill_key(fill)
+        value = self.rows.get(partition, _ledger_key(fill, key))
+        if value is None and (moved := self.rows.get(partition, _moved_key(fill))) is not None:
+            key = replace(key, executed_ns=_moved.decode(moved).placed_ns)
+            value = self.rows.get(partition, _ledger_key(fill, key))
         return None if value is None else _entry.decode(value)
 
     def ledger(
@@ -62,11 +87,12 @@ class PositionTable:
         account: str,
         side: PositionSide,
         *,
-        after: FillReport | None = None,
+        after: LedgerEntry | None = None,
     ) -> Iterator[LedgerEntry]:
         """The fills of a position in the venue's execution order, beyond `after`."""
         prefix = join(b"l", *_where(instrument, account, side)) + b"/"
-        for _, value in self.rows.scan(partition, prefix, after=None if after is None else _ledger_key(after)):
+        last = None if after is None else _ledger_key(after.fill, after.key)
+        for _, value in self.rows.scan(partition, prefix, after=last):
             yield _entry.decode(value)
 
     def last_before(
@@ -87,7 +113,7 @@ class PositionTable:
         position = self.get(partition, fill.instrument, fill.account, fill.position_side)
         if position.applied_offset >= offset:
             return None
-        key = fill_key(fill)
+        key = self._place(partition, fill, position)
         if position.last is None or key > position.last:
             state, last = position.state, key
             following: list[LedgerEntry] = []
@@ -95,7 +121,11 @@ class PositionTable:
             state, following = self._around(partition, fill, key, position.applied_offset)
             last = position.last
         state = after_fill(state, fill)
-        entry = LedgerEntry(fill=fill, order_id=order_id, offset=offset, after=state)
+        placed_ns = 0 if key.executed_ns == fill.executed_ns else key.executed_ns
+        if placed_ns:
+            moved = Moved(placed_ns=placed_ns, offset=offset)
+            self.rows.put(partition, _moved_key(fill), _encoder.encode(moved), receipt)
+        entry = LedgerEntry(fill=fill, order_id=order_id, offset=offset, after=state, placed_ns=placed_ns)
         again = []
         for later in following:
             state = after_fill(state, later.fill)
@@ -103,7 +133,7 @@ class PositionTable:
         if again:
             entry = replace(entry, told_after=entry.after, told_state=state)
         for row in (entry, *again):
-            self.rows.put(partition, _ledger_key(row.fill), _encoder.encode(row), receipt)
+            self.rows.put(partition, _ledger_key(row.fill, row.key), _encoder.encode(row), receipt)
         position = replace(
             position,
             state=state,
@@ -124,7 +154,32 @@ class PositionTable:
             return
         position = self.get(partition, fill.instrument, fill.account, fill.position_side)
         if entry.offset > position.applied_offset:
-            self.rows.put(partition, _ledger_key(fill), None, receipt)
+            self.rows.put(partition, _ledger_key(fill, entry.key), None, receipt)
+            if entry.placed_ns:
+                self.rows.put(partition, _moved_key(fill), None, receipt)
+
+    def _place(self, partition: int, fill: FillReport, position: Position) -> FillKey:
+        """By the venue's sequence among the fills of `CLOCK_JUMP_NS` around it, else by its time."""
+        key, last = fill_key(fill), position.last
+        if last is None or not has_sequence(fill):
+            return key
+        if key > last and not (key.venue_sequence < last.venue_sequence and _is_near(key, last)):
+            return key
+        before: FillKey | None = None
+        after: FillKey | None = None
+        prefix = join(b"l", *_where(fill.instrument, fill.account, fill.position_side)) + b"/"
+        for _, value in self.rows.scan(partition, prefix, reverse=True):
+            entry: LedgerEntry = _entry.decode(value)
+            other = entry.key
+            if other.executed_ns < key.executed_ns - CLOCK_JUMP_NS:
+                break
+            if entry.offset > position.applied_offset or not (has_sequence(entry.fill) and _is_near(key, other)):
+                continue
+            if other.venue_sequence <= key.venue_sequence:
+                before = other
+                break
+            after = other
+        return key_between(fill, before, after)
 
     def _around(
         self, partition: int, fill: FillReport, key: FillKey, applied_offset: int
@@ -134,9 +189,9 @@ class PositionTable:
         following: list[LedgerEntry] = []
         for _, value in self.rows.scan(partition, prefix, reverse=True):
             entry: LedgerEntry = _entry.decode(value)
-            if entry.offset > applied_offset or fill_key(entry.fill) == key:
+            if entry.offset > applied_offset or entry.key == key:
                 continue
-            if fill_key(entry.fill) < key:
+            if entry.key < key:
                 return entry.after, following[::-1]
             following.append(entry)
         return PositionState(), following[::-1]
@@ -172,7 +227,14 @@ def _where(instrument: Instrument, account: str, side: PositionSide) -> tuple[st
     return (*_market(instrument), account, side)
 
 
-def _ledger_key(fill: FillReport) -> bytes:
+def _is_near(one: FillKey, other: FillKey) -> bool:
+    return abs(one.executed_ns - other.executed_ns) <= CLOCK_JUMP_NS
+
+
+def _ledger_key(fill: FillReport, key: FillKey) -> bytes:
     where = _where(fill.instrument, fill.account, fill.position_side)
-    moment = f"{fill.executed_ns:020d}{fill.venue_sequence:020d}"
-    return join(b"l", *where, moment, fill.execution_id)
+    return join(b"l", *where, f"{key.executed_ns:020d}{key.venue_sequence:020d}", key.execution_id)
+
+
+def _moved_key(fill: FillReport) -> bytes:
+    return join(b"m", *_where(fill.instrument, fill.account, fill.position_side), fill.execution_id)

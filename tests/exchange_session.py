@@ -37,7 +37,13 @@ class Session:
     """Two accounts that trade with each other and with the market, as chance has it."""
 
     def __init__(
-        self, seed: int, *, hedge: bool, markets: Sequence[str] = SYMBOLS, coins: tuple[tuple[str, Decimal], ...] = ()
+        self,
+        seed: int,
+        *,
+        hedge: bool,
+        markets: Sequence[str] = SYMBOLS,
+        coins: tuple[tuple[str, Decimal], ...] = (),
+        clock_jumps: bool = False,
     ) -> None:
         """`markets` are names of the exchange's: a contract's symbol, or spot:PAIR."""
         self.chance = random.Random(seed)  # noqa: S311 -- chooses deeds, guards nothing
@@ -47,7 +53,9 @@ class Session:
         ticks = iter(range(10**18, 10**19, 1_000_000))
         keys = (ApiKey("a", "a", OURS), ApiKey("b", "b", THEIRS))
         options = PaperOptions(keys=keys, seed=seed, deposit=Decimal(10**9), coins=coins, id_salt="m")
-        self.venue = PaperVenue(options, self.store, lambda: next(ticks))
+        self.clock_jumps = clock_jumps
+        self._ahead_ns = 0
+        self.venue = PaperVenue(options, self.store, lambda: next(ticks) + self._ahead_ns)
         for uid in (OURS, THEIRS):
             self.venue.accounts[uid].settings.hedged.update(dict.fromkeys(SYMBOLS, hedge))
         self.told: list[FillReport] = []
@@ -65,6 +73,8 @@ class Session:
     @exactly
     def _act(self) -> None:
         symbol, uid = self.chance.choice(self.markets), self.chance.choice((OURS, OURS, THEIRS))
+        if self.clock_jumps and self.chance.random() < 0.02:
+            self._ahead_ns = self.chance.choice((-5_000_000_000, 0, 10_000_000_000))
         deed = self.chance.choices(("create", "step", "fund", "take"), (80, 15, 3, 2))[0]
         if deed in {"fund", "take"} and MARKETS[symbol].is_spot:
             return

@@ -175,7 +175,7 @@ class LiveTables:
                 case ("orders", b"o") | ("positions", b"p"):
                     offset = _applied.decode(value).applied_offset
                     return None if offset < 0 else offset
-                case ("orders", b"f") | ("positions", b"l"):
+                case ("orders", b"f") | ("positions", b"l" | b"m"):
                     return _offset.decode(value).offset
                 case "orders", b"h":
                     topic, _, offset_text = _source.decode(value).source.rsplit("-", 2)

@@ -12,6 +12,7 @@ from domain.orders import Order
 from domain.positions import LedgerEntry, Position
 from domain.updates import Update
 from tables.orders import FillRow
+from tables.positions import Moved
 from tables.signals import CommandRow, SignalRow
 
 Json = Any  # Any: whatever JSON can say
@@ -19,7 +20,7 @@ Json = Any  # Any: whatever JSON can say
 _TYPES: Mapping[str, Mapping[bytes, Any]] = {  # Any: a type, or a union of types
     "orders": {b"o": Order, b"h": Transition, b"f": FillRow, b"p": Update},
     "signals": {b"s": SignalRow, b"c": CommandRow, b"x": int},
-    "positions": {b"p": Position, b"l": LedgerEntry},
+    "positions": {b"p": Position, b"l": LedgerEntry, b"m": Moved},
 }
 _DECODERS = {
     table: {letter: msgspec.json.Decoder(kind) for letter, kind in kinds.items()} for table, kinds in _TYPES.items()
@@ -29,7 +30,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 KIND_NAMES = {
     "orders": {"o": "order", "h": "transition", "f": "fill", "p": "parked update"},
     "signals": {"s": "signal", "c": "command", "x": "failure count"},
-    "positions": {"p": "position", "l": "ledger entry"},
+    "positions": {"p": "position", "l": "ledger entry", "m": "place of a fill"},
 }
 """What the letter before a key's first `/` stands for."""
 
@@ -65,6 +66,8 @@ def cause(table: str, key: str, value: Json) -> tuple[int, str]:
             return value["at_ns"], value["source"]
         case ("orders", "f") | ("positions", "l"):
             return value["fill"]["received_ns"], _update(value["offset"])
+        case "positions", "m":
+            return value["placed_ns"], _update(value["offset"])
         case "orders", "p":
             return value["received_ns"], _update(int(key.rsplit("/", 1)[1]))
         case "positions", "p":

@@ -57,9 +57,10 @@ def fold(arrived: list[FillReport]) -> dict[tuple[str, PositionSide], Position]:
 
 
 @pytest.mark.parametrize("hedge", [False, True], ids=["one_way", "hedge"])
+@pytest.mark.parametrize("clock_jumps", [False, True], ids=["", "clock_jumps"])
 @pytest.mark.parametrize("seed", [3, 5, 8])
-def test_p01_positions_are_those_of_the_exchange_to_the_last_digit(seed: int, hedge: bool) -> None:
-    session = Session(seed, hedge=hedge)
+def test_p01_positions_are_those_of_the_exchange_to_the_last_digit(seed: int, clock_jumps: bool, hedge: bool) -> None:
+    session = Session(seed, hedge=hedge, clock_jumps=clock_jumps)
     session.play()
     ours = fold(session.as_it_arrives())
 
