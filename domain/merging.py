@@ -81,7 +81,7 @@ def _merge(order: Order, update: Update) -> Order:
         case OrderReport():
             return _merge_report(order, update)
         case FillReport():
-            return replace(order, fills=add_fill(order.fills, update))
+            return _merge_fill(order, update)
         case CallOutcome():
             return _merge_outcome(order, update)
         case CancelRequested():
@@ -102,6 +102,17 @@ def _merge_report(order: Order, report: OrderReport) -> Order:
     evidence = merge_evidence(order.evidence, report)
     reopens = order.local is LocalState.CLOSED_UNKNOWN and evidence != order.evidence
     return replace(order, evidence=evidence, local=LocalState.ACCEPTED if reopens else order.local)
+
+
+def _merge_fill(order: Order, fill: FillReport) -> Order:
+    order = replace(order, fills=add_fill(order.fills, fill))
+    if fill.order_quantity is msgspec.UNSET:
+        return order
+    evidence = order.evidence
+    executed, quantity = max(
+        (evidence.fill_executed, evidence.fill_quantity), (fill.order_executed, fill.order_quantity)
+    )
+    return replace(order, evidence=replace(evidence, fill_executed=executed, fill_quantity=quantity))
 
 
 def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
@@ -133,6 +144,8 @@ def merge_evidence(evidence: Evidence, report: OrderReport) -> Evidence:
         trigger_price=trigger_price,
         terms_rank=terms_rank,
         terms_executed=terms_executed,
+        fill_quantity=evidence.fill_quantity,
+        fill_executed=evidence.fill_executed,
     )
 
 

@@ -246,6 +246,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     terms_rank: int = 0
     """State and total of the row that the terms are from: they tell which of two is the later one, before times do."""
     terms_executed: Decimal = ZERO
+    fill_quantity: Decimal = ZERO
+    """The order's quantity as the furthest of its executions told it, which may come before the row of an amendment."""
+    fill_executed: Decimal = ZERO
+    """How far that execution was."""
 
 
 class SignalContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -337,7 +341,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def current_quantity(self) -> Decimal:
         """Total quantity as it stands at the venue, after amendments."""
-        return self.quantity if self.evidence.quantity is None else self.evidence.quantity
+        told = self.evidence
+        if told.fill_executed > told.terms_executed and not told.state.terminal:
+            return told.fill_quantity
+        return self.quantity if told.quantity is None else told.quantity
 
     @property
     def current_price(self) -> Decimal | None:

@@ -120,6 +120,10 @@ class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
     role: Role = Role.NONE
     """What the venue made its order for."""
     worth: Decimal | msgspec.UnsetType = msgspec.UNSET
+    order_quantity: Decimal | msgspec.UnsetType = msgspec.UNSET
+    """Of the whole order as it stood then, in the instrument's unit, where the venue tells it."""
+    order_executed: Decimal = Decimal(0)
+    """Of that, with this execution."""
 
     @property
     def fees(self) -> dict[str, Decimal]:

@@ -251,7 +251,16 @@ def fill_report(row: Row, context: Context) -> FillReport:
         worth=(row.amount("execValue") or msgspec.UNSET) if instrument.inverse else msgspec.UNSET,
         other_fees=extra or msgspec.UNSET,
         role=role,
+        **_order_of_fill(row),
     )
+
+
+def _order_of_fill(row: Row) -> dict[str, Decimal]:
+    """What an execution tells of its order. Only a limit order can be amended; one at market may be in another unit."""
+    if row.text("orderType") != "Limit" or not (row.text("orderQty") and row.text("leavesQty")):
+        return {}
+    quantity = row.amount("orderQty")
+    return {"order_quantity": quantity, "order_executed": canonical(quantity - row.amount("leavesQty"))}
 
 
 def _extra_fees(row: Row) -> dict[str, Decimal]:

@@ -284,6 +284,8 @@ class Books:
             role=order.role,
             position_side=self._named_side(new),
             worth=value if new.instrument.inverse else msgspec.UNSET,
+            order_quantity=order.cumulative.quantity + order.leaves,
+            order_executed=order.cumulative.quantity,
         )
         order.fills.append(fill)
         if order.leaves <= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from bybit_rows import context, execution_row
 
@@ -26,6 +27,17 @@ def test_an_execution_is_read_field_by_field() -> None:
     assert (fill.side, fill.fee_currency, fill.maker) == (Side.BUY, "USDT", False)
     assert (fill.executed_ns, fill.venue_sequence) == (1_800_000_000_555_000_000, 987654321)
     assert fill.fill_kind is FillKind.TRADE
+
+
+def test_an_execution_tells_its_order_where_that_is_in_the_instruments_unit() -> None:
+    order = {"orderQty": "3", "leavesQty": "1.5"}
+
+    limit = fill_report(execution_row(orderType="Limit", **order), context())
+    market = fill_report(execution_row(orderType="Market", **order), context())
+
+    assert (limit.order_quantity, limit.order_executed) == (D(3), D("1.5"))
+    assert (market.order_quantity, market.order_executed) == (msgspec.UNSET, D(0))
+    assert [decode_update(encode_update(fill)) for fill in (limit, market)] == [limit, market]
 
 
 def test_a_makers_rebate_is_a_negative_fee() -> None:
