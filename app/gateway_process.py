@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from app.allocator import give_back_large_blocks
 from app.process_logs import configure_process_logs
 from app.settings import Settings
 from app.topic_creation import check_topics
@@ -31,6 +32,7 @@ _LOOK_S = 0.1
 
 async def run_gateway(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises what ended it otherwise: whoever supervises it starts it again."""
+    give_back_large_blocks()
     configure_process_logs(settings, "gateway")
     topics = topics_of(settings)
     await check_topics(settings.bootstrap, topics, timeout_s=BROKER_LIMIT_S)

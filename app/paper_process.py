@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from app.allocator import give_back_large_blocks
 from app.process_logs import configure_process_logs
 from app.settings import Settings
 from domain.errors import InvalidInput
@@ -56,6 +57,7 @@ def coins_of(written: str) -> Iterator[tuple[str, Decimal]]:
 
 async def run_paper(settings: Settings, *, accounts: Sequence[str] = (), in_memory: bool = False) -> None:
     """Run until SIGTERM or SIGINT."""
+    give_back_large_blocks()
     configure_process_logs(settings, "paper")
     exchange = PaperExchange(paper_options(settings, accounts, in_memory=in_memory))
     stopping = asyncio.Event()

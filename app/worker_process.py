@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from app.allocator import give_back_large_blocks
 from app.engine import run_engine
 from app.process_logs import configure_process_logs
 from app.settings import Settings
@@ -17,6 +18,7 @@ from streams.waiting_for_brokers import BROKER_LIMIT_S
 
 def run_worker(settings: Settings) -> int:
     """Run a worker; returns its exit code. Raises `TopicsUnfit` when a topic is missing or of another shape."""
+    give_back_large_blocks()
     logging_config = configure_process_logs(settings, "worker")
     asyncio.run(check_topics(settings.bootstrap, topics_of(settings), timeout_s=BROKER_LIMIT_S))
     metrics = worker_metrics(settings)

@@ -13,6 +13,8 @@ from aiokafka.structs import TopicPartition
 from streams.waiting_for_brokers import once_there
 
 FETCH_BYTES = 4 << 20
+FETCH_AT_ONCE_BYTES = 16 << 20
+"""Of all partitions together: what a catch-up holds while the tables take it up."""
 MAX_RECORDS = 2_000
 """Of one read: applied in one go, so it bounds how long the loop stands still (about 10 ms)."""
 
@@ -38,6 +40,7 @@ async def _started(connection: Connection) -> Any:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=FETCH_BYTES,
+        fetch_max_bytes=FETCH_AT_ONCE_BYTES,
         max_poll_records=MAX_RECORDS,
         fetch_max_wait_ms=100,
     )
