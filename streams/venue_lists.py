@@ -150,8 +150,8 @@ class ListReader:
         """Since which placement orders that ended are to be listed: since that of the oldest order of ours that goes on
         here and not there, and since the last reading, for those that are not ours. What is older than `CLOSED_S` is
         asked for one by one; the rest, which may be all that a busy hour had, is of no use to anybody."""
-        shown = {name for report in opened for name in (report.venue_order_id, report.client_order_id)}
-        since_ns = self._read_ns or begun_ns
+        shown = {name for report in opened for name in (report.venue_order_id, report.client_order_id) if name}
+        since_ns = min(self._read_ns or begun_ns, begun_ns)  # our clock may have been ahead at the last reading
         for partition in self._orders.rows.partitions():
             for symbol in self._orders.open_symbols(partition):
                 for order in self._orders.open_orders(partition, symbol):

@@ -83,6 +83,23 @@ async def test_y03_ends_are_listed_since_the_last_reading_that_came_to_its_end()
     assert await closed_since_s(desk) == 400.0 + OVERLAP_S
 
 
+async def test_y03_an_order_in_doubt_is_none_of_those_without_an_id_of_their_own() -> None:
+    desk = Desk()
+    by_hand = at_venue(desk, "om1", age_s=900.0)
+    desk.venue.listed = [report(by_hand, client_order_id="")]
+    desk.intend("om2", age_s=300.0)
+
+    assert await closed_since_s(desk) == 300.0 + OVERLAP_S
+
+
+async def test_y03_a_last_reading_by_a_clock_that_was_ahead_shortens_no_list(desk: Desk) -> None:
+    await closed_since_s(desk)
+    await is_let_go(desk)
+    desk.clock.ns -= 600 * SECOND
+
+    assert await closed_since_s(desk) == OVERLAP_S
+
+
 async def test_y03_ends_of_more_than_an_hour_ago_are_not_listed() -> None:
     desk = Desk()
     at_venue(desk, age_s=100_000.0)
