@@ -178,8 +178,13 @@ async def test_fault_28_a_venue_clock_that_jumps_by_ten_seconds_costs_no_order(c
     during = await calm.send("TRXUSDT", order_type="market")
     await calm.rest(symbols={"TRXUSDT"})
     await calm.heal()  # and back
-    after = await calm.send("TRXUSDT", order_type="market")
-    verdict = await calm.verdict(symbols={"TRXUSDT"})
+    bid, ask = await calm.quotes("TRXUSDT")
+    dearer = {"bids": [[str(bid * 2), "1000000"]], "asks": [[str(ask * 2), "1000000"]]}
+    await calm.local.paper_post("/paper/market", {"symbol": "TRXUSDT", **dearer})
+    less = await calm.send("TRXUSDT", signal_type="sell", order_type="market", amount="300")
+    await calm.rest(symbols={"TRXUSDT"})
+    more = await calm.send("TRXUSDT", order_type="market")
+    verdict = await calm.verdict(symbols={"TRXUSDT"})  # average entries too: what was sold was bought before
     calm.clock_behind_ms = 0
-    for signal in (during, after):
+    for signal in (during, less, more):
         assert_one_filled(verdict, signal)
