@@ -150,20 +150,19 @@ class PositionTable:
     def discard_uncounted(self, partition: int, fill: FillReport, receipt: Receipt) -> None:
         """Delete the fill's ledger row if the position does not contain it: what wrote it did not outlive a crash."""
         entry = self.entry(partition, fill)
-        if entry is None:
-            return
-        position = self.get(partition, fill.instrument, fill.account, fill.position_side)
-        if entry.offset > position.applied_offset:
+        applied_offset = self.get(partition, fill.instrument, fill.account, fill.position_side).applied_offset
+        if entry is not None and entry.offset > applied_offset:
             self.rows.put(partition, _ledger_key(fill, entry.key), None, receipt)
-            if entry.placed_ns:
-                self.rows.put(partition, _moved_key(fill), None, receipt)
+        moved = self.rows.get(partition, _moved_key(fill))  # it is written first, and may be all there is
+        if moved is not None and _moved.decode(moved).offset > applied_offset:
+            self.rows.put(partition, _moved_key(fill), None, receipt)
 
     def _place(self, partition: int, fill: FillReport, position: Position) -> FillKey:
         """By the venue's sequence among the fills of `CLOCK_JUMP_NS` around it, else by its time."""
         key, last = fill_key(fill), position.last
         if last is None or not has_sequence(fill):
             return key
-        if key > last and not (key.venue_sequence < last.venue_sequence and _is_near(key, last)):
+        if key > last and (0 < last.venue_sequence <= key.venue_sequence or not _is_near(key, last)):
             return key
         before: FillKey | None = None
         after: FillKey | None = None

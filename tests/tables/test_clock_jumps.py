@@ -68,12 +68,35 @@ def test_p01_what_has_no_sequence_is_in_the_order_of_time() -> None:
     assert ids(table_of(executed(1, 10), payment, executed(2, 4))) == ["paid", "e1", "e2"]
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_p01_a_payment_without_sequence_hides_no_fill_before_it(first: int) -> None:
+    payment = fill("paid", executed_ns=NOW + 12 * SECOND, fill_kind=FillKind.FUNDING)
+    ahead, set_back = executed(1, 13), executed(2, 10)
+    early, late = (ahead, set_back) if first == 1 else (set_back, ahead)
+
+    assert [each for each in ids(table_of(early, payment, late)) if each != "paid"] == ["e1", "e2"]
+
+
 def test_p01_a_fill_that_a_crash_kept_out_of_the_position_leaves_no_trace_of_its_place() -> None:
     table = table_of(executed(1, 10))
     moved = executed(2, 4)
     before = dict(table.rows.scan(0, b""))
     table.apply(0, moved, "om1", 1, Receipt())
     table.rows.put(0, *next((key, value) for key, value in before.items() if key.startswith(b"p/")), Receipt())
+
+    table.discard_uncounted(0, moved, Receipt())
+
+    assert dict(table.rows.scan(0, b"")) == before
+
+
+def test_p01_a_crash_before_the_ledgers_row_leaves_no_trace_of_a_place_either() -> None:
+    table = table_of(executed(1, 10))
+    moved = executed(2, 4)
+    before = dict(table.rows.scan(0, b""))
+    table.apply(0, moved, "om1", 1, Receipt())
+    for key, _ in list(table.rows.scan(0, b"")):
+        if not key.startswith(b"m/"):
+            table.rows.put(0, key, before.get(key), Receipt())
 
     table.discard_uncounted(0, moved, Receipt())
 
