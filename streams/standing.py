@@ -11,7 +11,7 @@ from domain.exposure import SymbolLoad, day_begins_ns, day_of, week_begins
 from domain.instruments import Instrument
 from domain.money import ZERO
 from domain.orders import Order, PositionSide, Side
-from domain.positions import PositionState
+from domain.positions import CLOCK_JUMP_NS, PositionState
 from domain.protection import Role
 from streams.ports import Clock
 from tables.orders import OrderTable
@@ -55,9 +55,10 @@ class Standing:
         self._midnight.clear()
 
     def filled(self, instrument: Instrument, executed_ns: int) -> None:
-        """A fill of the instrument was applied. One that came late belongs to the days before it."""
+        """A fill of the instrument was applied. One that came late belongs to the days before it, and may stand in the
+        ledger up to `CLOCK_JUMP_NS` before its time."""
         known = self._midnight.get(instrument, {})
-        for place in [place for place in known if executed_ns < day_begins_ns(place[-1])]:
+        for place in [place for place in known if executed_ns - CLOCK_JUMP_NS < day_begins_ns(place[-1])]:
             del known[place]
 
     def figures(self, partition: int, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:

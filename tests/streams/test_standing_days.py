@@ -44,10 +44,11 @@ class Ground:
         )
         self._offset = 0
 
-    def bought(self, name: str, executed_ns: int) -> None:
+    def bought(self, name: str, executed_ns: int, sequence: int = 0) -> None:
         """One piece at 100, applied now."""
         self._offset += 1
-        each = fill(name, "1", price=Decimal(100), fee=Decimal(0), executed_ns=executed_ns)
+        at = {"executed_ns": executed_ns, "venue_sequence": sequence}
+        each = fill(name, "1", price=Decimal(100), fee=Decimal(0), **at)
         self.positions.apply(0, each, "om1", self._offset, Receipt())
 
     def load(self, of: Instrument = BTC) -> SymbolLoad:
@@ -63,6 +64,17 @@ def test_r03_a_fill_of_yesterday_that_is_told_after_midnight_is_no_trade_of_toda
     ground.standing.filled(BTC, MIDNIGHT - MINUTE)
 
     assert ground.load().traded_today == Decimal(100)
+
+
+def test_r03_a_fill_that_the_venues_sequence_puts_before_midnight_is_no_trade_of_today() -> None:
+    ground = Ground()
+    ground.bought("clock set back", MIDNIGHT - MINUTE // 4, sequence=2)
+    assert ground.load().traded_today == 0
+
+    ground.bought("late", MIDNIGHT + MINUTE // 4, sequence=1)
+    ground.standing.filled(BTC, MIDNIGHT + MINUTE // 4)
+
+    assert ground.load().traded_today == 0
 
 
 def test_r03_what_others_applied_meanwhile_counts_for_the_day_on_which_it_was_traded() -> None:
