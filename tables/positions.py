@@ -148,10 +148,18 @@ class PositionTable:
         return position
 
     def discard_uncounted(self, partition: int, fill: FillReport, receipt: Receipt) -> None:
-        """Delete the fill's ledger row if the position does not contain it: what wrote it did not outlive a crash."""
+        """Delete the fill's ledger row if the position does not contain it: what wrote it did not outlive a crash. The
+        rows behind it may be folded with it already; they are folded without it before it goes, as a crash may come
+        again."""
         entry = self.entry(partition, fill)
         applied_offset = self.get(partition, fill.instrument, fill.account, fill.position_side).applied_offset
         if entry is not None and entry.offset > applied_offset:
+            state, following = self._around(partition, fill, entry.key, applied_offset)
+            for later in following:
+                state = after_fill(state, later.fill)
+                if later.after != state:
+                    row = _folded_as_told(later, state)
+                    self.rows.put(partition, _ledger_key(row.fill, row.key), _encoder.encode(row), receipt)
             self.rows.put(partition, _ledger_key(fill, entry.key), None, receipt)
         moved = self.rows.get(partition, _moved_key(fill))  # it is written first, and may be all there is
         if moved is not None and _moved.decode(moved).offset > applied_offset:
@@ -212,6 +220,12 @@ def _folded_again(entry: LedgerEntry, after: PositionState) -> LedgerEntry:
     return replace(
         entry, after=after, told_after=entry.told_after or entry.after, told_state=entry.told_state or entry.after
     )
+
+
+def _folded_as_told(entry: LedgerEntry, after: PositionState) -> LedgerEntry:
+    """The entry without the late fill before it: as it was, if its event was told from just that."""
+    as_told = entry.told_after == after == entry.told_state
+    return replace(entry, after=after, **({"told_after": None, "told_state": None} if as_told else {}))
 
 
 def _taken_over(fill: FillReport) -> bool:

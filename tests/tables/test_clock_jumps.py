@@ -101,3 +101,15 @@ def test_p01_a_crash_before_the_ledgers_row_leaves_no_trace_of_a_place_either() 
     table.discard_uncounted(0, moved, Receipt())
 
     assert dict(table.rows.scan(0, b"")) == before
+
+
+def test_p01_rows_behind_a_fill_that_a_crash_kept_out_are_folded_without_it_again() -> None:
+    table = table_of(executed(2, 10), executed(3, 12))
+    late = executed(1, 9)
+    before = dict(table.rows.scan(0, b""))
+    table.apply(0, late, "om1", 2, Receipt())
+    table.rows.put(0, *next((key, value) for key, value in before.items() if key.startswith(b"p/")), Receipt())
+
+    table.discard_uncounted(0, late, Receipt())
+
+    assert dict(table.rows.scan(0, b"")) == before
