@@ -101,9 +101,10 @@ class OrderReport(_Update, frozen=True, kw_only=True, tag="order"):
 
 
 class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):
-    """One execution. `fee` is positive when paid. `venue_sequence` orders executions of equal time. `other_fees` are
-    what was taken in other currencies than `fee_currency`, by currency, where there was such. `worth` is what the venue
-    says that it was worth in the settlement currency; unset: price times quantity."""
+    """One execution. `fee` is positive when paid. `venue_sequence` orders executions of about the same time, whatever
+    the venue's clock says; 0: it told none. `other_fees` are what was taken in other currencies than `fee_currency`, by
+    currency, where there was such. `worth` is what the venue says that it was worth in the settlement currency; unset:
+    price times quantity."""
 
     execution_id: str
     side: Side
