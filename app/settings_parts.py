@@ -133,7 +133,9 @@ class WorkerSettings(BaseModel):
     )
     drain_limit_s: Seconds = Field(20.0, description="Longest wait for calls under way when partitions are given up.")
     store_memory_mib: Annotated[int, Field(ge=4, le=65_536)] = Field(
-        128, description="Memory of a worker's local stores together: blocks read and rows not yet in files, MiB."
+        128,
+        description="Memory of a worker's local stores together: blocks read and rows not yet in files, MiB. Each "
+        "table of each partition needs at least an eighth of one.",
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_format: str = Field("json", description="json or console.")

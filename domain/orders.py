@@ -342,9 +342,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def current_quantity(self) -> Decimal:
         """Total quantity as it stands at the venue, after amendments."""
         told = self.evidence
-        if told.fill_executed > told.terms_executed and not told.state.terminal:
-            return told.fill_quantity
-        return self.quantity if told.quantity is None else told.quantity
+        quantity = self.quantity if told.quantity is None else told.quantity
+        is_news = told.fill_executed > told.terms_executed and not told.state.terminal
+        return max(quantity, told.fill_quantity) if is_news else quantity  # less counts once the row says so
 
     @property
     def current_price(self) -> Decimal | None:

@@ -180,7 +180,12 @@ class PositionTable:
             other = entry.key
             if other.executed_ns < key.executed_ns - CLOCK_JUMP_NS:
                 break
-            if entry.offset > position.applied_offset or not (has_sequence(entry.fill) and _is_near(key, other)):
+            if entry.offset > position.applied_offset:
+                continue
+            if _taken_over(entry.fill) and other < key:  # what was executed since is no part of what was taken over
+                before = other
+                break
+            if not (has_sequence(entry.fill) and _is_near(key, other)):
                 continue
             if other.venue_sequence <= key.venue_sequence:
                 before = other

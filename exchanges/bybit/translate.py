@@ -251,16 +251,18 @@ def fill_report(row: Row, context: Context) -> FillReport:
         worth=(row.amount("execValue") or msgspec.UNSET) if instrument.inverse else msgspec.UNSET,
         other_fees=extra or msgspec.UNSET,
         role=role,
-        **_order_of_fill(row),
+        **_order_of_fill(row, instrument),
     )
 
 
-def _order_of_fill(row: Row) -> dict[str, Decimal]:
-    """What an execution tells of its order. Only a limit order can be amended; one at market may be in another unit."""
-    if row.text("orderType") != "Limit" or not (row.text("orderQty") and row.text("leavesQty")):
+def _order_of_fill(row: Row, instrument: Instrument) -> dict[str, Decimal]:
+    """What an execution tells of its order. Only a limit order can be amended; one at market may be in another unit. Of
+    spot it is not documented what `leavesQty` means."""
+    if row.text("orderType") != "Limit" or instrument.spot or not (row.text("orderQty") and row.text("leavesQty")):
         return {}
     quantity = row.amount("orderQty")
-    return {"order_quantity": quantity, "order_executed": canonical(quantity - row.amount("leavesQty"))}
+    executed = canonical(quantity - row.amount("leavesQty"))
+    return {"order_quantity": quantity, "order_executed": executed} if executed >= row.amount("execQty") else {}
 
 
 def _extra_fees(row: Row) -> dict[str, Decimal]:

@@ -48,6 +48,12 @@ def test_o04_an_amendment_down_after_the_fill_counts() -> None:
     assert (told.order.current_quantity, told.order.leaves) == (dec("2"), dec("1.5"))
 
 
+def test_o04_an_execution_that_tells_less_of_its_order_waits_for_the_row() -> None:
+    first = tell(order(), [report(), amended("3", "0"), execution("e1", "0.5", executed="0.5", of="1")]).order
+
+    assert (first.current_quantity, first.leaves) == (dec("3"), dec("2.5"))
+
+
 def test_o01_fills_and_rows_of_an_amended_order_come_to_the_same_in_any_order() -> None:
     words = [
         execution("e1", "0.5", executed="0.5", of="1"),

@@ -56,6 +56,12 @@ def test_p01_a_page_of_the_ledger_begins_behind_a_fill_that_does_not_stand_at_it
     assert [entry.fill.execution_id for entry in table.ledger(0, *WHERE, after=second)] == ["e3"]
 
 
+def test_p06_what_was_executed_after_a_takeover_stays_behind_it_whatever_its_sequence() -> None:
+    taken = fill("taken", executed_ns=NOW + 5 * SECOND, venue_sequence=10**19, fill_kind=FillKind.TAKEN_OVER)
+
+    assert ids(table_of(executed(1_000, 0), taken, executed(1, 6), executed(2, 7))) == ["e1000", "taken", "e1", "e2"]
+
+
 def test_p01_a_sequence_that_begins_anew_later_means_nothing() -> None:
     later_s = CLOCK_JUMP_NS // SECOND + 1
 
