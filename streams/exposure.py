@@ -100,6 +100,8 @@ class ExposureBoard:
         self._asked_at: dict[tuple[str, str], int] = {}
         """Offset at which each pending wish was first seen."""
         self._changed = asyncio.Event()
+        self._succeeded: set[int] = set()
+        """Partitions whose former owners' holds are ours: a record that is heard before is no more than history."""
         self._dirty: dict[Instrument, None] = {}
         """Those that something happened to, the ones that have waited longest first."""
         self._behind: dict[Instrument, None] = {}
@@ -129,7 +131,7 @@ class ExposureBoard:
                 # behind it have counted less.
                 if asked is None or not asked.covers(hold):
                     self._asked_at[name, source] = entry.offset
-            if record.worker != self._worker and self._is_ours(record.symbol):
+            if record.worker != self._worker and self._log.partition_of(record.symbol.encode()) in self._succeeded:
                 self._succeed(record)
         for known in [each for each in self._asked_at if each[0] == name]:
             if record is None or known[1] not in record.pending:
@@ -299,6 +301,7 @@ class ExposureBoard:
         """The partition is ours: so are the records of its instruments, and the holds of the former owner. What was in
         the log by then has been read (`catch_up`)."""
         self._standing.forget()
+        self._succeeded.add(partition)
         found = {position.instrument for position in self._positions.all(partition)}
         for symbol in self._orders.open_symbols(partition):
             found |= {order.instrument for order in self._orders.open_orders(partition, symbol)}
@@ -314,11 +317,8 @@ class ExposureBoard:
         """These partitions are no longer ours alone: what our orders may still take is told before others plan, those
         included whose turns were cut short, as the next owner goes on with them. Our tables are closed by now, so the
         other figures stay as they were told last."""
-        leaving = [
-            instrument
-            for instrument in self._reservations.instruments()
-            if self._partition_of(instrument) in partitions
-        ]
+        leaving = [each for each in self._reservations.instruments() if self._partition_of(each) in partitions]
+        self._succeeded -= partitions
         told = [self._tell(each, self._with_reservations(each, self._base(each))) for each in leaving]
         for instrument in leaving:
             self._reservations.leave(instrument)  # the record counts them from here on

@@ -1,7 +1,8 @@
 """The set under load, hurt at random, for as long as is asked for: `make soak` (an hour), two minutes in every run.
 
-At the end: every promise holds (`verify`, `replay`, the exchange's books), memory is flat, no record is left, and every
-alert is one that the faults explain. ORDERMANAGER_SOAK_S says how long, ORDERMANAGER_FAULTS_SEED what.
+At the end: every promise holds (`verify`, `replay`, the exchange's books), memory is flat, no record is left, no money was
+counted twice, and every alert is one that the faults explain. ORDERMANAGER_SOAK_S says how long,
+ORDERMANAGER_FAULTS_SEED what.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import random
 import time
 from collections.abc import Collection
+from decimal import Decimal
 from pathlib import Path
 from statistics import quantiles
 
@@ -29,6 +31,8 @@ RATE_PER_S = 6.0
 LOOK_EVERY_S = 2.0
 SMALL_CACHES = {"store_memory_mib": 8, "paper_cache_mib": 2}
 """Full within minutes: what grows after that is not a cache."""
+DEPOSIT = Decimal(300_000)
+"""Three times what an hour's positions need, and a fraction of what all of its orders took together."""
 GROWTH_LIMIT_MIB = 16.0
 """From the third quarter to the last."""
 MEMORY_LIMIT_MIB = 250.0
@@ -126,7 +130,7 @@ async def unexplained_alerts(local: LocalSet) -> list[str]:
 
 
 async def test_a_soak_under_load_and_faults_leaves_everything_equal(kafka: str, tmp_path: Path) -> None:
-    async with FaultSet(kafka, tmp_path, workers=2, **MOVING, **SMALL_CACHES) as soaked:
+    async with FaultSet(kafka, tmp_path, workers=2, paper_deposit=DEPOSIT, **MOVING, **SMALL_CACHES) as soaked:
         memory = Memory(soaked.local)
         verdict = await hurt_under_load(
             soaked,
@@ -137,6 +141,8 @@ async def test_a_soak_under_load_and_faults_leaves_everything_equal(kafka: str, 
             settle_limit_s=soaked.settings.signal_max_age_s + 60.0,  # by then what still waits has expired
         )
         verdict.assert_agreed()
+        poor = [row["reason"] for row in verdict.books.signals if row["code"] == "INSUFFICIENT_BALANCE"]
+        assert poor == [], "money is counted as taken that is not"
         replayed = await replay(soaked.settings, directory=None, until=Until(), settle_s=60.0)
         assert replayed["equal"], replayed
         assert await unexplained_alerts(soaked.local) == []

@@ -11,7 +11,7 @@ from fakes import MemoryRows
 from table_cases import fill, instrument, order, plan
 from trading_desk import FreeTurn
 
-from domain.exposure import Hold, SymbolLoad
+from domain.exposure import Hold, SymbolLoad, Taking, load_name
 from domain.limits import Limits
 from domain.orders import Evidence, Order, OrderState, Sums, VenueState
 from domain.plans import Decision, Plan
@@ -227,3 +227,34 @@ def wish(of: ExposureBoard) -> Hold:
     found = account(of).held(buying(), 0)
     assert found is not None
     return found
+
+
+def told_by_a_former_owner(taking: dict[str, Taking]) -> Entry:
+    record = SymbolLoad(symbol=BTC.symbol, category=BTC.category, worker="former", taking=taking)
+    return Entry(msgspec.json.encode(record), 1, 1)
+
+
+async def test_r02_what_a_former_owner_counted_once_and_no_more_is_no_part_of_its_heritage() -> None:
+    """A worker that begins reads the topic from its beginning, when the partition is its own already."""
+    present, on_its_way = board(LoadLog(), "present"), Taking(source=SOURCE, currency="USDT", amount=Decimal(500))
+    counted = present._reservations
+    for taking in ({"om1": on_its_way}, {"om2": on_its_way}):
+        present.heard(TOPIC, load_name(BTC).encode(), told_by_a_former_owner(taking))
+
+    present.assigned(0)
+
+    assert counted.total("USDT", 0) == 500, "the last record's, and not all that there ever were"
+    assert set(counted.of(BTC)) == {"om2"}
+
+
+async def test_r02_what_a_former_owner_tells_late_is_counted() -> None:
+    present = board(LoadLog(), "present")
+    present.assigned(0)
+    late = {"om1": Taking(source=SOURCE, currency="USDT", amount=Decimal(500))}
+    present.heard(TOPIC, load_name(BTC).encode(), told_by_a_former_owner(late))
+    assert present._reservations.total("USDT", 0) == 500
+
+    await present.parting(frozenset({0}))
+    present.heard(TOPIC, load_name(BTC).encode(), told_by_a_former_owner(late))
+
+    assert present._reservations.total("USDT", 0) == 0, "it is another's now"
