@@ -1,7 +1,7 @@
 """The set under load, hurt at random, for as long as is asked for: `make soak` (an hour), two minutes in every run.
 
-At the end: every promise holds (`verify`, `replay`, the exchange's books), memory is flat, no record is left, no money was
-counted twice, and every alert is one that the faults explain. ORDERMANAGER_SOAK_S says how long,
+At the end: every promise holds (`verify`, `replay`, the exchange's books), memory is flat, no record is left, no money
+was counted twice, and every alert is one that the faults explain. ORDERMANAGER_SOAK_S says how long,
 ORDERMANAGER_FAULTS_SEED what.
 """
 
