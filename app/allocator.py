@@ -1,4 +1,4 @@
-"""What glibc's allocator does with large blocks: they go back to the system as soon as they are free.
+"""What glibc's allocator does with memory that is free: it goes back to the system.
 
 Left to itself it learns from each large block that is freed, and takes the next ones of that size from its heap. A
 catch-up of tables or an answer of megabytes then raises the heap, small objects settle on top of it, and the process
@@ -7,6 +7,7 @@ stays as large as its largest moment for as long as it lives.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 
 LARGE_BYTES = 256 << 10
@@ -25,3 +26,10 @@ def give_back_large_blocks() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES) and mallopt(_M_TRIM_THRESHOLD, SPARE_BYTES))
+
+
+def give_back_free_pages() -> None:
+    """What is free between small blocks goes back too, now. It takes about 40 ms for 100 MiB, in which nobody
+    allocates: for moments in which nothing else is done."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -19,6 +19,7 @@ from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery as FaustRecovery
 from mode import Service
 
+from app.allocator import give_back_free_pages
 from app.transport.topic_reader import offsets_of, read_topics
 from streams.waiting_for_brokers import once_there
 from tables.durable_rows import DurableRows
@@ -233,6 +234,7 @@ class Recovery(FaustRecovery):
             await read_topics(
                 self.wiring.connection(), {tp: bounds[tp][0] for tp in anew}, {tp: ends[tp] for tp in anew}, follow
             )
+        give_back_free_pages()  # rows that were taken up, a few thousand at a time
         self.recovered_s = time.monotonic() - began_s
         self.log.info("tables recovered: %s records in %.2f s", self.recovered_records, self.recovered_s)
         return ends

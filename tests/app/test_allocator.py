@@ -1,4 +1,4 @@
-"""Large blocks go back to the system, whatever small ones were allocated after them."""
+"""What is free goes back to the system, whatever was allocated after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import sys
 from pathlib import Path
-from app.allocator import give_back_large_blocks
+from app.allocator import give_back_free_pages, give_back_large_blocks
 
 def resident_mib():
     told = Path("/proc/self/status").read_text().splitlines()
@@ -23,6 +23,11 @@ for _ in range(20):
     large.append(b"x" * (3 << 20))
     small.append(b"y" * 2_000)  # on top of it
 del large
+if sys.argv[1] == "pages":
+    many = [b"z" * 1_500 for _ in range(40_000)]
+    small += many[::100]
+    del many
+    give_back_free_pages()
 print(resident_mib() - before)
 """
 
@@ -36,3 +41,9 @@ def grown_mib(whose: str) -> int:
 def test_a_moments_size_does_not_stay() -> None:
     assert grown_mib("glibc's") > 20
     assert grown_mib("ours") < 10
+
+
+def test_what_is_free_between_small_blocks_can_be_given_back() -> None:
+    still_mib = grown_mib("glibc's")
+
+    assert grown_mib("pages") < still_mib - 10
