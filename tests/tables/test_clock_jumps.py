@@ -83,39 +83,23 @@ def test_p01_a_payment_without_sequence_hides_no_fill_before_it(first: int) -> N
     assert [each for each in ids(table_of(early, payment, late)) if each != "paid"] == ["e1", "e2"]
 
 
-def test_p01_a_fill_that_a_crash_kept_out_of_the_position_leaves_no_trace_of_its_place() -> None:
-    table = table_of(executed(1, 10))
-    moved = executed(2, 4)
+@pytest.mark.parametrize("lost", [b"p", b"pl"], ids=["before the position", "before the ledger's rows"])
+@pytest.mark.parametrize(
+    ("known", "kept_out"),
+    [([executed(1, 10)], executed(2, 4)), ([executed(2, 10), executed(3, 12)], executed(1, 9))],
+    ids=["moved", "late"],
+)
+def test_p01_a_fill_that_a_crash_kept_out_of_the_position_leaves_no_trace(
+    known: list[FillReport], kept_out: FillReport, lost: bytes
+) -> None:
+    """Neither of its own place, nor in the rows behind it. `lost`: the kinds of rows that the crash came before."""
+    table = table_of(*known)
     before = dict(table.rows.scan(0, b""))
-    table.apply(0, moved, "om1", 1, Receipt())
-    table.rows.put(0, *next((key, value) for key, value in before.items() if key.startswith(b"p/")), Receipt())
-
-    table.discard_uncounted(0, moved, Receipt())
-
-    assert dict(table.rows.scan(0, b"")) == before
-
-
-def test_p01_a_crash_before_the_ledgers_row_leaves_no_trace_of_a_place_either() -> None:
-    table = table_of(executed(1, 10))
-    moved = executed(2, 4)
-    before = dict(table.rows.scan(0, b""))
-    table.apply(0, moved, "om1", 1, Receipt())
+    table.apply(0, kept_out, "om1", len(known), Receipt())
     for key, _ in list(table.rows.scan(0, b"")):
-        if not key.startswith(b"m/"):
+        if key[0] in lost:
             table.rows.put(0, key, before.get(key), Receipt())
 
-    table.discard_uncounted(0, moved, Receipt())
-
-    assert dict(table.rows.scan(0, b"")) == before
-
-
-def test_p01_rows_behind_a_fill_that_a_crash_kept_out_are_folded_without_it_again() -> None:
-    table = table_of(executed(2, 10), executed(3, 12))
-    late = executed(1, 9)
-    before = dict(table.rows.scan(0, b""))
-    table.apply(0, late, "om1", 2, Receipt())
-    table.rows.put(0, *next((key, value) for key, value in before.items() if key.startswith(b"p/")), Receipt())
-
-    table.discard_uncounted(0, late, Receipt())
+    table.discard_uncounted(0, kept_out, Receipt())
 
     assert dict(table.rows.scan(0, b"")) == before
