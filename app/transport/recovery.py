@@ -205,7 +205,7 @@ class Recovery(FaustRecovery):
         """Bring every partition to its changelog's end; returns the ends."""
         if not ours:
             return {}
-        began_s = time.monotonic()
+        began_s, began_with = time.monotonic(), self.recovered_records
         bounds = await offsets_of(self.wiring.connection(), ours)
         ends = {tp: end for tp, (_, end) in bounds.items()}
         starts: dict[TopicPartition, int] = {}
@@ -234,7 +234,8 @@ class Recovery(FaustRecovery):
             await read_topics(
                 self.wiring.connection(), {tp: bounds[tp][0] for tp in anew}, {tp: ends[tp] for tp in anew}, follow
             )
-        give_back_free_pages()  # rows that were taken up, a few thousand at a time
+        if self.recovered_records > began_with:
+            give_back_free_pages()  # those of the records, a few thousand at a time
         self.recovered_s = time.monotonic() - began_s
         self.log.info("tables recovered: %s records in %.2f s", self.recovered_records, self.recovered_s)
         return ends
