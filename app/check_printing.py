@@ -35,15 +35,12 @@ def replay_command(
     as_json: bool,
 ) -> int:
     """`ordermanager replay`."""
-    try:
-        until = Until(_offsets(until_offsets), _time_ns(until_time))
-        if against is not None and directory is None:
-            raise InvalidInput("BAD_OPTION", ["--against needs a --directory for what is compared with it"])
-        report = asyncio.run(replay(settings, directory=directory, until=until, settle_s=settle_s))
-        if against is not None and directory is not None:
-            report |= compare_directories(snapshot_in(directory), snapshot_in(against))
-    except OrderManagerError as error:
-        return _cannot_tell(error, as_json=as_json)
+    until = Until(_offsets(until_offsets), _time_ns(until_time))
+    if against is not None and directory is None:
+        raise InvalidInput("BAD_OPTION", ["--against needs a --directory for what is compared with it"])
+    report = asyncio.run(replay(settings, directory=directory, until=until, settle_s=settle_s))
+    if against is not None and directory is not None:
+        report |= compare_directories(snapshot_in(directory), snapshot_in(against))
     if as_json:
         typer.echo(json.dumps(report))
     else:
@@ -62,9 +59,8 @@ def compare_command(
             typer.echo(f"{len(runs.dry)} rehearsed and {len(runs.live)} real signals are in {save}")
             return EQUAL
         report = compared(runs, _ratio(tolerance), whole=len(sources) > 1)
-    except (OrderManagerError, OSError) as error:
-        told = error if isinstance(error, OrderManagerError) else InvalidInput("BAD_FILE", [str(error)])
-        return _cannot_tell(told, as_json=as_json)
+    except OSError as error:
+        raise InvalidInput("BAD_FILE", [str(error)]) from error
     if as_json:
         typer.echo(json.dumps(report))
     else:
@@ -97,10 +93,7 @@ def _show_compared(report: dict[str, Any]) -> None:
 
 def verify_command(settings: Settings, settle_s: float, days: float, *, venue: bool, as_json: bool) -> int:
     """`ordermanager verify`."""
-    try:
-        report = asyncio.run(verify(settings, VerifyOptions(settle_s=settle_s, days=days, venue=venue)))
-    except OrderManagerError as error:
-        return _cannot_tell(error, as_json=as_json)
+    report = asyncio.run(verify(settings, VerifyOptions(settle_s=settle_s, days=days, venue=venue)))
     if as_json:
         typer.echo(json.dumps(report))
     else:
@@ -125,10 +118,7 @@ def _show_verify(report: dict[str, Any]) -> None:
 
 def diff_command(one: Path, other: Path, *, as_json: bool) -> int:
     """`ordermanager diff`."""
-    try:
-        report = compare_directories(snapshot_in(one), snapshot_in(other))
-    except OrderManagerError as error:
-        return _cannot_tell(error, as_json=as_json)
+    report = compare_directories(snapshot_in(one), snapshot_in(other))
     if as_json:
         typer.echo(json.dumps(report))
     else:
@@ -142,7 +132,8 @@ def snapshot_in(directory: Path) -> Path:
     return made if (made / "snapshot.json").exists() else directory
 
 
-def _cannot_tell(error: OrderManagerError, *, as_json: bool) -> int:
+def tell_nobody_can_tell(error: OrderManagerError, *, as_json: bool) -> int:
+    """Why there is no verdict, for people and, with `as_json`, for programs; the exit code."""
     typer.echo(f"error: {error}", err=True)
     if as_json:
         typer.echo(json.dumps({"equal": None, "error": {"code": error.code, "sentence": error.sentence}}))

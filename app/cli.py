@@ -14,6 +14,7 @@ from app.cli_alerts import alerts
 from app.cli_checks import checks
 from app.cli_decisions import dry_run, limits, plan
 from app.cli_positions import positions
+from app.logs import configure_logs
 from app.settings import load_settings
 from domain.errors import OrderManagerError
 
@@ -43,7 +44,9 @@ Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead o
 
 
 def main() -> None:
-    """Entry point: errors of ours are one line and exit code 1, never a traceback."""
+    """Entry point: errors of ours are one line and exit code 1, never a traceback. What libraries log goes to standard
+    error: standard output is the command's answer, JSON for programs."""
+    configure_logs(level="WARNING", renderer="console")
     try:
         app()
     except OrderManagerError as error:

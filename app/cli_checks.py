@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,15 +17,16 @@ Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead o
 Settle = Annotated[float, typer.Option("--settle-s", min=0, help="How long the workers may take to finish.")]
 
 
-@contextmanager
-def a_verdict() -> Iterator[None]:
-    """Within it an error of ours, a wrong setting say, is exit code 2, as for all of which nobody can tell; 1 would say
-    that something differs."""
+def end_with(verdict: Callable[[], int], *, as_json: bool) -> None:
+    """End with its exit code. An error of ours, in the settings too, is 2, as for all of which nobody can tell; 1 would
+    say that something differs."""
+    from app.check_printing import tell_nobody_can_tell
+
     try:
-        yield
+        code = verdict()
     except OrderManagerError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+        code = tell_nobody_can_tell(error, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @checks.command()
@@ -43,11 +43,11 @@ def replay(
     """Make the tables again from the topics; exit code 1 if they differ from the live ones, 2 if nobody can tell."""
     from app.check_printing import replay_command
 
-    with a_verdict():
-        code = replay_command(
-            load_settings(), directory, until_offset or [], until_time, against, settle_s, as_json=as_json
-        )
-    raise typer.Exit(code)
+    def verdict() -> int:
+        offsets = until_offset or []
+        return replay_command(load_settings(), directory, offsets, until_time, against, settle_s, as_json=as_json)
+
+    end_with(verdict, as_json=as_json)
 
 
 @checks.command()
@@ -60,9 +60,7 @@ def verify(
     """Tables, topics and venue, order by order and fill by fill; exit code 1 if they differ, 2 if nobody can tell."""
     from app.check_printing import verify_command
 
-    with a_verdict():
-        code = verify_command(load_settings(), settle_s, days, venue=venue, as_json=as_json)
-    raise typer.Exit(code)
+    end_with(lambda: verify_command(load_settings(), settle_s, days, venue=venue, as_json=as_json), as_json=as_json)
 
 
 @checks.command()
@@ -78,9 +76,10 @@ def compare(
     """A dry run and a real one on the same signals, plan by plan; exit code 1 if they differ, 2 if nobody can tell."""
     from app.check_printing import compare_command
 
-    with a_verdict():
-        code = compare_command(load_settings(), sources or ["this"], save, tolerance, as_json=as_json)
-    raise typer.Exit(code)
+    def verdict() -> int:
+        return compare_command(load_settings(), sources or ["this"], save, tolerance, as_json=as_json)
+
+    end_with(verdict, as_json=as_json)
 
 
 @checks.command()
@@ -92,9 +91,7 @@ def diff(
     """The rows, and the first record of the log, at which two sets of tables differ; exit code 1 if they do."""
     from app.check_printing import diff_command
 
-    with a_verdict():
-        code = diff_command(one, other, as_json=as_json)
-    raise typer.Exit(code)
+    end_with(lambda: diff_command(one, other, as_json=as_json), as_json=as_json)
 
 
 @checks.command()

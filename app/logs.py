@@ -53,6 +53,7 @@ QUIET = {
     "httpx": logging.WARNING,  # it would write the address of every call to a venue, signature and all
     "httpcore": logging.WARNING,
     "websockets": logging.WARNING,
+    "stamina": logging.ERROR,  # who waits, and what for, is told by ours
 }
 
 _SECRET_NAMES = ("secret", "password", "passwd", "api_key", "apikey", "authorization", "x-api-key", "x-bapi-sign")
