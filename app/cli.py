@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from app.cli_alerts import alerts
 from app.cli_checks import checks
+from app.cli_commands import BEYOND_CANCELLING_S, commands
 from app.cli_decisions import dry_run, limits, plan
 from app.cli_positions import positions
 from app.logs import configure_logs
 from app.settings import load_settings
 from domain.errors import OrderManagerError
-
-if TYPE_CHECKING:
-    from app.asking import Asker
 
 app = typer.Typer(
     name="ordermanager",
@@ -39,6 +38,7 @@ app.command()(positions)
 app.command("dry-run")(dry_run)
 
 app.add_typer(checks)  # without a name: they stand beside the others
+app.add_typer(commands)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
 
@@ -275,61 +275,7 @@ def order(
     show("fills", FILL_COLUMNS, found["fills"])
 
 
-# -- commands ------------------------------------------------------------------------------------------------------
-
-Reason = Annotated[str, typer.Option(help="Why; it is kept with the order.")]
-OneOrder = Annotated[str, typer.Option("--order", help="This order, by our id or the venue's.")]
-OneSymbol = Annotated[str, typer.Option("--symbol", help="Every open order of this symbol.")]
-Every = Annotated[bool, typer.Option("--all", help="Every open order.")]
-
-
-@app.command()
-def cancel(
-    order_id: OneOrder = "", symbol: OneSymbol = "", every: Every = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Cancel one order, a symbol's, or all, and wait for the venue's evidence; exit code 1 if some are still open."""
-    _command("cancel", order_id, symbol, every, reason, as_json)
-
-
-@app.command()
-def sync(
-    order_id: OneOrder = "", symbol: OneSymbol = "", every: Every = False, reason: Reason = "", as_json: Json = False
-) -> None:
-    """Ask the venue for one order, a symbol's, or all, and apply what it says."""
-    _command("sync", order_id, symbol, every, reason, as_json)
-
-
-def _command(action: str, order_id: str, symbol: str, every: bool, reason: str, as_json: bool) -> None:
-    from app.asking import Asker
-    from domain.errors import InvalidInput
-
-    if sum((bool(order_id), bool(symbol), every)) != 1:
-        raise InvalidInput("BAD_OPTION", ["exactly one of --order, --symbol and --all must be given"])
-    asker = Asker(load_settings())
-    targets = [{"order_id": order_id}] if order_id else [{"symbol": name} for name in _symbols(asker, symbol)]
-    results = [asker.command({"action": action, "reason": reason, **target}, wait_s=10) for target in targets]
-    if as_json:
-        typer.echo(json.dumps(results))
-    else:
-        for result in results:
-            typer.echo(f"{result['symbol']}: {'' if result['ok'] else result['code'] + ': '}{result['sentence']}")
-        if not results:
-            typer.echo("no open orders")
-    if not all(result["ok"] for result in results):
-        raise typer.Exit(1)
-
-
-def _symbols(asker: Asker, symbol: str) -> list[str]:
-    """The symbol, or all that have open orders."""
-    if symbol:
-        return [symbol.upper()]
-    rows = [
-        row
-        for status in ("pending", "partially_filled")
-        for row in asker.items("/orders", {"status": status}, limit=1_000_000)
-    ]
-    return sorted({row["instrument"]["symbol"] for row in rows})
-
+# -- trading states ------------------------------------------------------------------------------------------------
 
 Scope = Annotated[str, typer.Option(help="all, a venue, or a symbol.")]
 
@@ -340,7 +286,8 @@ def halt(
     scope: Scope = "all",
     cancel_open: Annotated[bool, typer.Option("--cancel-open", help="Cancel its open orders too.")] = False,
 ) -> None:
-    """Stop creating orders, at once and on every worker; cancels go on."""
+    """Stop creating orders, at once and on every worker; cancels go on. Exit code 1 with --cancel-open: halted, but
+    some orders may still be open."""
     _control("halted", scope, reason, cancel_open=cancel_open)
 
 
@@ -360,11 +307,15 @@ def _control(state: str, scope: str, reason: str, *, cancel_open: bool = False) 
     from app.asking import Asker
 
     body = {"scope": scope, "state": state, "reason": reason, "cancel_open": cancel_open}
-    asker = Asker(load_settings())
+    settings = load_settings()
+    asker = Asker(settings)
     answer = asker.post("/controls", body)
     if place := answer["cancel_result_at"]:
-        answer["cancel_result"] = asker.get(f"{place}{'&' if '?' in place else '?'}wait_s=10")
+        until_s = time.monotonic() + settings.cancel_timeout_s + BEYOND_CANCELLING_S
+        answer["cancel_result"] = asker.result_at(place, until_s)
     typer.echo(json.dumps(answer))
+    if place and not answer["cancel_result"]["ok"]:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
+from command_line import ordermanager
 from scenario_set import Desk, wish
 
 from domain.commands import Action, Command
@@ -58,6 +59,17 @@ async def test_c03_a_command_cancels_one_order_and_its_reason_is_on_record(desk:
     assert [event["type"] for event in events][-2:] == ["pending_cancel", "cancelled"]
     assert events[-2]["reason"] == "lunch"
     assert (await desk.at_venue(symbol))[0]["orderStatus"] == "Cancelled"
+
+
+async def test_c03_the_command_line_waits_for_the_venues_evidence(desk: Desk, symbol: str) -> None:
+    order = await desk.resting(symbol)
+    await desk.fault("latency", endpoint="order/cancel", symbol=symbol, delay_ms=300)
+
+    code, [result] = await ordermanager(desk.settings, "cancel", "--order", order["order_id"], "--json")
+    again = await ordermanager(desk.settings, "cancel", "--symbol", symbol.lower())
+
+    assert (code, result["ok"], result["details"]) == (0, True, {order["order_id"]: "cancelled"})
+    assert again == (0, f"{symbol}: 0 orders, 0 ended\n")
 
 
 async def test_c03_an_order_is_found_by_the_venues_id_too(desk: Desk, symbol: str) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-import orjson
 import pytest
+from command_line import ordermanager
 from scenario_set import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,18 +29,6 @@ async def snapshots(desk: Desk, symbol: str, count: int, **filters: Any) -> list
         return page["items"] if len(page["items"]) == count else None
 
     return await desk.until(enough, 15, f"{count} snapshots of {symbol}")
-
-
-async def command_line(desk: Desk, *arguments: str) -> Any:  # Any: JSON
-    """What a command of the program prints."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.cli", *arguments),
-        env={**os.environ, **desk.settings.environment()},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    printed, _ = await process.communicate()
-    assert process.returncode == 0
-    return orjson.loads(printed)
 
 
 async def test_p02_an_open_position_is_published_at_every_moment_with_its_worth(desk: Desk, symbol: str) -> None:
@@ -76,10 +61,10 @@ async def test_p02_history_can_be_asked_by_time_in_pages_and_from_the_command_li
     upwards = await desk.ask(path, **times, order="asc")
     first = await desk.ask(path, **times, limit=3)
     rest = await desk.ask(path, **times, limit=3, cursor=first["cursor"])
-    printed = await command_line(
-        desk, *("positions", "--symbol", symbol, "--snapshots", "--since", str(oldest["moment_ns"]), "--json")
-    )
+    wanted = ("positions", "--symbol", symbol, "--snapshots", "--since", str(oldest["moment_ns"]), "--json")
+    code, printed = await ordermanager(desk.settings, *wanted)
 
+    assert code == 0
     assert between["items"] == found[1:]
     assert upwards["items"] == found[:0:-1]
     assert first["items"] + rest["items"] == found[1:]

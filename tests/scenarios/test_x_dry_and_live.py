@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import orjson
 import pytest
+from command_line import ordermanager
 from scenario_set import Desk, Row, wish
 
 from app.transport.fail_stop import REFUSED_EXIT_CODE
@@ -106,12 +103,12 @@ async def test_x10_a_dry_run_and_a_real_one_are_compared_signal_by_signal(
         await desk.trade(same)
         await desk.trade(other)
     file = tmp_path_factory.mktemp("runs") / "dry.json"
-    assert (await program(desk, "compare", "--save", str(file)))[0] == 0
+    assert (await ordermanager(desk.settings, "compare", "--save", str(file)))[0] == 0
     await desk.trade(same)
     await desk.trade(other | {"limit_price": "98", "time_in_force": "GTC"})
 
-    code, found = await program(desk, "compare", "--json")
-    again, against_file = await program(desk, "compare", str(file), "this", "--json")
+    code, found = await ordermanager(desk.settings, "compare", "--json")
+    again, against_file = await ordermanager(desk.settings, "compare", str(file), "this", "--json")
 
     differing = {
         "signal_id": other["signal_id"],
@@ -121,21 +118,9 @@ async def test_x10_a_dry_run_and_a_real_one_are_compared_signal_by_signal(
     assert (code, again) == (1, 1)
     assert (found["equal"], found["different"]) == (False, [differing])
     assert against_file["different"] == [differing]
-    assert (await program(desk, "compare", "--tolerance", "0.02"))[0] == 0
+    assert (await ordermanager(desk.settings, "compare", "--tolerance", "0.02"))[0] == 0
     for each in (alike, moved):
         assert (await desk.command(action="cancel", symbol=each))["ok"]
-
-
-async def program(desk: Desk, *arguments: str) -> tuple[int, Row]:
-    """Run `ordermanager …` with the settings of the set; returns its exit code and, if it wrote JSON, that."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.cli", *arguments),
-        env={**os.environ, **desk.settings.environment()},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, orjson.loads(out) if "--json" in arguments else {}
 
 
 async def test_x10_an_operator_cancels_for_real_and_nobody_else_does(desk: Desk, symbol: str) -> None:
