@@ -125,7 +125,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     _deliver(shared, order_agent, signal_agent, command_agent)
     _follow_partitions(shared, order_agent, recovery, broadcasts, modes, _heartbeats(shared, adapter, broadcasts))
     engine.app.service(Background(engine, "breaker", guarded.breaker.watch))
-    conditions = worker_conditions(shared, alert, guarded.breaker, alerts)
+    conditions = worker_conditions(shared, alert, guarded.breaker, alerts, lambda: adapter.banned_s)
     _run_beside(shared, adapter, timers, parts.stream_watch(shared, reconciler), conditions)
     _watch_account(shared, alert)
     watch = position_watch(shared, alerts)
@@ -133,9 +133,12 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
     if stop is not None:
         engine.app.service(Background(engine, "auto-stop", stop.run))
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
-    engine.explains_waiting = lambda: bool(submitter.in_hand or shared.gates.shut() or shared.gates.blind_because)
+    engine.explains_waiting = lambda: bool(
+        submitter.in_hand or shared.gates.shut() or shared.gates.blind_because or adapter.banned_s
+    )
     engine.explains_turn = lambda record: bool(
         guarded.breaker.unwell
+        or adapter.banned_s
         or not shared.gates.is_open(record.partition, (record.key or b"").decode(errors="replace"))
     )
     engine.on_alert(alert)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from app.conditions import Alerts, Conditions
 from app.worker_parts import Shared
@@ -15,12 +15,21 @@ BALANCE_GRACE_S = 5.0
 """A start, or a gateway that starts again, is no cause for alarm."""
 
 
-def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: AlertBoard) -> Conditions:
-    """What an operator should know of while it holds (requirement A01)."""
+def worker_conditions(
+    shared: Shared, alerts: Alerts, breaker: Breaker, board: AlertBoard, banned_s: Callable[[], float]
+) -> Conditions:
+    """What an operator should know of while it holds (requirement A01). `banned_s()`: for how long the venue's ban of
+    our address keeps us from calling it."""
     settings, market = shared.settings, shared.market
 
     def breaker_open() -> str:
         return f"no creates are sent to {settings.venue.value}: {breaker.why}" if breaker.unwell else ""
+
+    def address_banned() -> str:
+        left_s = banned_s()
+        if not left_s:
+            return ""
+        return f"{settings.venue.value} has banned our address (HTTP 403): no call for {left_s:.0f} s, no cancel either"
 
     def stream_down() -> str:
         beats = [beat for beat in market.heartbeats(STREAM_GRACE_S) if beat.role == "gateway"]
@@ -46,6 +55,7 @@ def worker_conditions(shared: Shared, alerts: Alerts, breaker: Breaker, board: A
         shared.clock,
         {
             "BREAKER_OPEN": (0.0, breaker_open),
+            "ADDRESS_BANNED": (0.0, address_banned),
             "STREAM_DOWN": (STREAM_GRACE_S, stream_down),
             "BALANCE_UNKNOWN": (BALANCE_GRACE_S, balance_unknown),
             "QUEUE_TOO_DEEP": (0.0, queue_too_deep),

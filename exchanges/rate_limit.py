@@ -186,6 +186,8 @@ class RateLimiter:
         self._buckets = {name: TokenBucket(rate, clock) for name, rate in rates.items()}
         self._shares = shares or {}
         self._on_wait = on_wait
+        self._clock = clock
+        self._all_paused_until_s = 0.0
         self.set_workers(1)
 
     def bucket(self, name: str) -> TokenBucket:
@@ -203,8 +205,15 @@ class RateLimiter:
 
     def pause_all(self, seconds: float) -> None:
         """Stop everything for so long: the venue has banned the address or the account."""
+        seconds = min(seconds, LONGEST_PAUSE_S)
+        self._all_paused_until_s = max(self._all_paused_until_s, self._clock.monotonic_s() + seconds)
         for bucket in self._buckets.values():
             bucket.pause(seconds)
+
+    @property
+    def all_paused_s(self) -> float:
+        """For how long everything is still stopped; 0 where nothing is."""
+        return max(0.0, self._all_paused_until_s - self._clock.monotonic_s())
 
     def set_workers(self, workers: int) -> None:
         """Share the account's limits evenly between so many processes of our kind. 0: nothing is left for this one."""

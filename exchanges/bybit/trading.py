@@ -86,6 +86,11 @@ class BybitTrading:
         """Share the account's rate limits evenly between so many workers (requirement X07)."""
         self._limiter.set_workers(workers)
 
+    @property
+    def banned_s(self) -> float:
+        """For how long no call is made, cancels included, since the venue has banned our address; 0 without a ban."""
+        return self._limiter.all_paused_s
+
     async def sync_time(self) -> None:
         """Correct our idea of the venue's clock. It also happens by itself when the venue complains."""
         await self._rest.sync_time()
