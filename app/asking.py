@@ -24,7 +24,7 @@ Row = Mapping[str, Any]  # Any: JSON
 _PAGE = 500
 LONGEST_WAIT_S = 10
 """The views hold a question no longer."""
-_AGAIN_S = 0.5
+AGAIN_S = 0.5
 
 
 class NoAnswer(OrderManagerError):  # noqa: N818 -- the words name it well without a suffix
@@ -39,8 +39,7 @@ class Asker:
         self._http = httpx.Client(
             base_url=self._url, headers={"X-API-Key": api_key(settings)}, timeout=30.0, follow_redirects=True
         )
-        self.missing: frozenset[int] = frozenset()
-        """Partitions for which nobody answered when lists were asked for."""
+        self._missing: frozenset[int] = frozenset()
         weakref.finalize(self, self._http.close)
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:  # Any: JSON
@@ -52,35 +51,30 @@ class Asker:
         """Ask for something to be done."""
         return self._ask("POST", path, content=orjson.dumps(body), headers={"Content-Type": "application/json"})
 
-    def commands(self, bodies: Sequence[Mapping[str, str]], until_s: float) -> list[Row]:
-        """Give all of them, then wait for their results; returns one each. What was refused, or is not done at
-        `until_s` (monotonic), has `ok` false and a code."""
-        given = [self._give(body) for body in bodies]
-        return [
-            self.result_at(each["result_at"], until_s) | _of(each) if "result_at" in each else each for each in given
-        ]
-
-    def _give(self, body: Mapping[str, str]) -> dict[str, Any]:
-        try:
-            return dict(self.post("/commands", body))
-        except NoAnswer as error:
-            order_id, symbol = body.get("order_id", ""), body.get("symbol", "")
-            whose = {"symbol": symbol or order_id, "order_id": order_id}
-            return whose | {"ok": False, "code": error.code, "sentence": error.sentence}
+    def command(self, body: Mapping[str, str], until_s: float) -> dict[str, Any]:
+        """Give a command and wait for its result, whose `ok` is false where it is not done at `until_s` (monotonic)."""
+        taken = self.post("/commands", body)
+        named = {name: taken[name] for name in ("command_id", "symbol", "order_id")}
+        return named | self.result_at(taken["result_at"], until_s)
 
     def result_at(self, place: str, until_s: float) -> dict[str, Any]:
-        """A command's result, which is waited for."""
+        """The result of a command that was taken, as above. Who works on it may be away for a while."""
         while True:
             left_s = until_s - time.monotonic()
             wait_s = min(LONGEST_WAIT_S, max(0, round(left_s)))
             try:
-                return dict(self.get(f"{place}{'&' if '?' in place else '?'}wait_s={wait_s}"))
+                result = dict(self.get(f"{place}{'&' if '?' in place else '?'}wait_s={wait_s}"))
             except NoAnswer as error:
                 if left_s <= 0:
                     sentence = f"it was taken, and is not known to be done: GET {place} will tell ({error.sentence})"
                     return {"ok": False, "code": "NOT_DONE_YET", "sentence": sentence}
-                if error.code != "COMMAND_NOT_FOUND":  # that one has waited
-                    time.sleep(min(left_s, _AGAIN_S))
+                waited = wait_s > 0 and error.code == "COMMAND_NOT_FOUND"
+            else:
+                if result["done"] or left_s <= 0:
+                    return result
+                waited = wait_s > 0
+            if not waited:
+                time.sleep(min(left_s, AGAIN_S))
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:  # Any: JSON
         try:
@@ -106,14 +100,10 @@ class Asker:
                 return
 
     def _note_missing(self, partitions: Sequence[int]) -> None:
-        if new := frozenset(partitions) - self.missing:
-            self.missing |= new
+        if new := frozenset(partitions) - self._missing:
+            self._missing |= new
             named = ", ".join(map(str, sorted(new)))
             typer.echo(f"not the whole list: nobody answered for partitions {named}", err=True)
-
-
-def _of(given: Row) -> dict[str, Any]:
-    return {name: given[name] for name in ("command_id", "symbol", "order_id")}
 
 
 def _refusal(reply: httpx.Response) -> tuple[str, str]:

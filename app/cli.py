@@ -13,7 +13,7 @@ import typer
 
 from app.cli_alerts import alerts
 from app.cli_checks import checks
-from app.cli_commands import BEYOND_CANCELLING_S, commands
+from app.cli_commands import BEYOND_CANCELLING_S, commands, with_what_was_passed_on
 from app.cli_decisions import dry_run, limits, plan
 from app.cli_positions import positions
 from app.logs import configure_logs
@@ -312,9 +312,9 @@ def _control(state: str, scope: str, reason: str, *, cancel_open: bool = False) 
     answer = asker.post("/controls", body)
     if place := answer["cancel_result_at"]:
         until_s = time.monotonic() + settings.cancel_timeout_s + BEYOND_CANCELLING_S
-        answer["cancel_result"] = asker.result_at(place, until_s)
+        answer["cancel_results"] = with_what_was_passed_on(asker, asker.result_at(place, until_s), until_s)
     typer.echo(json.dumps(answer))
-    if place and not answer["cancel_result"]["ok"]:
+    if not all(result["ok"] for result in answer.get("cancel_results", ())):
         raise typer.Exit(1)
 
 

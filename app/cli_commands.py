@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.settings import load_settings
+from domain.commands import EVERY_SYMBOL, Action
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ commands = typer.Typer()
 
 BEYOND_CANCELLING_S = 5.0
 """How much longer than a worker that waits for the venue's evidence we wait for its word."""
-LIST_AGAIN_S = 1.0
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the order.")]
 OneOrder = Annotated[str, typer.Option("--order", help="This order, by our id or the venue's.")]
@@ -51,41 +51,21 @@ def _command(action: str, order_id: str, symbol: str, every: bool, reason: str, 
     settings = load_settings()
     asker = Asker(settings)
     until_s = time.monotonic() + settings.cancel_timeout_s + BEYOND_CANCELLING_S
-    if order_id:
-        targets = [{"order_id": order_id}]
-    else:
-        targets = [{"symbol": name} for name in ([symbol.upper()] if symbol else _symbols(asker, until_s))]
-    # All are given before the first is waited for: one that the venue leaves unanswered holds up no other.
-    results = asker.commands([{"action": action, "reason": reason, **target} for target in targets], until_s)
-    if every and asker.missing:
-        results.append(_not_listed(asker.missing))
+    target = {"order_id": order_id} if order_id else {"symbol": EVERY_SYMBOL if every else symbol.upper()}
+    result = asker.command({"action": action, "reason": reason, **target}, until_s)
+    results = with_what_was_passed_on(asker, result, until_s)
     if as_json:
         typer.echo(json.dumps(results))
     else:
-        for result in results:
-            typer.echo(f"{result['symbol']}: {'' if result['ok'] else result['code'] + ': '}{result['sentence']}")
-        if not results:
-            typer.echo("no open orders")
-    if not all(result["ok"] for result in results):
+        for each in results:
+            typer.echo(f"{each['symbol']}: {'' if each['ok'] else each['code'] + ': '}{each['sentence']}")
+    if not all(each["ok"] for each in results):
         raise typer.Exit(1)
 
 
-def _symbols(asker: Asker, until_s: float) -> list[str]:
-    """All that have open orders: of every partition, if all answer in time."""
-    while True:
-        asker.missing = frozenset()
-        rows = [
-            row
-            for status in ("pending", "partially_filled")
-            for row in asker.items("/orders", {"status": status}, limit=1_000_000)
-        ]
-        if not asker.missing or time.monotonic() > until_s:
-            return sorted({row["instrument"]["symbol"] for row in rows})
-        time.sleep(LIST_AGAIN_S)
-
-
-def _not_listed(missing: frozenset[int]) -> Row:
-    sentence = (
-        f"nobody answered for partitions {', '.join(map(str, sorted(missing)))}: nothing was asked of their orders"
-    )
-    return {"symbol": "*", "ok": False, "code": "PARTITIONS_MISSING", "sentence": sentence}
+def with_what_was_passed_on(asker: Asker, result: Row, until_s: float) -> list[Row]:
+    """A command's result; behind that of a cancel of everything what became of each symbol it was passed on to."""
+    if result.get("action") != Action.CANCEL or result.get("symbol") != EVERY_SYMBOL:
+        return [result]
+    places = {symbol: f"/commands/{result['command_id']}:{symbol}?symbol={symbol}" for symbol in result["details"]}
+    return [result, *({"symbol": each} | asker.result_at(place, until_s) for each, place in sorted(places.items()))]

@@ -144,12 +144,14 @@ def _summary(rows: list[CommandRow], partitions: int) -> dict[str, object]:
         sentence = f"{len(rows)} of {partitions} partitions: " + _added_up([row.sentence for row in rows])
     else:
         sentence = f"{len(rows)} of {partitions} partitions have passed it on to {len(details)} symbols"
+    whole = len(rows) == partitions
     return {
         "command_id": rows[0].command_id,
         "symbol": EVERY_SYMBOL,
         "action": rows[0].action,
-        "done": len(rows) == partitions and all(row.done for row in rows),
-        "ok": len(rows) == partitions and all(row.ok for row in rows),
+        "done": whole and all(row.done for row in rows),
+        "ok": whole and all(row.ok for row in rows),
+        "code": next((row.code for row in rows if row.code), "" if whole else "PARTITIONS_MISSING"),
         "sentence": sentence,
         "details": details,
         "at_ns": max(row.at_ns for row in rows),

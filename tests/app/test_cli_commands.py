@@ -1,4 +1,4 @@
-"""Cancelling by hand: every order is given its command, whatever becomes of another's."""
+"""Cancelling by hand, from the command line: what is not done in time is told, and keeps nothing else from its end."""
 
 from __future__ import annotations
 
@@ -21,43 +21,40 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 @dataclass
 class Views:
-    """Stands where a worker's views would: `slow` symbols' commands come to no end, `refused` ones are not taken,
-    `away` partitions are nobody's for so many lists."""
+    """Stands where a worker's views would: commands of `slow` symbols come to no end, one partition is nobody's for
+    `away` questions."""
 
     slow: set[str] = field(default_factory=set)
-    refused: set[str] = field(default_factory=set)
     away: int = 0
-    given: list[str] = field(default_factory=list)
-    """Symbols, in the order in which commands came."""
-
-    async def orders(self, _request: web.Request) -> web.Response:
-        missing, self.away = ([3] if self.away else []), max(0, self.away - 1)
-        symbols = SYMBOLS[1:] if missing else SYMBOLS
-        items = [{"instrument": {"symbol": symbol}} for symbol in symbols]
-        return web.json_response({"items": items, "cursor": None, "missing_partitions": missing})
+    asked: int = 0
 
     async def give(self, request: web.Request) -> web.Response:
         symbol = (await request.json())["symbol"]
-        self.given.append(symbol)
-        if symbol in self.refused:
-            return web.json_response({"error": {"code": "NOT_DURABLE", "message": "no broker"}}, status=503)
-        place = f"/commands/c-{symbol}?symbol={symbol}"
-        taken = {"command_id": f"c-{symbol}", "symbol": symbol, "order_id": "", "result_at": place}
+        place = "/commands/c" if symbol == "*" else f"/commands/c:{symbol}?symbol={symbol}"
+        taken = {"command_id": "c", "symbol": symbol, "order_id": "", "result_at": place}
         return web.json_response(taken, status=202)
 
     async def result(self, request: web.Request) -> web.Response:
-        if request.query["symbol"] in self.slow:
+        self.asked += 1
+        symbol = request.query.get("symbol")
+        if symbol is None:
+            self.away -= 1
+            passed_on = SYMBOLS[1:] if self.away >= 0 else SYMBOLS
+            whole = {"done": self.away < 0, "ok": self.away < 0, "code": "" if self.away < 0 else "PARTITIONS_MISSING"}
+            details = dict.fromkeys(passed_on, "passed on")
+            every = {"command_id": "c", "action": "cancel", "symbol": "*", "sentence": "passed on", "details": details}
+            return web.json_response(every | whole)
+        if symbol in self.slow:
             return web.json_response({"error": {"code": "COMMAND_NOT_FOUND", "message": "at work"}}, status=404)
-        return web.json_response({"ok": True, "code": "", "sentence": "1 cancelled"})
+        return web.json_response({"done": True, "ok": True, "code": "", "sentence": "1 cancelled", "symbol": symbol})
 
     async def control(self, _request: web.Request) -> web.Response:
-        return web.json_response({"state": "halted", "cancel_result_at": "/commands/c-BTCUSDT?symbol=BTCUSDT"})
+        return web.json_response({"state": "halted", "cancel_result_at": "/commands/c:BTCUSDT?symbol=BTCUSDT"})
 
 
 @pytest.fixture
 async def views(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Views]:
     views, application = Views(), web.Application()
-    application.router.add_get("/orders", views.orders)
     application.router.add_post("/commands", views.give)
     application.router.add_get("/commands/{id}", views.result)
     application.router.add_post("/controls", views.control)
@@ -69,6 +66,7 @@ async def views(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Views]:
     monkeypatch.setenv("ORDERMANAGER_CANCEL_TIMEOUT_S", "0.2")
     monkeypatch.setattr("app.cli_commands.BEYOND_CANCELLING_S", 0.0)
     monkeypatch.setattr("app.cli.BEYOND_CANCELLING_S", 0.0)
+    monkeypatch.setattr("app.asking.AGAIN_S", 0.01)
     yield views
     await runner.cleanup()
 
@@ -79,35 +77,38 @@ async def ordermanager(*arguments: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout)
 
 
-async def test_one_that_is_not_done_in_time_keeps_no_other_from_being_cancelled(views: Views) -> None:
-    views.slow, views.refused = {"BTCUSDT"}, {"ETHUSDT"}
+def ends(results: list[dict[str, Any]]) -> list[tuple[str, bool, str]]:
+    return [(each["symbol"], each["ok"], each["code"]) for each in results]
+
+
+async def test_one_symbol_that_is_not_done_in_time_is_told_beside_those_that_are(views: Views) -> None:
+    views.slow = {"BTCUSDT"}
 
     code, results = await ordermanager("cancel", "--all", "--json")
 
-    assert code == 1
-    assert views.given == [*SYMBOLS]
-    assert [(each["symbol"], each["ok"], each["code"]) for each in results] == [
-        ("BTCUSDT", False, "NOT_DONE_YET"),
-        ("ETHUSDT", False, "NOT_DURABLE"),
-        ("SOLUSDT", True, ""),
-    ]
-    assert "GET /commands/c-BTCUSDT?symbol=BTCUSDT will tell" in results[0]["sentence"]
+    done = [(symbol, True, "") for symbol in SYMBOLS[1:]]
+    assert (code, ends(results)) == (1, [("*", True, ""), ("BTCUSDT", False, "NOT_DONE_YET"), *done])
+    assert "GET /commands/c:BTCUSDT?symbol=BTCUSDT will tell" in results[1]["sentence"]
 
 
-async def test_all_are_those_of_every_partition_or_it_says_so(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_partition_that_is_between_two_owners_is_waited_for(
+    views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ORDERMANAGER_CANCEL_TIMEOUT_S", "5")
-    monkeypatch.setattr("app.cli_commands.LIST_AGAIN_S", 0.01)
-    views.away = 2
-    assert await ordermanager("cancel", "--all", "--json") == (0, [*map(cancelled, SYMBOLS)])
+    views.away = 3
 
-    monkeypatch.setenv("ORDERMANAGER_CANCEL_TIMEOUT_S", "0.2")
-    views.away = 1_000_000
     code, results = await ordermanager("cancel", "--all", "--json")
 
-    assert code == 1
-    assert results[:-1] == [*map(cancelled, SYMBOLS[1:])]
-    assert (results[-1]["ok"], results[-1]["code"]) == (False, "PARTITIONS_MISSING")
-    assert "partitions 3" in results[-1]["sentence"]
+    assert (code, ends(results)) == (0, [(symbol, True, "") for symbol in ("*", *SYMBOLS)])
+
+
+async def test_a_partition_that_stays_without_an_owner_is_told(views: Views) -> None:
+    views.away = 1_000_000
+
+    code, results = await ordermanager("cancel", "--all", "--json")
+
+    assert (code, results[0]["ok"], results[0]["code"]) == (1, False, "PARTITIONS_MISSING")
+    assert ends(results[1:]) == [(symbol, True, "") for symbol in SYMBOLS[1:]]
 
 
 async def test_a_halt_whose_cancels_are_not_done_in_time_says_that_it_halts_and_what_is_not_known(views: Views) -> None:
@@ -115,12 +116,7 @@ async def test_a_halt_whose_cancels_are_not_done_in_time_says_that_it_halts_and_
 
     code, answer = await ordermanager("halt", "--reason", "looks odd", "--cancel-open")
 
-    assert code == 1
-    assert answer["state"] == "halted"
-    assert (answer["cancel_result"]["ok"], answer["cancel_result"]["code"]) == (False, "NOT_DONE_YET")
-
-
-def cancelled(symbol: str) -> dict[str, Any]:
-    """What the command line tells of a symbol of which all are cancelled."""
-    whose = {"command_id": f"c-{symbol}", "symbol": symbol, "order_id": ""}
-    return whose | {"ok": True, "code": "", "sentence": "1 cancelled"}
+    assert (code, answer["state"]) == (1, "halted")
+    [result] = answer["cancel_results"]
+    assert (result["ok"], result["code"]) == (False, "NOT_DONE_YET")
+    assert views.asked < 100, "it asks as fast as it can"

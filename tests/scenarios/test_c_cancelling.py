@@ -72,6 +72,16 @@ async def test_c03_the_command_line_waits_for_the_venues_evidence(desk: Desk, sy
     assert again == (0, f"{symbol}: 0 orders, 0 ended\n")
 
 
+async def test_c03_the_command_line_cancels_everything_in_all_partitions(desk: Desk) -> None:
+    orders = [await desk.resting(symbol) for symbol in desk.symbols(3)]
+
+    code, [every, *results] = await ordermanager(desk.settings, "cancel", "--all", "--json")
+
+    assert (code, every["ok"]) == (0, True)
+    cancelled = {order["instrument"]["symbol"]: {order["order_id"]: "cancelled"} for order in orders}
+    assert {result["symbol"]: result["details"] for result in results if result["details"]} == cancelled
+
+
 async def test_c03_an_order_is_found_by_the_venues_id_too(desk: Desk, symbol: str) -> None:
     order = await desk.resting(symbol)
 
