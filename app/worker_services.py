@@ -17,6 +17,7 @@ from mode import Service
 from app.account_share import HEARD_S, LAPSE_S, AccountShare
 from app.engine import Engine
 from app.settings import Settings
+from app.transport.fail_stop import refuse_to_start
 from domain.errors import Refused, VenueError
 from domain.instruments import LINEAR
 from domain.plans import PositionMode
@@ -173,7 +174,7 @@ class PositionModeCheck:
                 await self._adapter.set_position_mode(hedge=hedge)
             except Refused as error:
                 mode = self._settings.position_mode
-                self._engine.wiring.stop(f"POSITION_MODE_REFUSED: the account cannot be in {mode} mode: {error}")
+                refuse_to_start(f"POSITION_MODE_REFUSED: the account cannot be in {mode} mode: {error}")
             except VenueError as error:
                 _log.warning("the position mode is not known yet: %s", error)
                 await self._clock.sleep(2.0)

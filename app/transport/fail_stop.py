@@ -27,7 +27,7 @@ def fail_stop(reason: str) -> NoReturn:
 
 
 def refuse_to_start(reason: str) -> NoReturn:
-    """The same, before any work was done, with `REFUSED_EXIT_CODE`."""
+    """The same with `REFUSED_EXIT_CODE`."""
     _end(reason, REFUSED_EXIT_CODE)
 
 

@@ -9,6 +9,7 @@ from scenario_set import Desk, Row, wish
 from scenario_venue import DEADLINE_S
 
 from app.children import Keeper
+from app.transport.fail_stop import REFUSED_EXIT_CODE
 from domain.plans import PositionMode
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -126,7 +127,7 @@ async def test_d11_changing_the_mode_with_a_position_open_is_refused_with_the_re
         return "POSITION_MODE_REFUSED" in worker.child.log_file.read_text() or None
 
     await desk.until(refused, 30, "the refusal")
-    await worker.stop()
+    assert await worker.stop() == REFUSED_EXIT_CODE
     start_with(worker, "hedge")
     worker.start()
     await desk.worker_is_ready()
