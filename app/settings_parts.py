@@ -25,7 +25,9 @@ class PlaceSettings(BaseModel):
     """Where things are."""
 
     data_dir: Path = Field(Path(".run"), description="Everything this set keeps: stores, logs, books, local broker.")
-    instance: str = Field("om", description="Prefix of our client order ids: a letter, then up to 5 letters or digits.")
+    instance: str = Field(
+        "om", description="Prefix of our client order ids: a small letter, then up to 5 more or digits."
+    )
     topic_prefix: str = Field("", description="Stands before every topic's name: several sets share one cluster.")
     kafka_bootstrap: str = Field("", description="Broker addresses, host:port[,…]; empty = the local broker's.")
     kafka_host: str = Field("127.0.0.1", description="Local broker: address it listens on.")

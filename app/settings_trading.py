@@ -131,7 +131,9 @@ class CallSettings(BaseModel):
     api_retry_base_s: Seconds = Field(1.0, description="First pause between attempts.")
     api_retry_multiplier: Annotated[float, Field(ge=1, le=10)] = Field(2.0, description="Growth of the pause.")
     api_retry_cap_s: Seconds = Field(30.0, description="Longest pause.")
-    order_execution_timeout_s: Seconds = Field(30.0, description="Longest work on one order; then it is uncertain.")
+    order_execution_timeout_s: Seconds = Field(
+        30.0, description="Longest work on one order, pauses that the venue asks for apart; then it is uncertain."
+    )
     clock_error_s: Annotated[float, Field(ge=0, le=60)] = Field(
         1.0, description="How far clocks may be apart: workers', the gateway's, the venue's."
     )
@@ -161,7 +163,9 @@ class CallSettings(BaseModel):
     doubt_s: Seconds = Field(5.0, description="Orders in doubt are asked for again after this long.")
     reconcile_interval_s: Seconds = Field(300.0, description="Open orders are compared with the venue this often.")
     position_validation_interval_s: Seconds = Field(
-        3_600.0, description="Positions are compared with the sum of their fills and with the venue this often."
+        3_600.0,
+        description="Positions are compared with the sum of their fills and with the venue after so long, "
+        "in the next round of RECONCILE_INTERVAL_S.",
     )
     position_snapshot_interval_s: Seconds = Field(
         300.0, description="Positions are published to the topic position-snapshots this often."
