@@ -16,7 +16,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch
+from rocksdict import Rdict, WriteBatch
 
 from tables.index_entries import ENTRY, INDEX, ROW, IndexFunction, listed_row, write_index
 from tables.live_entries import LiveEntries
@@ -30,8 +30,6 @@ POSITION, IDENTITY = b"m/position", b"m/identity"
 REBUILD_MARK = "REBUILD"
 
 _POSITION = Struct(">qqIq")
-
-WRITE_BUFFER_BYTES = 4 << 20  # of one store; `StoreMemory` limits all together
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Shard:
         db: Rdict | None = None
         found: bytes | None = None
         try:
-            db = Rdict(str(self._path), _options(memory))
+            db = memory.open(self._path)
             found = db.get(IDENTITY)
         except Exception as error:
             if is_locked(error) or is_full(error):
@@ -123,7 +121,7 @@ class Shard:
             del db  # what could not be closed lets go of its files with the last reference
         delete(self._path)
         self._path.mkdir(parents=True)
-        return Rdict(str(self._path), _options(memory))
+        return memory.open(self._path)
 
     def close(self) -> None:
         """Give the files free. Every further use raises `KeyError`."""
@@ -383,17 +381,3 @@ class Shard:
 def delete(path: Path) -> None:
     """Remove the files of a shard."""
     shutil.rmtree(path, ignore_errors=True)
-
-
-def _options(memory: StoreMemory) -> Options:
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-    options.set_max_write_buffer_number(2)
-    options.set_max_open_files(128)
-    options.set_keep_log_file_num(2)
-    table = BlockBasedOptions()
-    memory.share_with(options, table)
-    table.set_bloom_filter(10, False)
-    options.set_block_based_table_factory(table)
-    return options

@@ -148,7 +148,7 @@ def test_damage_that_shows_at_closing_too_does_not_keep_a_store_from_being_built
     class Damaged:
         """What a store is like when a compaction has met a bad block in the background."""
 
-        def __init__(self, *_arguments: object) -> None:
+        def __init__(self, *_arguments: object, **_options: object) -> None:
             monkeypatch.undo()  # the next one that is opened is a real one
 
         def get(self, _key: bytes) -> bytes:
@@ -157,7 +157,7 @@ def test_damage_that_shows_at_closing_too_does_not_keep_a_store_from_being_built
         def close(self) -> None:
             raise OSError(damage)
 
-    monkeypatch.setattr("tables.shard.Rdict", Damaged)
+    monkeypatch.setattr("tables.store_memory.Rdict", Damaged)
 
     with closing(new_shard(tmp_path / "t-0")) as again:
         assert again.position is None
