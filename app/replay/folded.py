@@ -170,7 +170,7 @@ async def _reach(connection: Connection, topics: Topics, until: Until, settle_s:
     give_up_s = time.monotonic() + settle_s
     while True:
         done = await reading.committed(connection, topics.app_id, inputs)
-        unfinished = sum(max(0, ends[place] - done[place]) for place in inputs)
+        unfinished = await reading.how_many(connection, done, {place: ends[place] for place in inputs})
         if not unfinished or time.monotonic() > give_up_s:
             break
         await asyncio.sleep(_POLL_S)

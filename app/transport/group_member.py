@@ -27,6 +27,7 @@ from mode import Service
 
 from app.transport.ledger import Commit
 from app.transport.offset_metadata import finished_offsets, finished_text
+from app.transport.topic_reader import READ_COMMITTED
 from streams.waiting_for_brokers import once_there
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class GroupMember(driver.AIOKafkaConsumerThread):
             partition_assignment_strategy=[self.app.assignor],
             enable_auto_commit=False,
             auto_offset_reset=conf.consumer_auto_offset_reset,
+            isolation_level=READ_COMMITTED,
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,

@@ -21,6 +21,9 @@ MAX_RECORDS = 2_000
 Connection = Mapping[str, Any]
 """Arguments of an aiokafka client that say how to reach the brokers."""
 
+READ_COMMITTED = "read_committed"
+"""What a producer took back by aborting its transaction was never said."""
+
 OnRecords = Callable[[TopicPartition, list[Any]], None]
 
 
@@ -39,6 +42,7 @@ async def _started(connection: Connection) -> Any:
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        isolation_level=READ_COMMITTED,
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=FETCH_AT_ONCE_BYTES,
         max_poll_records=MAX_RECORDS,
