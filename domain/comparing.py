@@ -54,10 +54,10 @@ def is_another_order(order: Order, update: OrderReport | FillReport) -> bool:
     two_ids = bool(update.venue_order_id and order.venue_order_id) and update.venue_order_id != order.venue_order_id
     if two_ids or update.side is not order.side:
         return True
-    return isinstance(update, OrderReport) and order.in_doubt and _was_never(order, update)
+    return isinstance(update, OrderReport) and order.in_doubt and was_never(order, update)
 
 
-def _was_never(order: Order, report: OrderReport) -> bool:
+def was_never(order: Order, report: OrderReport) -> bool:
     """Whether our order cannot have become what the venue shows. Another quantity proves that where it is the first
     one: it can't be amended, or was not. The venue itself cuts what only reduces, and counts spot's market orders in
     either coin."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from domain.comparing import was_never
 from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError, Withheld
 from domain.money import plain
-from domain.orders import Order, OrderType, Pending
+from domain.orders import Order, OrderType, Pending, Side
 from domain.plans import TradingState
 from domain.updates import ID_CONFLICT, Call, CallOutcome, OrderReport, Origin, Result
 from exchanges.venue import NewOrder, OrderRef, Trading
@@ -187,7 +188,7 @@ class Attempts:
         if order.pending is not Pending.NOTHING:
             return "CANCELLED_BEFORE_SENT", f"cancel was requested before the order was sent: {order.reason}"
         state, why = self._market.trading(order.instrument)
-        if state is TradingState.HALTED or (state is TradingState.REDUCE_ONLY and not order.reduce_only):
+        if state is TradingState.HALTED or (state is TradingState.REDUCE_ONLY and not _only_reduces(order)):
             return "TRADING_" + state.upper(), f"trading is {state}: {why}"
         late_ns = self._clock.now_ns() - expires_at_ns
         if late_ns > 0:
@@ -197,7 +198,8 @@ class Attempts:
     async def _identify(
         self, order: Order, error: Duplicate, attempts: int, sent_ns: int, batch: str | msgspec.UnsetType
     ) -> CallOutcome:
-        """The venue has an order of this id: it is ours if it agrees in symbol, side and quantity (requirement X02)."""
+        """The venue has an order of this id: it is ours if it agrees in symbol and side, and has
+        a quantity that ours may have come to (requirement X02)."""
         try:
             report = await self._trading.order(OrderRef(order.instrument, order.order_id))
         except VenueError:
@@ -281,12 +283,17 @@ def _request(order: Order) -> NewOrder:
     )
 
 
+def _only_reduces(order: Order) -> bool:
+    """Whether it can open nothing: it is marked so, or a sale on spot, which knows no mark and sells what is there."""
+    return order.reduce_only or (order.instrument.spot and order.side is Side.SELL)
+
+
 def _difference(order: Order, report: OrderReport) -> str | None:
     """What tells our order from the venue's; None when they are the same."""
     if order.instrument.symbol != report.instrument.symbol:
         return f"symbol {report.instrument.symbol}, ours {order.instrument.symbol}"
     if order.side is not report.side:
         return f"side {report.side}, ours {order.side}"
-    if order.quantity != report.quantity:
+    if was_never(order, report):
         return f"quantity {plain(report.quantity)}, ours {plain(order.quantity)}"
     return None

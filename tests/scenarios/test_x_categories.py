@@ -77,6 +77,19 @@ async def test_d04_on_spot_the_fee_is_gone_from_what_can_be_sold_again(desk: Des
     assert (position["size"], position["realised"]) == ("0", "-1.998"), "9.99 coins at 0.2 less each"
 
 
+async def test_r05_while_trading_is_reduce_only_coins_are_sold_and_none_are_bought(desk: Desk) -> None:
+    await traded(desk, wanted(PAIR, "spot", "buy", "100"))
+    await desk.post("/controls", scope=PAIR, state="reduce_only", reason="getting out")
+
+    bought = await desk.trade(wanted(PAIR, "spot", "buy", "100"))
+    sold = await traded(desk, wanted(PAIR, "spot", "sell", "100", amount="5000"))
+    await desk.post("/controls", scope=PAIR, state="armed", reason="out")
+
+    assert (bought["result"], bought["code"]) == ("rejected", "TRADING_REDUCE_ONLY")
+    assert sold["quantity"] == "9.99"
+    await desk.position_is(PAIR, "0", "spot")
+
+
 async def test_p01_an_inverse_contract_is_counted_in_dollars_and_wins_coins(desk: Desk) -> None:
     desk.named(COIN_MARGINED)
     await pinned(desk, COIN_MARGINED, "inverse", "100", "100.5")

@@ -8,8 +8,8 @@ import pytest
 from quiet_venue import DAY_S, NOW, SECOND
 from trading_desk import TOPICS, Desk, FreeTurn, fill_of, report
 
-from domain.errors import NotAccepted, Uncertain
-from domain.orders import OrderState, Sums, VenueState
+from domain.errors import Duplicate, NotAccepted, Uncertain
+from domain.orders import OrderState, Side, Sums, TimeInForce, VenueState
 
 
 async def test_x06_an_absent_order_older_than_the_venues_history_is_neither_sent_nor_said_to_be_unsent() -> None:
@@ -41,6 +41,30 @@ async def test_x06_an_order_that_the_stream_tells_of_while_a_token_is_waited_for
 
     assert order.state is OrderState.ACKNOWLEDGED
     assert desk.venue.created == []
+
+
+@pytest.mark.parametrize(("reduce_only", "state"), [(True, OrderState.FILLED), (False, OrderState.REJECTED)])
+async def test_x02_a_duplicate_with_less_is_ours_where_the_venue_itself_may_have_cut_it(
+    reduce_only: bool, state: OrderState
+) -> None:
+    desk = Desk()
+    order = desk.intend(side=Side.SELL, reduce_only=reduce_only, time_in_force=TimeInForce.IOC)
+    done = {"quantity": Decimal("0.6"), "cumulative": Sums(Decimal("0.6"), Decimal(60))}
+    cut = report(order, VenueState.FILLED, time_in_force=TimeInForce.IOC, reduce_only=reduce_only, **done)
+    desk.venue.answers = [Uncertain("TIME_OUT", "no reply"), Duplicate("DUPLICATE_CLIENT_ORDER_ID", "seen before")]
+
+    async def shows_late() -> None:
+        if desk.venue.created:  # and was asked for since, twice, in vain
+            desk.venue.known["om1"] = cut
+
+    desk.venue.on_admit = shows_late
+    await desk.submit()
+    await desk.told(cut)
+
+    after = desk.orders.get(0, "om1")
+    assert after is not None
+    assert after.state is state
+    assert len(desk.venue.created) == 2
 
 
 async def test_x05_each_attempt_counts_once_whatever_became_of_it() -> None:
