@@ -6,6 +6,8 @@ change is a difference. So an order that a lagging list still shows open after i
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from domain.merging import derive_state, merge_evidence
@@ -54,16 +56,20 @@ def is_another_order(order: Order, update: OrderReport | FillReport) -> bool:
     two_ids = bool(update.venue_order_id and order.venue_order_id) and update.venue_order_id != order.venue_order_id
     if two_ids or update.side is not order.side:
         return True
-    return isinstance(update, OrderReport) and order.in_doubt and was_never(order, update)
+    return isinstance(update, OrderReport) and order.in_doubt and _was_never(order, update)
 
 
-def was_never(order: Order, report: OrderReport) -> bool:
+def may_have_come_to(order: Order, quantity: Decimal, *, reduce_only: bool) -> bool:
+    """Whether the venue itself may have made this quantity of ours: it cuts what only reduces, and counts spot's market
+    orders in either coin."""
+    by_value = order.instrument.spot and order.order_type is OrderType.MARKET
+    return quantity == order.quantity or order.reduce_only or reduce_only or by_value
+
+
+def _was_never(order: Order, report: OrderReport) -> bool:
     """Whether our order cannot have become what the venue shows. Another quantity proves that where it is the first
-    one: it can't be amended, or was not. The venue itself cuts what only reduces, and counts spot's market orders in
-    either coin."""
-    if report.quantity == order.quantity or order.reduce_only or report.reduce_only:
-        return False
-    if order.instrument.category == "spot" and order.order_type is OrderType.MARKET:
+    one: it can't be amended, or was not."""
+    if may_have_come_to(order, report.quantity, reduce_only=report.reduce_only):
         return False
     passing = report.order_type is OrderType.MARKET or report.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
     return passing or (report.created_ns > 0 and report.updated_ns - report.created_ns <= _UNTOUCHED_NS)

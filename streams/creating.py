@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from domain.comparing import was_never
+from domain.comparing import may_have_come_to
 from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError, Withheld
 from domain.money import plain
 from domain.orders import Order, OrderType, Pending, Side
@@ -294,6 +294,6 @@ def _difference(order: Order, report: OrderReport) -> str | None:
         return f"symbol {report.instrument.symbol}, ours {order.instrument.symbol}"
     if order.side is not report.side:
         return f"side {report.side}, ours {order.side}"
-    if was_never(order, report):
+    if not may_have_come_to(order, report.quantity, reduce_only=report.reduce_only):
         return f"quantity {plain(report.quantity)}, ours {plain(order.quantity)}"
     return None
