@@ -17,8 +17,11 @@ async def make(bootstrap: str, *topics: NewTopic) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     answer = await admin.create_topics(list(topics))
-    await admin.close()
     assert not any(error[1] for error in answer.topic_errors)
+    async with asyncio.timeout(10):
+        while not {each.name for each in topics} <= set(await admin.list_topics()):  # noqa: ASYNC110 -- as below
+            await asyncio.sleep(0.02)
+    await admin.close()
 
 
 async def remove(bootstrap: str, *names: str) -> None:
