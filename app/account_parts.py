@@ -66,15 +66,17 @@ class LossWatch:
         topics: Topics,
         board: ExposureBoard,
         limits: LimitsBoard,
-        is_open: Callable[[], bool],
+        is_certain: Callable[[], bool],
         alert: Callable[[str, str], None],
         clock: Clock,
     ) -> None:
+        """`is_certain`: whether nobody else can have been given our partitions. Who may have lost them would write over
+        what their owner tells."""
         self._log = log
         self._topics = topics
         self._board = board
         self._limits = limits
-        self._is_open = is_open
+        self._is_certain = is_certain
         self._alert = alert
         self._clock = clock
         self._told: set[str] = set()
@@ -84,7 +86,7 @@ class LossWatch:
         looks = 0
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
-            if not self._is_open():
+            if not self._is_certain():
                 continue
             looks += 1
             now_and_then, limited = looks % _LOOKS_BETWEEN_WORTHS == 0, self._limits.any_of_the_account()

@@ -30,6 +30,11 @@ class GroupInbox:
         """True from the end of recovery until the next rebalance or the shutdown begins."""
         return self._open
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is open, and nobody else can have been given our partitions."""
+        return self._open and self.lease.good()
+
     def open(self) -> int:
         """Begin a generation; records delivered from now on carry its number."""
         self._generation += 1
@@ -46,7 +51,7 @@ class GroupInbox:
 
     def may_act(self, record: Record) -> bool:
         """Whether a side effect for the record may start now."""
-        return self._open and record.generation == self._generation and self.lease.good()
+        return self.is_certain and record.generation == self._generation
 
     def finished(self, record: Record) -> None:
         """Everything that the record causes is durable."""

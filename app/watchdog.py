@@ -89,8 +89,7 @@ class Watch(Service):
         """Whether each record that is being handled comes to its end: others that do would hide one that never will,
         and that holds up its symbol, and what may be committed of its partition."""
         engine, limit_s = self.engine, self.engine.options.turn_limit_s
-        certain = engine.inbox.is_open and engine.wiring.lease.good()
-        looked_s, source = self._longest.look(self._works() if certain else (), LOOK_S)
+        looked_s, source = self._longest.look(self._works() if engine.inbox.is_certain else (), LOOK_S)
         if limit_s and looked_s >= limit_s:
             engine.wiring.stop(f"NO_PROGRESS: {source} has been handled for {looked_s:g} s and comes to no end")
 

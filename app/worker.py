@@ -383,7 +383,7 @@ def _watch_account(shared: Shared, alert: Callable[[str, str], None]) -> None:
         topics=shared.topics,
         board=shared.exposure,
         limits=shared.limits,
-        is_open=lambda: engine.inbox.is_open,
+        is_certain=lambda: engine.inbox.is_certain,
         alert=alert,
         clock=shared.clock,
     )

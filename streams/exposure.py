@@ -3,6 +3,10 @@
 Every worker reads `order-exposure` whole and publishes the records of its own instruments: at once when a signal's wish
 is asked, granted or withdrawn; a moment after anything else changed. Between the orders being written and the record
 that counts them, the hold counts them: what is in flight is counted twice for a moment, never not at all.
+
+A record of a former owner may land late, behind ours: then ours is told again, once for each such record. Only who
+certainly is the owner does so (`ExposureBoard.refresh`). A process that lost its partitions and does not know it yet
+answers nothing, so no two ever answer each other.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from domain.instruments import Instrument
 from domain.limits import AccountLoad
 from domain.money import ZERO
 from streams.broadcast import Entry
+from streams.load_records import LoadRecords
 from streams.ports import Clock, Log
 from streams.reservations import Reservations
 from streams.standing import Dollars, Standing
@@ -41,7 +46,6 @@ from tables.receipt import Receipt
 
 replace = msgspec.structs.replace
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(SymbolLoad).decode
 _decode_peak = msgspec.json.Decoder(AccountPeak).decode
 
 PEAK_KEY = b"$account"
@@ -95,11 +99,11 @@ class ExposureBoard:
         self._venue = venue
         self._partitions = partitions
         self._is_caught_up = is_caught_up
-        self._records: dict[str, SymbolLoad] = {}
+        self._records = LoadRecords()
         self._own: dict[str, SymbolLoad] = {}
-        self._asked_at: dict[tuple[str, str], int] = {}
-        """Offset at which each pending wish was first seen."""
-        self._changed = asyncio.Event()
+        """Of our instruments: what was told last, or is to be told first."""
+        self._untold: set[str] = set()
+        """Names of ours under which another's record may stand: ours is told, be it as it was."""
         self._succeeded: set[int] = set()
         """Partitions whose former owners' holds are ours: a record that is heard before is no more than history."""
         self._dirty: dict[Instrument, None] = {}
@@ -121,39 +125,28 @@ class ExposureBoard:
                 self._heard_peak(entry.value)
             return
         name = key.decode(errors="replace")
-        record = None if entry is None else self._read(name, entry)
-        before = self._records.pop(name, None)
-        if record is not None and entry is not None:
-            self._records[name] = record
-            for source, hold in record.pending.items():
-                asked = None if before is None else before.pending.get(source)
-                # Who asks for more than before, as a signal does that is planned again, asks anew: others who stood
-                # behind it have counted less.
-                if asked is None or not asked.covers(hold):
-                    self._asked_at[name, source] = entry.offset
-            if record.worker != self._worker and self._log.partition_of(record.symbol.encode()) in self._succeeded:
-                self._succeed(record)
-        for known in [each for each in self._asked_at if each[0] == name]:
-            if record is None or known[1] not in record.pending:
-                del self._asked_at[known]
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    def _read(self, name: str, entry: Entry) -> SymbolLoad | None:
-        """The record; None for what nobody of ours writes, and for those of a version that knew one category only."""
-        with contextlib.suppress(msgspec.DecodeError):
-            record = _decode(entry.value)
-            if record.name == name:
-                return record
-        return None
+        record = self._records.heard(name, entry)
+        if not self._records.is_ours(name) and self._log.partition_of(_symbol_of(name)) in self._succeeded:
+            self._heard_late(name, record)
 
     def _succeed(self, record: SymbolLoad) -> None:
-        """The record of a former owner: what it counted in flight counts on until the balance must show it, and where
-        it wrote late our own figures stand."""
-        instrument = Instrument(self._venue, record.category, record.symbol)
-        self._reservations.inherit(instrument, record.taking, self._clock.now_ns() + FORMER_OWNER_NS)
-        if record.name in self._own:
-            self.note(instrument)
+        """The record of a former owner: what it counted in flight counts on until the balance must show it."""
+        until_ns = self._clock.now_ns() + FORMER_OWNER_NS
+        self._reservations.inherit(self._instrument(record), record.taking, until_ns)
+
+    def _heard_late(self, name: str, record: SymbolLoad | None) -> None:
+        """Another's record of an instrument of ours. Its wishes are void: what became orders was asked for, and read,
+        before the instrument was ours. Its figures are older than ours, but while we are behind it may count what we
+        have not read."""
+        own = self._own.get(name)
+        if record is not None:
+            self._succeed(record)
+            own = own or self._blank(self._instrument(record))
+            is_behind = not self._is_caught_up(self._partition_of(self._instrument(record)))
+            self._own[name] = own = not_less(own, record) if is_behind else own
+        if own is not None:
+            self._untold.add(name)
+            self.note(self._instrument(own))
 
     def _heard_peak(self, value: bytes) -> None:
         try:
@@ -166,7 +159,7 @@ class ExposureBoard:
 
     def records(self) -> list[SymbolLoad]:
         """Every instrument's record, as read."""
-        return [self._records[name] for name in sorted(self._records)]
+        return sorted(self._records.all(), key=lambda record: record.name)
 
     @property
     def alone(self) -> bool:
@@ -178,8 +171,8 @@ class ExposureBoard:
         name = "" if instrument is None else load_name(instrument)
         return account_load(
             name,
-            self._records.values(),
-            lambda other, source: other != name and self._stands_before(other, source, before),
+            self._records.all(),
+            lambda other, source: other != name and self._records.stands_before(other, source, before),
             self._clock.now_ns(),
             peak=self.peak.peak,
             worth=self._worth(),
@@ -192,14 +185,11 @@ class ExposureBoard:
         if len(ours) >= self._partitions:
             return ZERO  # every plan asks, and there are as many records as symbols
         others = [
-            record for record in self._records.values() if self._log.partition_of(record.symbol.encode()) not in ours
+            record for record in self._records.all() if self._log.partition_of(record.symbol.encode()) not in ours
         ]
         return reserved_by(
-            others, lambda name, source: self._stands_before(name, source, before), currency, balance_at_ns
+            others, lambda name, source: self._records.stands_before(name, source, before), currency, balance_at_ns
         )
-
-    def _stands_before(self, name: str, source: str, before: int | None) -> bool:
-        return before is None or self._asked_at.get((name, source), -1) < before
 
     @property
     def uncounted(self) -> frozenset[str]:
@@ -208,18 +198,18 @@ class ExposureBoard:
 
     def profit(self) -> Decimal:
         """Of all instruments, everything ever."""
-        return sum((record.profit for record in self._records.values()), ZERO)
+        return sum((record.profit for record in self._records.all()), ZERO)
 
     # -- wishes ------------------------------------------------------------------------------------------------------
 
     async def ask(self, instrument: Instrument, source: str, hold: Hold) -> int:
         """Ask for what the signal's orders will add; returns the offset at which the wish stands, once it is read."""
-        own, name = self._base(instrument), load_name(instrument)
+        own, offsets = self._base(instrument), list[int]()
         own = replace(own, pending={**own.pending, source: hold}, held=without(own.held, source))
-        self._own[name] = self._figured(instrument, own)
-        at = await self._log.publish(self._topic, name.encode(), _encode(self._own[name]), partition=0)
-        await self._read_back(self._topic, at.offset)
-        return self._asked_at.get((name, source), at.offset)
+        await self._tell(instrument, self._figured(instrument, own), offsets.append).durable()
+        await self._read_back(self._topic, offsets[0])
+        at = self._records.asked_at(load_name(instrument), source)
+        return offsets[0] if at is None else at
 
     def grant(self, instrument: Instrument, source: str) -> None:
         """The wish fits: it is held until the orders are written."""
@@ -248,35 +238,25 @@ class ExposureBoard:
     def held_in(self, partition: int) -> list[tuple[Instrument, str]]:
         """(instrument, source) of the signals of a partition for which something is asked, or held."""
         return [
-            (Instrument(self._venue, record.category, record.symbol), source)
-            for record in self._records.values()
+            (self._instrument(record), source)
+            for record in self._records.all()
             if self._log.partition_of(record.symbol.encode()) == partition
             for source in (*record.pending, *record.held)
         ]
 
     def withdraw(self, symbol: str, source: str) -> None:
         """A signal of the symbol was put aside: whatever was asked for it, or is held, is free again."""
-        for record in [*self._records.values(), *self._own.values()]:
+        for record in [*self._records.all(), *self._own.values()]:
             if record.symbol == symbol and (source in record.pending or source in record.held):
-                self.release(Instrument(self._venue, record.category, symbol), source)
+                self.release(self._instrument(record), source)
 
     def undecided(self, instrument: Instrument, before: int) -> bool:
         """Whether a wish of another instrument stands before the offset and is not decided."""
-        name = load_name(instrument)
-        return any(other != name and at < before for (other, _), at in self._asked_at.items())
+        return self._records.undecided(load_name(instrument), before)
 
     async def decided(self, instrument: Instrument, before: int, timeout_s: float) -> None:
         """Wait until no other wish before the offset is undecided, at the longest so long."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + timeout_s
-        while self.undecided(instrument, before):
-            changed, remaining_s = self._changed, end - loop.time()
-            if remaining_s <= 0:
-                return
-            try:
-                await asyncio.wait_for(changed.wait(), remaining_s)
-            except TimeoutError:
-                return
+        await self._records.decided(load_name(instrument), before, timeout_s)
 
     # -- what stands -------------------------------------------------------------------------------------------------
 
@@ -305,12 +285,14 @@ class ExposureBoard:
         found = {position.instrument for position in self._positions.all(partition)}
         for symbol in self._orders.open_symbols(partition):
             found |= {order.instrument for order in self._orders.open_orders(partition, symbol)}
-        for record in list(self._records.values()):
+        for record in self._records.all():
             if self._log.partition_of(record.symbol.encode()) == partition:
-                found.add(Instrument(self._venue, record.category, record.symbol))
+                found.add(self._instrument(record))
                 self._succeed(record)  # be it that of an earlier life of this worker
         for instrument in sorted(found):
-            self._own.pop(load_name(instrument), None)
+            name = load_name(instrument)
+            self._own[name] = self._records.get(name) or self._blank(instrument)
+            self._untold.add(name)
             self.note(instrument)
 
     async def parting(self, partitions: frozenset[int]) -> None:
@@ -324,6 +306,7 @@ class ExposureBoard:
             self._reservations.leave(instrument)  # the record counts them from here on
         for name in [each for each in self._own if self._log.partition_of(_symbol_of(each)) in partitions]:
             del self._own[name]
+            self._untold.discard(name)
         for each in [each for each in self._behind if self._partition_of(each) in partitions]:
             del self._behind[each]
         with contextlib.suppress(TimeoutError):
@@ -339,7 +322,10 @@ class ExposureBoard:
 
     def refresh(self, at_most: int) -> int:
         """Publish the records of instruments that something happened to, so many at most: each takes a look at its
-        orders and positions, and the loop has other work. Returns how many are left."""
+        orders and positions, and the loop has other work. Returns how many are left.
+
+        Only to be called while the group's lease is good. Where two believe that a partition is theirs, it is so for
+        one of them at most; else each would write over what the other tells, for as long as both believe it."""
         for instrument in [each for each in self._behind if self._is_caught_up(self._partition_of(each))]:
             del self._behind[instrument]
             self.note(instrument)
@@ -349,7 +335,7 @@ class ExposureBoard:
                 continue
             own, now_ns = self._base(instrument), self._clock.now_ns()
             fresh = self._figured(instrument, replace(own, sent=recent(own.sent, now_ns)))
-            if replace(fresh, at_ns=0) != replace(own, at_ns=0) or load_name(instrument) not in self._own:
+            if replace(fresh, at_ns=0) != replace(own, at_ns=0) or not self._stands(load_name(instrument)):
                 self._tell(instrument, fresh)
         return len(self._dirty)
 
@@ -361,11 +347,17 @@ class ExposureBoard:
     def _append(self, instrument: Instrument, record: SymbolLoad) -> Receipt:
         return self._tell(instrument, self._figured(instrument, record))
 
-    def _tell(self, instrument: Instrument, record: SymbolLoad) -> Receipt:
-        self._own[load_name(instrument)] = record
-        receipt = Receipt()
-        self._log.append(self._topic, 0, record.name.encode(), _encode(record), receipt)
+    def _tell(self, instrument: Instrument, record: SymbolLoad, on_ack: Callable[[int], None] | None = None) -> Receipt:
+        name, value, receipt = load_name(instrument), _encode(record), Receipt()
+        self._own[name] = record
+        self._untold.discard(name)
+        self._records.appends(name, value)
+        self._log.append(self._topic, 0, name.encode(), value, receipt, (), on_ack)
         return receipt
+
+    def _stands(self, name: str) -> bool:
+        """Whether what we have told of the instrument is the last word on it, as far as we have read."""
+        return name in self._own and name not in self._untold
 
     def _figured(self, instrument: Instrument, record: SymbolLoad) -> SymbolLoad:
         partition = self._partition_of(instrument)
@@ -380,10 +372,14 @@ class ExposureBoard:
 
     def _base(self, instrument: Instrument) -> SymbolLoad:
         name = load_name(instrument)
-        own = self._own.get(name) or self._records.get(name)
-        if own is None:
-            return SymbolLoad(symbol=instrument.symbol, category=instrument.category, worker=self._worker)
+        own = self._own.get(name) or self._records.get(name) or self._blank(instrument)
         return replace(own, worker=self._worker)
+
+    def _blank(self, instrument: Instrument) -> SymbolLoad:
+        return SymbolLoad(symbol=instrument.symbol, category=instrument.category, worker=self._worker)
+
+    def _instrument(self, record: SymbolLoad) -> Instrument:
+        return Instrument(self._venue, record.category, record.symbol)
 
     def _partition_of(self, instrument: Instrument) -> int:
         return self._log.partition_of(instrument.symbol.encode())

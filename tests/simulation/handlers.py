@@ -156,7 +156,7 @@ class Handlers:
             topics=topics,
             board=self.board,
             limits=self.limits,
-            is_open=lambda: self.inbox.is_open,
+            is_certain=lambda: self.inbox.is_open,
             alert=lambda code, sentence: around.effects.note(f"{self.life.name} {code}: {sentence}"),
             clock=self.clock,
         )

@@ -8,7 +8,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 from fakes import MemoryRows
-from table_cases import fill, instrument, order, plan
+from load_desk import BTC, NOW_S, SOURCE, TOPIC, Clock, LoadLog, board, told
+from table_cases import fill, order, plan
 from trading_desk import FreeTurn
 
 from domain.exposure import Hold, SymbolLoad, Taking, load_name
@@ -20,84 +21,15 @@ from streams.broadcast import Entry
 from streams.exposure import ExposureBoard
 from streams.limits_board import LimitsBoard
 from streams.ports import Turn
-from streams.record import Record, Source
-from streams.reservations import Reservations
+from streams.record import Record
 from streams.symbol_gates import SymbolGates
-from tables.orders import OrderTable, order_index
 from tables.positions import PositionTable, position_index
 from tables.receipt import Receipt
-
-BTC, SOURCE, TOPIC = instrument(), "signals-0-7", "order-exposure"
-NOW_S = 1_763_700_000
-
-
-class Clock:
-    """Stands still."""
-
-    def now_ns(self) -> int:
-        return NOW_S * 1_000_000_000
-
-
-class LoadLog:
-    """The topic of loads, read by everybody as it is written."""
-
-    def __init__(self) -> None:
-        self.boards: list[ExposureBoard] = []
-        self.written = 0
-
-    def partition_of(self, _key: bytes) -> int:
-        return 0
-
-    async def publish(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> Source:
-        self.append(topic, 0, key, value, Receipt())
-        return Source(topic, 0, self.written - 1)
-
-    def append(self, topic: str, _partition: int, key: bytes, value: bytes, receipt: Receipt) -> None:
-        entry = Entry(value, NOW_S * 1_000_000_000, self.written)
-        self.written += 1
-        for board in self.boards:
-            board.heard(topic, key, entry)
-
-
-async def read_back(_topic: str, _offset: int) -> None:
-    return
-
-
-def board(
-    log: LoadLog,
-    worker: str,
-    *,
-    orders: Sequence[Order] = (),
-    positions: PositionTable | None = None,
-    gates: SymbolGates | None = None,
-) -> ExposureBoard:
-    """A worker's, with these in its tables. Without `gates`, nothing of a former owner is unread."""
-    table = OrderTable(MemoryRows([0], order_index))
-    for each in orders:
-        table.put(0, each, [], Receipt())
-    made = ExposureBoard(
-        log=log,  # type: ignore[arg-type]  # as much of it as is asked for
-        topic=TOPIC,
-        partitions=1,
-        read_back=read_back,
-        orders=table,
-        positions=PositionTable(MemoryRows([0], position_index)) if positions is None else positions,
-        reservations=Reservations(),
-        mark=lambda _instrument: Decimal(50_000),
-        dollars=lambda _currency: Decimal(1),
-        worth=lambda: None,
-        clock=Clock(),  # type: ignore[arg-type]  # as above
-        worker=worker,
-        venue="paper",
-        is_caught_up=gates.is_caught_up if gates is not None else lambda _partition: True,
-    )
-    log.boards.append(made)
-    return made
 
 
 def account(of: ExposureBoard) -> Account:
     limits = LimitsBoard(Limits(max_exposure=Decimal(1_000_000)), dict)
-    return Account(limits=limits, board=of, clock=Clock())  # type: ignore[arg-type]  # as above
+    return Account(limits=limits, board=of, clock=Clock())  # type: ignore[arg-type]  # as much of it as is asked for
 
 
 def buying() -> Plan:
@@ -149,13 +81,6 @@ async def test_r04_what_was_asked_for_a_signal_that_is_put_aside_is_free_again()
     there.withdraw("BTCUSDT", SOURCE)
 
     assert not there.holds(BTC, SOURCE)
-
-
-def told(of: ExposureBoard) -> SymbolLoad:
-    """The instrument's record, after what is to be told of it was."""
-    of.refresh(10)
-    [record] = of.records()
-    return record
 
 
 def half_known() -> Order:
