@@ -91,7 +91,7 @@ class Position:
         self.connected = self.gap_filled = self._settled = False
 
     def filled(self, connection: int) -> None:
-        """A pass over REST is published that began while `connection` was listening."""
+        """A pass over REST is published, and acknowledged, that began while `connection` was listening."""
         if self.connected and connection == self.connections:
             self.gap_filled = True
 
@@ -178,9 +178,23 @@ class GapFill:
             self._wanted.clear()
             connection = self._position.connections
             await self._pass_until_it_succeeds()
-            self._position.filled(connection)
-            if self._position.gap_filled and not await self._disturbed():
+            if await self._disturbed(self._filled(connection)):
+                continue
+            if self._position.gap_filled and not await self._disturbed(self._clock.sleep(self._options.settle_s)):
                 await self._settle(connection)
+
+    def _filled(self, connection: int) -> asyncio.Future[None]:
+        """The gap counts as filled, and the future is done, when the broker has all that the pass published: who hears
+        of it takes what is in the topic by then for everything."""
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def acknowledged() -> None:
+            self._position.filled(connection)
+            if not durable.done():  # another gap may have come first, and nobody waits
+                durable.set_result(None)
+
+        self._when_durable(acknowledged)
+        return durable
 
     async def _settle(self, connection: int) -> None:
         """The second pass, for what the venue's history did not show at once."""
@@ -189,12 +203,9 @@ class GapFill:
         self._when_durable(lambda: self._position.settled(connection, began_ns))
         self._published.clear()
 
-    async def _disturbed(self) -> bool:
-        """Wait for the venue's history to settle; True if another gap came first."""
-        waits = [
-            asyncio.ensure_future(self._wanted.wait()),
-            asyncio.ensure_future(self._clock.sleep(self._options.settle_s)),
-        ]
+    async def _disturbed(self, awaited: Awaitable[None]) -> bool:
+        """Wait for something; True if another gap came first."""
+        waits = [asyncio.ensure_future(self._wanted.wait()), asyncio.ensure_future(awaited)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -215,7 +226,7 @@ class GapFill:
                 await self._clock.sleep(delay_s)
             else:
                 self.trouble = ""
-                log.info("gap filled with %d updates since %d", count, self._since_ns)
+                log.info("%d updates of a gap since %d are published", count, self._since_ns)
                 return
 
     @property
