@@ -211,8 +211,8 @@ class OrderAgent:
     def _apply_position(self, record: Record, fill: FillReport, order: Order | None, rows: Receipt) -> list[Outgoing]:
         order_id, trace_id = (order.order_id, order.trace_id) if order is not None else ("", "")
         entry = self._positions.entry(record.partition, fill)
-        if entry is not None and entry.offset < record.offset and not order_id:
-            return []  # the same payment, told again; a trade told again is known by its order
+        if not order_id and self._paid_before(record, fill, entry):
+            return []  # a trade told again is known by its order
         if entry is None or entry.offset >= record.offset:
             self._positions.apply(record.partition, fill, order_id, record.offset, rows)
         entry = self._positions.entry(record.partition, fill)
@@ -227,6 +227,12 @@ class OrderAgent:
         elif (alarming := _by_the_venue(entry)) is not None:
             outgoing.append(self._events.alert(record, *alarming, fill.instrument.symbol, trace_id))
         return outgoing
+
+    def _paid_before(self, record: Record, fill: FillReport, entry: LedgerEntry | None) -> bool:
+        """Whether it is a payment that was told before. Where the ledger has it on its own side, that row decides: the
+        record that wrote it may come again; else one of another side does, as it was told in another position mode."""
+        told = self._positions.entries(record.partition, fill) if entry is None else (entry,)
+        return any(each.offset < record.offset for each in told)
 
 
 def _on_the_side_of(order: Order, fill: FillReport) -> FillReport:

@@ -220,6 +220,8 @@ class PositionCheck:
         await self._bring(missed)
 
     def _is_new(self, partition: int, fill: FillReport) -> bool:
+        if fill.orderless:
+            return not any(self._positions.entries(partition, fill))
         return self._orders.fill(partition, fill) is None and self._positions.entry(partition, fill) is None
 
     async def _bring(self, fills: Iterable[FillReport]) -> None:

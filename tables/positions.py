@@ -80,6 +80,13 @@ class PositionTable:
             value = self.rows.get(partition, _ledger_key(fill, key))
         return None if value is None else _entry.decode(value)
 
+    def entries(self, partition: int, fill: FillReport) -> Iterator[LedgerEntry]:
+        """The ledger's rows of this execution on every side of its instrument. The side of one that no order caused
+        follows from the position mode in which the venue's row is read, so it is another after a switch."""
+        for side in PositionSide:
+            if (entry := self.entry(partition, replace(fill, position_side=side))) is not None:
+                yield entry
+
     def ledger(
         self,
         partition: int,

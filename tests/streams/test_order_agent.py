@@ -68,6 +68,34 @@ async def test_p06_a_settlement_told_twice_counts_once() -> None:
     assert len(desk.log.records[TOPICS.position_events]) == 1
 
 
+@pytest.mark.parametrize("kind", [FillKind.FUNDING, FillKind.SETTLEMENT])
+@pytest.mark.parametrize(
+    ("before", "after"), [(PositionSide.NET, PositionSide.SHORT), (PositionSide.LONG, PositionSide.NET)]
+)
+async def test_d11_what_no_order_caused_counts_once_though_the_position_mode_is_switched(
+    kind: FillKind, before: PositionSide, after: PositionSide
+) -> None:
+    desk = Desk()
+    await desk.told(msgspec.structs.replace(settlement(), fill_kind=kind, position_side=before))
+
+    await desk.told(msgspec.structs.replace(settlement(), fill_kind=kind, position_side=after))
+
+    assert [(each.side, each.state.fills) for each in desk.positions.all(0)] == [(before, 1)]
+    assert len(desk.log.records[TOPICS.position_events]) == 1
+
+
+async def test_d11_after_a_crash_a_payment_that_was_told_in_two_modes_is_told_again_as_it_was() -> None:
+    desk = Desk()
+    for side in (PositionSide.NET, PositionSide.LONG):
+        await desk.told(msgspec.structs.replace(settlement(), fill_kind=FillKind.FUNDING, position_side=side))
+
+    desk.order_agent.handle(list(desk.log.records[TOPICS.order_updates]))
+
+    first, again = desk.log.records[TOPICS.position_events]
+    assert (again.key, again.value) == (first.key, first.value)
+    assert [each.side for each in desk.positions.all(0)] == [PositionSide.NET]
+
+
 @pytest.mark.parametrize(
     ("kind", "side", "quantity", "codes"),
     [

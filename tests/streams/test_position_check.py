@@ -102,6 +102,18 @@ async def test_p06_a_payment_that_nobody_told_of_is_found_by_a_validation_and_co
     assert [entry.fill.execution_id for entry in desk.positions.ledger(0, BTC, ACCOUNT, NET)] == ["e-om1", "f1", "f2"]
 
 
+async def test_d11_a_payment_that_is_read_in_another_position_mode_than_before_is_not_brought_again() -> None:
+    desk = Desk()
+    await desk.told(funding(desk, "f1"))
+    desk.venue.executed = [msgspec.structs.replace(funding(desk, "f1"), position_side=PositionSide.LONG)]
+    published = len(desk.log.records[TOPICS.order_updates])
+
+    await desk.position_check.bring_payments(0, await desk.lists.payments(desk.clock.now_ns(), 60.0))
+
+    assert {each.side: each.state.funding for each in desk.positions.all(0)} == {NET: Decimal("-0.25")}
+    assert len(desk.log.records[TOPICS.order_updates]) == published
+
+
 async def test_p06_payments_of_other_symbols_and_those_just_made_are_left_for_their_own_time() -> None:
     desk = Desk()
     await bought(desk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from fakes import MemoryRows
 from table_cases import ACCOUNT, NOW, SECOND, fill, instrument
@@ -72,6 +73,15 @@ def test_p01_what_has_no_sequence_is_in_the_order_of_time() -> None:
     payment = fill("paid", executed_ns=NOW + 7 * SECOND, fill_kind=FillKind.FUNDING)
 
     assert ids(table_of(executed(1, 10), payment, executed(2, 4))) == ["paid", "e1", "e2"]
+
+
+def test_d11_a_payment_that_does_not_stand_at_its_time_is_found_from_another_side() -> None:
+    payment = executed(2, 4, FillKind.FUNDING)
+    table = table_of(executed(1, 10), payment)
+
+    (found,) = table.entries(0, msgspec.structs.replace(payment, position_side=PositionSide.SHORT))
+
+    assert (found.fill.position_side, found.fill.execution_id) == (PositionSide.NET, "e2")
 
 
 @pytest.mark.parametrize("first", [1, 2])
