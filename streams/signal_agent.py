@@ -1,7 +1,7 @@
 """A signal's turn, in numbered steps. Each says what is durable after it; a crash between any two is repaired by the
 record coming again.
 
-    1. take the record: bad → dead letters; another symbol's key or partition → published again where it belongs
+    1. take the record: bad → dead letters (streams.refused); another symbol's key or partition → published again there
     2. know it: new, redelivered, duplicate, conflict, or a failed one tried again    (a repeat's verdict is durable)
     3. plan; the whole plan is one record on the signal's row        (plan durable: before cancels, or with step 5)
     4. if the plan cancels: cancel, wait for the venue's evidence, plan the creates on the state after it
@@ -40,6 +40,7 @@ from streams.outbox import Outgoing
 from streams.part_sender import PartSender
 from streams.parts import WaitingParts, due_parts
 from streams.ports import Clock, Log, Turn
+from streams.refused import RefusedRecords
 from streams.signal_events import SignalEvents
 from streams.signal_intake import SignalIntake, Work, watch_timestamp
 from streams.signal_results import (
@@ -61,8 +62,6 @@ from streams.updates import mark_in
 from tables.orders import OrderTable
 from tables.receipt import Receipt
 from tables.signals import SignalResult, SignalRow, SignalState, SignalTable
-
-_ASK_AGAIN_S = 0.5
 
 replace = msgspec.structs.replace
 
@@ -114,6 +113,7 @@ class SignalAgent:
         self._clock = clock
         self._settings = settings
         self._hooks = hooks or Hooks()
+        self._refused = RefusedRecords(log=log, intake=self._intake, orders=orders, signals=signals, hooks=self._hooks)
         self._amender = amender
         self._decider = Decider(
             facts=facts,
@@ -145,6 +145,7 @@ class SignalAgent:
         row = await self._know(turn, work, planned)  # 2, 3
         if row is None or row.state is SignalState.DONE:
             return
+        work = work.as_planned(row.plan)
         self._hooks.on_step("planned")
         row = await self._cancel_first(turn, work, row, planned)  # 4
         if row.state is SignalState.DONE:
@@ -171,18 +172,32 @@ class SignalAgent:
     # -- 1 -------------------------------------------------------------------------------------------------------
 
     async def _take(self, turn: Turn) -> Work | None:
-        record = turn.record
         try:
-            work = self._intake.read(record)
+            work = self._intake.read(turn.record)
         except InvalidInput as error:
-            self._hooks.on_dead_letter(error.code)
-            await self._publish(turn, self._intake.refusal(record, error))
+            await self._refuse(turn, error, self._refused.begun_by(turn.record))
             return None
         if isinstance(work, Outgoing):
             await self._publish(turn, [work])
             return None
         watch_timestamp(work, self._settings.far_timestamp_ns, self._hooks)
         return work
+
+    async def _refuse(self, turn: Turn, error: InvalidInput, row: SignalRow | None) -> SignalRow | None:
+        """`row`: what the record had begun when it was not refused yet. Returns what became of that."""
+        if row is not None and row.state is SignalState.DONE:
+            await self._tell_end(turn, row)
+            return row
+        await self._refused.put_aside(turn, error, row)
+        if row is None:
+            return None
+        self._facts.given_up(row.source)
+        row, result = self._refused.end_of(turn.record.partition, row)
+        return await self._end(turn, row, result, error.code, error.sentence)
+
+    async def _tell_end(self, turn: Turn, row: SignalRow) -> None:
+        await self._decider.give_back(turn, row, 0)  # a wish that was withdrawn, but not durably
+        await self._publish(turn, self._events.end(row))
 
     # -- 2, 3 ----------------------------------------------------------------------------------------------------
 
@@ -194,8 +209,9 @@ class SignalAgent:
             return await self._plan_first(turn, work, None, planned)
         if row.source == work.source:
             if row.state is SignalState.DONE:
-                await self._decider.give_back(turn, row, 0)  # a wish that was withdrawn, but not durably
-                await self._publish(turn, self._events.end(row))
+                await self._tell_end(turn, row)
+            elif (error := self._intake.objection(row.plan, self._settings.account)) is not None:
+                row = await self._refuse(turn, error, row)
             else:
                 self._decider.take_again(partition, row)
             return row
@@ -205,12 +221,10 @@ class SignalAgent:
                 return None  # an earlier attempt, redelivered after a later one: its turn was over
             # What came of the earlier attempt may be among the updates of a former owner.
             await self._clearance.to_send(turn, signal.symbol, self._decider.expires_at_ns(work), reduces=work.reduces)
-            dry_run = self._settings.plan.dry_run
-            verdict = verdict_on(work, row, self._orders, partition, dry_run=dry_run)
+            verdict = verdict_on(work, row, self._orders, partition, dry_run=self._settings.plan.dry_run)
             if verdict == RETRY:
                 return await self._plan_first(turn, work, row, planned)
-            repeats = with_repeat(row.repeats, work.source, verdict)
-            row = replace(row, repeats=repeats, last_offset=turn.record.offset)
+            row = replace(row, repeats=with_repeat(row.repeats, work.source, verdict), last_offset=turn.record.offset)
             await self._write(turn, row)
         if verdict == RETRY:
             return None  # it had an attempt of its own, and was sent home twice
@@ -350,8 +364,7 @@ class SignalAgent:
 
     async def _finish(self, turn: Turn, row: SignalRow, told: Receipt) -> None:
         """`told`: the events that must be durable too before the record is finished."""
-        partition = turn.record.partition
-        orders = [self._orders.get(partition, order_id) for order_id in row.order_ids]
+        orders = [self._orders.get(turn.record.partition, order_id) for order_id in row.order_ids]
         states = [order.state for order in orders if order is not None]
         reason = next((order.reason for order in orders if order is not None and order.state in UNTRIED), "")
         if not told.complete:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.errors import InvalidInput
 from domain.ids import trace_id
 from domain.instruments import Instrument
 from domain.money import plain
+from domain.plans import Plan
 from domain.signals import Signal, fingerprint, identify, parse_signal, signal_time_ns
 from domain.times import seconds
 from streams.dead_letters import MAX_HEADERS_BYTES, put_aside, size_of
@@ -48,6 +49,10 @@ class Work:
     def born_ns(self) -> int:
         """When its age begins (requirement S09)."""
         return signal_time_ns(self.signal, self.origin.timestamp_ns)
+
+    def as_planned(self, plan: Plan) -> Work:
+        """The same, on the instrument of the plan: what signals mean that name none may be another kind by now."""
+        return replace(self, instrument=plan.instrument)
 
 
 def read_signal(
@@ -125,10 +130,27 @@ class SignalIntake:
         trace = signal.trace_id or origin.trace_id or trace_id(str(origin.source))
         return Work(signal, origin, instrument, trace, fingerprint(signal))
 
-    def refusal(self, record: Record, error: InvalidInput) -> list[Outgoing]:
-        """The dead letter, and an event where the signal can be named (requirement S02)."""
+    def objection(self, plan: Plan, account: str) -> InvalidInput | None:
+        """Why a plan that was made before a restart is not for us any more, if it is not. Its record may read as well
+        as ever: a signal need not name what it is to be traded on."""
+        where = plan.instrument
+        wishes = (
+            ("venue", where.venue, (self._venue,)),
+            ("category", where.category, self._categories),
+            ("account", plan.account, (account,)),
+        )
+        reasons = [
+            f"{name}: it was planned for {planned!r}, and traded here is {' or '.join(map(repr, ours))}"
+            for name, planned, ours in wishes
+            if planned not in ours
+        ]
+        return InvalidInput("BAD_SIGNAL", reasons) if reasons else None
+
+    def refusal(self, record: Record, error: InvalidInput, *, begun: bool = False) -> list[Outgoing]:
+        """The dead letter, and an event where the signal can be named (requirement S02); of one that was `begun` its
+        row has the end to tell."""
         out = put_aside(self._topics, record, error.code, error.reasons)
         signal_id, symbol = identify(record.value)
-        if signal_id is not None and symbol is not None:
+        if signal_id is not None and symbol is not None and not begun:
             out.append(self._events.unreadable(record, error, str(origin_of(record).source), signal_id, symbol))
         return out

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -194,27 +195,17 @@ class Desk:
             clock=self.clock,
             settings=CancelSettings(),
         )
-        self.signal_agent = SignalAgent(
-            log=log,
-            topics=TOPICS,
+        self.signal_settings = SignalSettings(plan or PlanSettings(), "paper", ("linear",), ACCOUNT)
+        self.facts = FactsGatherer(
             orders=self.orders,
             signals=self.signals,
-            facts=FactsGatherer(
-                orders=self.orders,
-                signals=self.signals,
-                positions=self.positions,
-                market=self.market,
-                reservations=self.reservations,
-                clock=self.clock,
-                account=ACCOUNT,
-            ),
-            submitter=self.submitter,
-            canceller=self.canceller,
-            applied=self.applied,
-            gates=gates,
+            positions=self.positions,
+            market=self.market,
+            reservations=self.reservations,
             clock=self.clock,
-            settings=SignalSettings(plan or PlanSettings(), "paper", ("linear",), ACCOUNT),
+            account=ACCOUNT,
         )
+        self.signal_agent = self._signal_agent()
         self.alerts = Alerts(log=log, topics=TOPICS, clock=self.clock)
         self.comparer = Comparer(
             reconciler=self.reconciler,
@@ -265,6 +256,27 @@ class Desk:
             clock=self.clock,
             settings=CommandSettings(),
         )
+
+    def _signal_agent(self) -> SignalAgent:
+        log: Any = self.log
+        return SignalAgent(
+            log=log,
+            topics=TOPICS,
+            orders=self.orders,
+            signals=self.signals,
+            facts=self.facts,
+            submitter=self.submitter,
+            canceller=self.canceller,
+            applied=self.applied,
+            gates=self.gates,
+            clock=self.clock,
+            settings=self.signal_settings,
+        )
+
+    def restart(self, **settings: Any) -> None:
+        """Signals are read with these settings from now on."""
+        self.signal_settings = replace(self.signal_settings, **settings)
+        self.signal_agent = self._signal_agent()
 
     def intend(self, order_id: str = "om1", *, age_s: float = 0.0, **terms: Any) -> Order:
         """An intent that is durable, and `age_s` old."""
