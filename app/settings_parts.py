@@ -50,7 +50,11 @@ class VenueSettings(BaseModel):
     """The venue, and what it allows."""
 
     venue: VenueName = Field(VenueName.PAPER, description="paper, bybit or bybit-testnet.")
-    account: str = Field("main", description="Name of the venue account; part of every client order id.")
+    account: str = Field(
+        "main",
+        description="Name of the venue account; part of every client order id. Keys of another account need another "
+        "name, and nothing of the former one may be open.",
+    )
     category: str = Field("linear", description="Kind of instruments that signals mean: linear, spot or inverse.")
     categories: Annotated[str, Field(pattern=r"^([a-z]+(,[a-z]+)*)?$")] = Field(
         "", description="Kinds that may be traded, such as linear,spot; a signal names its own. Empty: only CATEGORY."

@@ -287,6 +287,7 @@ def _mode_keeper(shared: Shared, broadcasts: Broadcasts, alert: Callable[[str, s
     settings, topic = shared.settings, shared.topics.controls
     return ModeKeeper(
         mode=Mode.DRY_RUN if settings.dry_run else Mode.LIVE,
+        home=boards.AccountName(settings.venue.value, settings.account),
         with_open=settings.live_with_open,
         worker=settings.worker_id,
         categories=settings.traded_categories,

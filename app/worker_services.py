@@ -150,6 +150,8 @@ class Heartbeats:
             at_ns=self._clock.now_ns(),
             dry_run=self._settings.dry_run,
             sharing=self._share.sharing,
+            venue=self._settings.venue.value,
+            account=self._settings.account,
         )
         key, topic = f"worker/{self._settings.worker_id}".encode(), self._topics.heartbeats
         at = await self._engine.log.publish(topic, key, boards.encode(heartbeat), partition=0)

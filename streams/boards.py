@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -30,6 +31,17 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     """Not said anew: it stood in spite of a record that came too late, and was written after that one."""
 
 
+@dataclass(frozen=True, slots=True)
+class AccountName:
+    """An account, and the venue where it is."""
+
+    venue: str
+    account: str
+
+    def __str__(self) -> str:
+        return f"{self.venue}/{self.account}"
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """A process says that it lives: a worker (with its web address and partitions) or a gateway."""
 
@@ -44,6 +56,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """Of a worker: it decides and sends nothing (requirement X10)."""
     sharing: int = 0
     """Of a worker: by how many it divides what the account may ask of the venue."""
+    venue: str = ""
+    account: str = ""
+    """Of a worker: the account it trades with, which is the same for all."""
     session: str = ""
     connections: int = 0
     """Of a gateway: which run of the process this is, and how many connections its stream has had. One that is ready

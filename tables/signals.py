@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from itertools import islice
 
 import msgspec
 
@@ -141,10 +142,11 @@ class _ListedPlan(msgspec.Struct):
 
 
 class _Listed(msgspec.Struct):
-    """What the indexes look at of a signal's row: reading only this takes a fraction of the time."""
+    """What the indexes, and searches, look at of a signal's row: reading only this takes a fraction of the time."""
 
     signal_id: str
     symbol: str
+    state: SignalState
     plan: _ListedPlan
     after_cancels: _ListedPlan | None = None
     planned_ns: int = 0
@@ -192,6 +194,18 @@ class SignalTable:
             value = self.rows.get(partition, key)
             if value is not None:
                 yield _signal.decode(value)
+
+    def unfinished(
+        self, partition: int, after: bytes | None = None, at_most: int = 500
+    ) -> tuple[list[SignalRow], bytes | None]:
+        """Of so many signals beyond `after`, those whose turn has not come to its end; and where to go on, None at the
+        end. Reads every row there ever was: for what is rare, a part at a time."""
+        found, last, looked_at = list[SignalRow](), None, 0
+        for key, value in islice(self.rows.scan(partition, b"s/", after=after), at_most):
+            last, looked_at = key, looked_at + 1
+            if _listed.decode(value).state is not SignalState.DONE:
+                found.append(_signal.decode(value))
+        return found, last if looked_at == at_most else None
 
     def planned_since(self, partition: int, since_ns: int) -> Iterator[SignalRow]:
         """Signals that were planned at this time (ns UTC) or later, the newest first."""

@@ -28,6 +28,7 @@ from streams.alerting import Alerts
 from streams.amending import Amender
 from streams.applied import Applied
 from streams.auto_stop import AutoStop, AutoStopSettings
+from streams.boards import AccountName
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings, lane_of
 from streams.comparing import Comparer, CompareSettings
@@ -285,10 +286,7 @@ class Handlers:
             log=self.log,
             clock=self.clock,
             settings=RecoverySettings(
-                venue=VENUE,
-                categories=weather.categories,
-                interval_s=weather.round_s,
-                positions_s=weather.round_s,
+                venue=VENUE, categories=weather.categories, interval_s=weather.round_s, positions_s=weather.round_s
             ),
             on_failure=lambda error: self._failed("recovery", error),
         )
@@ -327,6 +325,7 @@ class Handlers:
             )
         self.modes = ModeKeeper(
             mode=Mode.DRY_RUN if self.dry_run else Mode.LIVE,
+            home=AccountName(VENUE, ACCOUNT),
             with_open=self.with_open,
             worker=self.seat,
             categories=weather.categories,

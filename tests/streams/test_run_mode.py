@@ -6,18 +6,26 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NoReturn
 
+import msgspec
 import pytest
-from quiet_venue import SECOND
-from trading_desk import TOPICS, Desk, report
+from fakes import MemoryRows
+from quiet_venue import NOW, SECOND
+from table_cases import fill, signal_row
+from trading_desk import ACCOUNT, TOPICS, Desk, report
 
 from domain.errors import NotAccepted, VenueError
 from domain.orders import OrderState, SignalContext
 from exchanges.dry_run import DryTrading
-from streams.boards import Heartbeat
+from streams.boards import AccountName, Heartbeat
 from streams.broadcast import Entry
-from streams.run_mode import Mode, ModeKeeper
+from streams.run_mode import Mode, ModeKeeper, RunMode
+from tables.orders import OrderTable, order_index
+from tables.positions import PositionTable, position_index
+from tables.receipt import Receipt
+from tables.signals import SignalState, SignalTable, signal_index
 
 PARTITION = frozenset({0})
+HOME, OTHER = AccountName("paper", ACCOUNT), AccountName("paper", "second")
 
 
 class Refused(Exception):  # noqa: N818 -- stands for the end of the process
@@ -39,7 +47,13 @@ class Controls:
 
 
 def keeper(
-    desk: Desk, mode: Mode, *, with_open: bool = False, beats: Iterable[Heartbeat] = (), alerts: list[str] | None = None
+    desk: Desk,
+    mode: Mode = Mode.LIVE,
+    *,
+    home: AccountName = HOME,
+    with_open: bool = False,
+    beats: Iterable[Heartbeat] = (),
+    alerts: list[str] | None = None,
 ) -> ModeKeeper:
     def refuse(reason: str) -> NoReturn:
         raise Refused(reason)
@@ -50,6 +64,7 @@ def keeper(
     told: list[str] = [] if alerts is None else alerts
     return ModeKeeper(
         mode=mode,
+        home=home,
         with_open=with_open,
         worker="worker-1",
         categories=("linear",),
@@ -75,7 +90,9 @@ async def test_x10_live_follows_live_without_a_question() -> None:
 
     await keeper(desk, Mode.LIVE).assigned(PARTITION)
 
-    assert not desk.log.records[TOPICS.controls]
+    assert len(desk.log.records[TOPICS.controls]) == 1  # with which account
+    await keeper(desk, Mode.LIVE).assigned(PARTITION)
+    assert len(desk.log.records[TOPICS.controls]) == 1
 
 
 async def test_x10_live_after_a_dry_run_is_refused_while_an_order_is_open_and_names_it() -> None:
@@ -139,6 +156,106 @@ async def test_x10_two_workers_in_different_modes_do_not_share_the_work() -> Non
 
     with pytest.raises(Refused, match="MODES_DIFFER: this worker is dry_run, worker worker-2 not"):
         await keeper(desk, Mode.DRY_RUN, beats=[live]).assigned(PARTITION)
+
+
+# -- accounts --------------------------------------------------------------------------------------------------------
+
+
+async def moved_to(desk: Desk, home: AccountName = OTHER) -> str:
+    """The refusal of a worker with another account than the one this desk was worked with."""
+    with pytest.raises(Refused) as refusal:
+        await keeper(desk, home=home).assigned(PARTITION)
+    return str(refusal.value)
+
+
+def noted(desk: Desk) -> list[AccountName | None]:
+    records = [msgspec.json.decode(each.value or b"", type=RunMode) for each in desk.log.records[TOPICS.controls]]
+    return [record.home for record in records]
+
+
+@pytest.mark.parametrize("state", [OrderState.PLANNED, OrderState.UNCERTAIN, OrderState.ACKNOWLEDGED])
+@pytest.mark.parametrize("other", [OTHER, AccountName("bybit", ACCOUNT)])
+async def test_x06_another_account_is_refused_while_an_order_of_the_former_one_is_open(
+    state: OrderState, other: AccountName
+) -> None:
+    desk = Desk()
+    await keeper(desk).assigned(PARTITION)
+    desk.intend(state=state)
+
+    refusal = await moved_to(desk, other)
+
+    assert refusal.startswith(
+        f"ACCOUNT_CHANGED: this worker has account {other}, and the last one had paper/main, with 1 open: "
+        f"order om1: BTCUSDT buy 1, {state}."
+    )
+    assert noted(desk) == [HOME]
+    await keeper(desk).assigned(PARTITION)  # the former account goes on
+
+
+async def test_x06_another_account_is_refused_while_the_former_one_holds_a_position() -> None:
+    desk = Desk()
+    await keeper(desk).assigned(PARTITION)
+    desk.positions.apply(0, fill(), "om1", 0, Receipt())
+
+    assert "position BTCUSDT net of 0.04" in await moved_to(desk)
+
+
+@pytest.mark.parametrize("next_due_ns", [0, NOW])
+async def test_x06_another_account_is_refused_while_a_signal_is_planned_for_the_former_one(next_due_ns: int) -> None:
+    desk = Desk()
+    await keeper(desk).assigned(PARTITION)
+    for number in range(1_200):
+        desk.signals.put(0, signal_row(f"s{number:04}"), Receipt())
+    planned = signal_row("s1100", state=SignalState.PLANNED, next_due_ns=next_due_ns)
+    desk.signals.put(0, planned, Receipt())
+
+    assert "1 open: signal s1100 of BTCUSDT, planned and not finished" in await moved_to(desk)
+
+
+async def test_x06_another_account_goes_on_where_nothing_is_open_and_is_the_one_from_then_on() -> None:
+    desk = Desk()
+    await keeper(desk).assigned(PARTITION)
+    desk.signals.put(0, signal_row(), Receipt())
+
+    await keeper(desk, home=OTHER).assigned(PARTITION)
+    desk.positions.apply(0, fill(account=OTHER.account), "om2", 0, Receipt())
+    await keeper(desk, home=OTHER).assigned(PARTITION)
+
+    assert noted(desk) == [HOME, OTHER]
+    assert "this worker has account paper/main, and the last one had paper/second" in await moved_to(desk, HOME)
+
+
+async def test_x06_a_record_from_before_accounts_were_noted_is_taken_as_the_same() -> None:
+    desk = Desk()
+    older = b'{"mode":"live","worker":"worker-1","at_ns":1}'
+    await desk.log.publish(TOPICS.controls, b"run-mode/0", older, partition=0)
+    desk.intend()
+
+    await keeper(desk).assigned(PARTITION)
+
+    assert noted(desk) == [None, HOME]
+
+
+async def test_x06_another_account_begins_with_a_worker_that_has_every_partition() -> None:
+    desk, both = Desk(), {0, 1}
+    desk.orders = OrderTable(MemoryRows(both, order_index))
+    desk.signals = SignalTable(MemoryRows(both, signal_index))
+    desk.positions = PositionTable(MemoryRows(both, position_index))
+    await keeper(desk).assigned(frozenset({0, 1}))
+
+    assert "also in partitions 1: start one worker alone" in await moved_to(desk)
+
+    await keeper(desk, home=OTHER).assigned(frozenset({0, 1}))
+    await keeper(desk, home=OTHER).assigned(frozenset({1}))
+
+
+async def test_x06_two_workers_with_different_accounts_do_not_share_the_work() -> None:
+    desk = Desk()
+    other = Heartbeat(role="worker", name="worker-2", partitions=(1,), venue="paper", account="second")
+    older = Heartbeat(role="worker", name="worker-3", partitions=(2,))
+
+    with pytest.raises(Refused, match="ACCOUNTS_DIFFER: this worker has account paper/main, worker-2 paper/second"):
+        await keeper(desk, beats=[other, older]).assigned(PARTITION)
 
 
 # -- orders ----------------------------------------------------------------------------------------------------------
