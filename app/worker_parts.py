@@ -309,6 +309,10 @@ def command_agent(
         facts.given_up(row.source)
         shared.exposure.release(row.standing_plan.instrument, row.source)
 
+    def is_past(partition: int, offset: int) -> bool:
+        lowest = shared.engine.wiring.ledger.watermark((shared.topics.signals, partition))
+        return lowest is not None and offset < lowest
+
     return CommandAgent(
         log=shared.engine.log,
         topics=shared.topics,
@@ -323,6 +327,7 @@ def command_agent(
         on_timer_done=timers.finished,
         on_parts_stopped=stopped,
         protect=None if auto_stop is None else auto_stop.protect,
+        is_past=is_past,
     )
 
 

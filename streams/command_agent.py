@@ -92,10 +92,12 @@ class CommandAgent:
         on_timer_done: Callable[[str], None] = lambda _command_id: None,
         on_parts_stopped: Callable[[SignalRow], None] = lambda _row: None,
         protect: Protect | None = None,
+        is_past: Callable[[int, int], bool] = lambda _partition, _offset: False,
     ) -> None:
         """`compare` compares symbols of a partition with the venue's lists; `on_timer_done` is told the id of each
         command of a timer that was carried out, `on_parts_stopped` each signal whose waiting parts were ended.
-        `protect` sets a stop-loss that follows a position; None: that is off."""
+        `protect` sets a stop-loss that follows a position; None: that is off. `is_past`: whether the record of
+        `signals` at that offset of a partition does not come again: it is finished, or retention has cut it."""
         self._log = log
         self._topics = topics
         self._orders = orders
@@ -107,6 +109,7 @@ class CommandAgent:
         self._on_timer_done = on_timer_done
         self._on_parts_stopped = on_parts_stopped
         self._protect = protect
+        self._is_past = is_past
         self._clock = clock
         self._settings = settings
         self._parts = WaitingParts(log=log, topics=topics, signals=signals, clock=clock)
@@ -270,7 +273,10 @@ class CommandAgent:
     async def _sync(self, turn: Turn, order: Order) -> str:
         """Ask for the order. One that a signal's turn works on is that turn's to resolve."""
         partition = turn.record.partition
-        if order.order_id in self._submitter.in_hand or self._awaits_its_turn(partition, order):
+        if order.order_id in self._submitter.in_hand:
+            return "in_hand"
+        if self._awaits_its_turn(partition, order):
+            await self._bring_its_turn(turn, order)
             return "in_hand"
         deadline_ns = self._clock.now_ns() + int(self._settings.sync_timeout_s * _NS)
         if order.in_doubt:
@@ -303,8 +309,23 @@ class CommandAgent:
             return False
         row = self._signals.get(partition, order.instrument.symbol, order.signal.signal_id)
         if row is None or row.attempt < order.signal.attempt:
-            return order.state is OrderState.PLANNED and order.sequence == 1
+            intended = order.state is OrderState.PLANNED and order.sequence == 1
+            return intended and not self._is_lost(partition, order.signal.source)
         return row.attempt == order.signal.attempt and row.state is not SignalState.DONE
+
+    async def _bring_its_turn(self, turn: Turn, order: Order) -> None:
+        """Retention may have cut the record that the order's signal waits for: it is published once more, as for parts
+        that wait, and the turn settles what may be at the venue. Most likely too old to be sent, it ends there."""
+        partition, signal = turn.record.partition, order.signal
+        row = None if signal is None else self._signals.get(partition, order.instrument.symbol, signal.signal_id)
+        if row is None or row.next_due_ns or not self._is_past(partition, row.last_offset):
+            return
+        await turn.wait(self._parts.bring(row))
+
+    def _is_lost(self, partition: int, source: str) -> bool:
+        """Whether a record does not come again that was first written to this partition."""
+        topic, place, offset = source.rsplit("-", 2)
+        return (topic, int(place)) == (self._topics.signals, partition) and self._is_past(partition, int(offset))
 
     def _summary(self, turn: Turn, command: Command, details: dict[str, str]) -> CommandRow:
         if command.action is Action.SYNC:

@@ -65,18 +65,21 @@ class WaitingParts:
         """Publish the records of signals with a part that is due; returns how many."""
         now_ns, woken = self._clock.now_ns(), 0
         for row in list(self._signals.waiting(partition)):
-            if row.next_due_ns > now_ns:
-                continue
-            key = (row.source, row.next_due_ns)
-            if now_ns - self._woken.get(key, 0) < _ASK_AGAIN_NS:
-                continue
-            if len(self._woken) > 10_000:
-                self._woken.clear()
-            self._woken[key] = now_ns
-            headers = again(row.source, row.plan.facts.record_time_ns)
-            await self._log.publish(self._topics.signals, row.symbol.encode(), row.value.encode(), headers)
-            woken += 1
+            if row.next_due_ns <= now_ns:
+                woken += await self.bring(row)
         return woken
+
+    async def bring(self, row: SignalRow) -> bool:
+        """Publish the signal's record once more, for its turn to go on; False where that was done a moment ago."""
+        now_ns, key = self._clock.now_ns(), (row.source, row.next_due_ns)
+        if now_ns - self._woken.get(key, 0) < _ASK_AGAIN_NS:
+            return False
+        if len(self._woken) > 10_000:
+            self._woken.clear()
+        self._woken[key] = now_ns
+        headers = again(row.source, row.plan.facts.record_time_ns)
+        await self._log.publish(self._topics.signals, row.symbol.encode(), row.value.encode(), headers)
+        return True
 
     def stop(
         self,

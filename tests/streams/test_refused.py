@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from quiet_venue import NOW, SECOND
 from trading_desk import BTC, TOPICS, Desk, FreeTurn, report
@@ -73,6 +74,7 @@ def letters(desk: Desk) -> list[Record]:
 
 async def sync(desk: Desk, order_id: str) -> str:
     """What a timer's question about the order comes to."""
+    desk.clock.ns += 1  # no command is another one
     command = Command(
         command_id=f"sync-{desk.clock.ns}",
         action=Action.SYNC,
@@ -244,3 +246,38 @@ async def test_x06_an_intent_that_a_crash_left_without_its_plan_is_asked_for_onc
 
     desk.clock.ns += 60 * SECOND
     assert await sync(desk, "om1") == "absent"
+
+
+async def test_x06_an_order_whose_signals_record_was_cut_by_retention_is_settled_by_a_turn_that_is_brought_again() -> (
+    None
+):
+    desk = Desk()
+    await cut_short(desk)
+    desk.clock.ns += 3600 * SECOND
+
+    assert await sync(desk, order_of(desk).order_id) == "in_hand"
+    assert desk.log.records[TOPICS.signals] == []  # the record is to come
+    desk.signals_from = LINEAR.offset + 1
+    assert await sync(desk, order_of(desk).order_id) == "in_hand"
+    assert await sync(desk, order_of(desk).order_id) == "in_hand"
+    (again,) = desk.log.records[TOPICS.signals]
+    await desk.signal_agent.handle(FreeTurn(again))
+
+    assert order_of(desk).state is OrderState.EXPIRED
+    assert row_of(desk).state is SignalState.DONE
+    assert len(desk.venue.created) == 1
+
+
+async def test_x06_an_intent_without_a_plan_whose_record_was_cut_by_retention_is_asked_for() -> None:
+    desk = Desk()
+    context = SignalContext(
+        signal_id="s5", attempt=1, part=0, source=str(LINEAR.source), signal_type="buy", amount=Decimal(500), at_ns=NOW
+    )
+    desk.intend("om1", signal=context)
+    elsewhere = msgspec.structs.replace(context, source="signals-1-0")
+    desk.intend("om2", signal=elsewhere)
+    desk.signals_from = LINEAR.offset + 1
+    desk.clock.ns += 60 * SECOND
+
+    assert await sync(desk, "om1") == "absent"
+    assert await sync(desk, "om2") == "in_hand"

@@ -150,6 +150,8 @@ class Desk:
         self.positions = PositionTable(MemoryRows({0}, position_index))
         self.reservations = Reservations()
         self.failures: list[BaseException] = []
+        self.signals_from = 0
+        """The first record of `signals` that can still come."""
         self.gates = gates = SymbolGates()
         gates.assign(0, set(), NOW)
         gates.caught_up(0, set())
@@ -255,6 +257,7 @@ class Desk:
             compare=self.recovery.compare,
             clock=self.clock,
             settings=CommandSettings(),
+            is_past=lambda _partition, offset: offset < self.signals_from,
         )
 
     def _signal_agent(self) -> SignalAgent:
