@@ -139,6 +139,19 @@ async def test_x10_an_operator_cancels_for_real_and_nobody_else_does(desk: Desk,
         assert [each["orderStatus"] for each in await desk.at_venue(symbol)] == ["Cancelled"]
 
 
+async def test_x06_another_account_waits_until_nothing_of_the_former_one_is_open(desk: Desk, symbol: str) -> None:
+    order = await desk.resting(symbol)
+
+    await start(desk, account="second")
+    refused = await refusal(desk)
+
+    assert refused.startswith("FATAL ACCOUNT_CHANGED: this worker has account paper/second, and the last one had")
+    assert f"order {order['order_id']}: {symbol} buy 10, acknowledged" in refused
+    await start(desk, account="main")
+    await desk.worker_is_ready()
+    assert (await desk.command(action="cancel", symbol=symbol))["ok"]
+
+
 async def start_live(desk: Desk) -> str:
     """Try to start live; returns the refusal."""
     await start(desk, dry_run="false")
