@@ -85,8 +85,7 @@ def _merge(order: Order, update: Update) -> Order:
         case CallOutcome():
             return _merge_outcome(order, update)
         case CancelRequested():
-            wish = Pending.REPLACE if update.replace else Pending.CANCEL
-            return replace(order, pending=wish, pending_by=update.command_id, reason=update.reason)
+            return _merge_wish(order, update)
         case Absence():
             return _merge_absence(order, update)
 
@@ -181,14 +180,28 @@ def _merge_outcome(order: Order, outcome: CallOutcome) -> Order:
         accepted = order.local is LocalState.ACCEPTED
         local = order.local if accepted else _LOCAL_AFTER_CREATE[outcome.result]
         return replace(order, local=local, attempts=order.attempts + outcome.attempts)
+    return replace(order, pending=Pending.NOTHING) if _is_over(order, outcome) else order
+
+
+def _is_over(order: Order, outcome: CallOutcome) -> bool:
+    """Whether what is pending is no more, by what came of the call for it. What somebody else wants stays."""
+    if outcome.command_id and outcome.command_id != order.pending_by:
+        return False
+    if outcome.call is Call.AMEND:  # the terms themselves come with the venue's reports
+        # Rows that were written when an amendment was pending as a replacement know it by its command.
+        amends = order.pending is Pending.AMEND or (bool(order.pending) and bool(outcome.command_id))
+        return amends and outcome.result is not Result.UNCERTAIN
     # An accepted cancel is no evidence that the order is gone; a refused one leaves it as it was. What may have
-    # arrived, or found nothing, stays pending until the venue's evidence ends it; so does what somebody else wants.
-    if outcome.call is Call.AMEND and order.pending is Pending.REPLACE and outcome.result is not Result.UNCERTAIN:
-        return replace(order, pending=Pending.NOTHING)  # the terms themselves come with the venue's reports
-    theirs = bool(outcome.command_id) and outcome.command_id != order.pending_by
-    if outcome.result in {Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED} and order.pending and not theirs:
-        return replace(order, pending=Pending.NOTHING)
-    return order
+    # arrived, or found nothing, stays pending until the venue's evidence ends it.
+    return order.pending.ends and outcome.result in {Result.REFUSED, Result.NOT_ACCEPTED, Result.EXPIRED}
+
+
+def _merge_wish(order: Order, wish: CancelRequested) -> Order:
+    """The latest wish counts, but whoever wants other terms does not take back that somebody wants the order gone."""
+    pending = Pending.AMEND if wish.amend else Pending.REPLACE if wish.replace else Pending.CANCEL
+    if pending is Pending.AMEND and order.pending.ends and order.pending_by != wish.command_id:
+        return order
+    return replace(order, pending=pending, pending_by=wish.command_id, reason=wish.reason)
 
 
 def _merge_absence(order: Order, absence: Absence) -> Order:
@@ -240,8 +253,8 @@ def derive_state(order: Order) -> OrderState:
 def _alive_state(order: Order, executed: Decimal) -> OrderState:
     if order.pending is Pending.CANCEL:
         return OrderState.PENDING_CANCEL
-    if order.pending is Pending.REPLACE:
-        return OrderState.PENDING_REPLACE
+    if order.pending:
+        return OrderState.PENDING_REPLACE  # an amendment too: the order goes on with other terms
     if executed > 0:
         return OrderState.PARTIALLY_FILLED
     if order.evidence.state is VenueState.UNTRIGGERED:

@@ -92,13 +92,8 @@ class OrderState(StrEnum):
 
 _TERMINAL = frozenset(
     {
-        OrderState.FILLED,
-        OrderState.CANCELLED,
-        OrderState.REJECTED,
-        OrderState.FAILED,
-        OrderState.EXPIRED,
-        OrderState.CLOSED_UNKNOWN,
-        OrderState.DRY_RUN,
+        *(OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.FAILED),
+        *(OrderState.EXPIRED, OrderState.CLOSED_UNKNOWN, OrderState.DRY_RUN),
     }
 )
 
@@ -116,27 +111,17 @@ _STATUS = {
 STATUSES = ("pending", "partially_filled", "filled", "cancelled", "rejected", "failed", "dry_run")
 
 _BEFORE_VENUE = (
-    OrderState.CREATED,
-    OrderState.VALIDATED,
-    OrderState.PLANNED,
-    OrderState.SUBMITTING,
-    OrderState.UNCERTAIN,
+    *(OrderState.CREATED, OrderState.VALIDATED),
+    *(OrderState.PLANNED, OrderState.SUBMITTING, OrderState.UNCERTAIN),
 )
 _AT_VENUE = (
-    OrderState.ACKNOWLEDGED,
-    OrderState.PARTIALLY_FILLED,
-    OrderState.PENDING_CANCEL,
-    OrderState.PENDING_REPLACE,
-    OrderState.UNTRIGGERED,
-    OrderState.TRIGGERED,
+    *(OrderState.ACKNOWLEDGED, OrderState.PARTIALLY_FILLED),
+    *(OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE),
+    *(OrderState.UNTRIGGERED, OrderState.TRIGGERED),
 )
 _ENDS = (
-    OrderState.FILLED,
-    OrderState.CANCELLED,
-    OrderState.REJECTED,
-    OrderState.EXPIRED,
-    OrderState.CLOSED_UNKNOWN,
-    OrderState.FAILED,
+    *(OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED),
+    *(OrderState.EXPIRED, OrderState.CLOSED_UNKNOWN, OrderState.FAILED),
 )
 
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
@@ -188,6 +173,13 @@ class Pending(StrEnum):
     NOTHING = ""
     CANCEL = "cancel"
     REPLACE = "replace"
+    """Cancelled, and what is left of it is wanted again."""
+    AMEND = "amend"
+
+    @property
+    def ends(self) -> bool:
+        """Whether the order is to end: nothing is added to it any more."""
+        return self in {Pending.CANCEL, Pending.REPLACE}
 
 
 class VenueState(StrEnum):

@@ -109,7 +109,7 @@ def _taken_up_by(case: Case, draft: Draft) -> OpenOrder | None:
         if order.side is case.side
         and order.position_side is case.position_side
         and order.order_type is OrderType.LIMIT
-        and not (order.external or order.in_doubt or order.reduce_only)
+        and not (order.external or order.in_doubt or order.reduce_only or order.ending)
         and order.price is not None
         and _brings_along(order) == (case.signal.take_profit, case.signal.stop_loss)
     ]

@@ -40,6 +40,8 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     external: bool
     position_side: PositionSide
     protection: Protection | None = None
+    ending: bool = False
+    """Whether somebody has asked for its end."""
 
 
 class WarmupMode(StrEnum):

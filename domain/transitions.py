@@ -217,6 +217,8 @@ def _details(kind: EventKind, before: Order, after: Order) -> dict[str, str]:
             "quantity_after": plain(after.current_quantity),
             **(triggers if moved else {}),
         }
+    if kind is EventKind.CANCELLED and before.pending is Pending.AMEND:
+        return {"pending": before.pending}  # nobody wants the rest again: `pending_replace` alone does not tell
     return {}
 
 

@@ -172,11 +172,14 @@ class CallOutcome(_Update, frozen=True, kw_only=True, tag="outcome"):
 
 
 class CancelRequested(_Update, frozen=True, kw_only=True, tag="cancel_requested"):
-    """Somebody wants the order gone; written before the venue is asked."""
+    """Somebody wants the order gone, or changed; written before the venue is asked."""
 
     command_id: str
     reason: str
     replace: bool = False
+    """What is left of it is wanted again."""
+    amend: bool = False
+    """Only other terms are wanted. `replace` stands beside it, for who has never heard of this field."""
 
 
 class Absence(_Update, frozen=True, kw_only=True, tag="absence"):

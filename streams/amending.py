@@ -1,6 +1,6 @@
 """Changing a resting order's quantity and price, until the venue's evidence (requirement D10).
 
-1. publish the wish (`cancel_requested` with `replace`): the order is `pending_replace`
+1. publish the wish (`cancel_requested` with `amend`): the order is `pending_replace`
 2. ask the venue; publish what came of it. An accepted amendment is no evidence
 3. wait for the new terms, or the order's end in the venue's words, on the stream; ask for the order where neither comes
 
@@ -74,12 +74,12 @@ class Amender:
         deadline_ns = self._clock.now_ns() + int(self._timeout_s * _NS)
         order = self._calls.order(partition, amend.order_id)
         if (taken := taken_by(order, amend)) is not Taken.UNKNOWN:
-            if order.pending is Pending.REPLACE and order.pending_by == command_id:  # an earlier turn got no further
+            if order.pending and order.pending_by == command_id:  # an earlier turn got no further
                 await self._conclude(turn, order, command_id, done=taken is Taken.YES)
             return self._calls.order(partition, amend.order_id), taken
         may_be_on_its_way = self._was_wished(partition, amend.order_id, reason)
         if not order.state.terminal:
-            await self._calls.record(turn, [order], command_id, [reason], replace=True)
+            await self._calls.record(turn, [order], command_id, [reason])
             await turn.wait(self._trading.admit(Call.AMEND))
             at, result = await turn.call(partial(self._attempt, partition, amend, command_id))
             await turn.wait(self._applied.reached(at))
@@ -90,7 +90,7 @@ class Amender:
                 return order, Taken.NO if taken is Taken.UNKNOWN else taken
         taken = await self._settle(turn, amend, deadline_ns)
         order = self._calls.order(partition, amend.order_id)
-        if order.pending is Pending.REPLACE:
+        if order.pending is Pending.AMEND:
             await self._conclude(turn, order, command_id, done=taken is Taken.YES)
         return self._calls.order(partition, amend.order_id), taken
 
@@ -101,7 +101,7 @@ class Amender:
 
     async def _attempt(self, partition: int, amend: Amend, command_id: str) -> tuple[Source, Result]:
         order = self._calls.order(partition, amend.order_id)
-        if order.state.terminal or taken_by(order, amend) is Taken.YES or order.pending is Pending.CANCEL:
+        if order.state.terminal or taken_by(order, amend) is Taken.YES or order.pending.ends:
             # What an earlier turn has asked for, the order's end, or somebody's wish for it, came while a token was
             # waited for.
             sentence = f"nothing is left to amend: the order is {order.state}"

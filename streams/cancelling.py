@@ -121,7 +121,7 @@ class Canceller:
             batch = self._open(partition, batch)
             # Another who wanted one of them gone may have given up.
             await self._record(
-                turn, wish, [order for order in self._calls.orders(partition, batch) if not order.pending]
+                turn, wish, [order for order in self._calls.orders(partition, batch) if not order.pending.ends]
             )
             if batch and (at := await turn.call(partial(self._attempt, partition, batch, wish, last=last))):
                 await turn.wait(self._applied.reached(at))

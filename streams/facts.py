@@ -274,4 +274,5 @@ def _open_order(order: Order) -> OpenOrder:
         external=order.external,
         position_side=order.position_side,
         protection=order.protection,
+        ending=order.pending.ends,
     )

@@ -80,9 +80,14 @@ class JoinEvents:
         headers = schemas.event_headers(_EVENT_SCHEMA, event.event_id, order.trace_id)
         symbol = order.instrument.symbol
         told = [Outgoing(self._topics.order_events, record.partition, symbol.encode(), schemas.encode(event), headers)]
-        replaced = transition.before is OrderState.PENDING_REPLACE and transition.after is OrderState.CANCELLED
-        if replaced and (signal := replacement_signal(order)) is not None:
+        if _is_replaced(transition) and (signal := replacement_signal(order)) is not None:
             told.append(Outgoing(self._topics.signals, record.partition, symbol.encode(), signal))
         if (alert := alert_of(order.order_id, transition)) is not None:
             told.append(self.alert(record, *alert, symbol, order.trace_id))
         return told
+
+
+def _is_replaced(transition: Transition) -> bool:
+    """Whether the order ended as somebody wished who wants the rest again; not one that was being amended."""
+    replacing = transition.before is OrderState.PENDING_REPLACE and "pending" not in transition.details
+    return replacing and transition.after is OrderState.CANCELLED

@@ -56,11 +56,13 @@ class OrderCalls:
         return [order for order in found if order is not None]
 
     async def record(
-        self, turn: Turn, orders: Sequence[Order], command_id: str, reasons: Sequence[str], *, replace: bool
+        self, turn: Turn, orders: Sequence[Order], command_id: str, reasons: Sequence[str], *, replace: bool = False
     ) -> None:
-        """Publish the wish about each of the orders, for its reason, and wait until all are applied."""
+        """Publish the wish about each of the orders, for its reason, and wait until all are applied. `replace`: what is
+        left of it is wanted again."""
         if not orders:
             return
+        amend = self._call is Call.AMEND
         wishes = [
             CancelRequested(
                 instrument=order.instrument,
@@ -70,7 +72,8 @@ class OrderCalls:
                 client_order_id=order.order_id,
                 command_id=command_id,
                 reason=reason,
-                replace=replace,
+                replace=replace or amend,
+                amend=amend,
             )
             for order, reason in zip(orders, reasons, strict=True)
         ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.commands import Action, Command, encode_command, timer_command_id
-from domain.orders import Order, OrderState, OrderType
+from domain.orders import Order, OrderState, OrderType, Pending
 from streams.ports import Clock, Log
 from streams.topics import Topics
 from streams.unsettled import overdue
@@ -22,7 +22,8 @@ from tables.orders import OrderTable
 _NS = 1_000_000_000
 _FORGOTTEN_AFTER_S = 300.0
 """A wish that nobody has told the end of in this time went to another owner: it may be wished for again."""
-_AGAIN = {OrderState.PENDING_CANCEL: Action.CANCEL, OrderState.PENDING_REPLACE: Action.REPLACE}
+_AGAIN = {Pending.CANCEL: Action.CANCEL, Pending.REPLACE: Action.REPLACE}
+"""An amendment is its signal's to repeat: the order is asked for."""
 
 
 class StaleAction(StrEnum):
@@ -103,8 +104,8 @@ class Timers:
         if overdue(order):
             if now_ns - max(order.times.updated_ns, order.times.created_ns) < period_ns:
                 return None
-            gone = order.state in _AGAIN and not self._settings.dry_run
-            action = _AGAIN[order.state] if gone else Action.SYNC
+            gone = order.pending in _AGAIN and not order.in_doubt and not self._settings.dry_run
+            action = _AGAIN[order.pending] if gone else Action.SYNC
             return self._command(order, action, order.reason if gone else f"quiet as {order.state}", now_ns, period_ns)
         if not self._is_stale(order, now_ns):
             return None

@@ -23,7 +23,7 @@ def amended(quantity: str, executed: str, state: VenueState = VenueState.LIVE, a
 
 @pytest.mark.parametrize("by_us", [True, False], ids=["by us", "by hand"])
 def test_o04_a_fill_of_an_amendment_that_is_not_shown_yet_ends_nothing(by_us: bool) -> None:
-    ours = [cancel_request(replace=True), outcome(Result.ACCEPTED, Call.AMEND)] if by_us else []
+    ours = [cancel_request(replace=True, amend=True), outcome(Result.ACCEPTED, Call.AMEND)] if by_us else []
     told = tell(order(), [report(), *ours, execution("e1", "1.5", executed="1.5", of="3")])
 
     assert (told.order.state, told.order.current_quantity, told.order.leaves) == (

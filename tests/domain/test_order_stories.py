@@ -60,6 +60,50 @@ def test_c04_whoever_gives_up_a_cancel_does_not_take_back_anothers_wish():
     assert told.order.state is OrderState.PENDING_CANCEL
 
 
+AMENDMENT = cancel_request("s2-amend", reason="takes up signal s2", replace=True, amend=True)
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_d10_an_amendment_takes_nobodys_wish_for_the_orders_end_back(replace):
+    theirs = cancel_request("op1", replace=replace)
+    came_of_it = outcome(Result.ACCEPTED, Call.AMEND, command_id="s2-amend")
+
+    for words in ([theirs, AMENDMENT], [AMENDMENT, theirs], [AMENDMENT, theirs, came_of_it]):
+        told = tell(order(), [report(), *words])
+
+        assert (told.order.pending, told.order.pending_by) == (Pending.REPLACE if replace else Pending.CANCEL, "op1")
+
+
+def test_d10_what_came_of_another_amendment_ends_no_amendment():
+    told = tell(order(), [report(), AMENDMENT, outcome(Result.REFUSED, Call.AMEND, command_id="s1-amend")])
+
+    assert (told.order.pending, told.order.state) == (Pending.AMEND, OrderState.PENDING_REPLACE)
+
+
+def test_c04_what_came_of_a_cancel_ends_no_amendment():
+    told = tell(order(), [report(), AMENDMENT, outcome(Result.REFUSED, Call.CANCEL)])
+
+    assert told.order.pending is Pending.AMEND
+
+
+def test_d10_an_amendment_that_is_on_record_as_a_replacement_is_known_by_its_command():
+    before = cancel_request("s2-amend", replace=True)  # as it was written once
+
+    again = tell(order(), [report(), before, AMENDMENT])
+    over = tell(order(), [report(), before, outcome(Result.ACCEPTED, Call.AMEND, command_id="s2-amend")])
+
+    assert (again.order.pending, over.order.pending) == (Pending.AMEND, Pending.NOTHING)
+
+
+def test_d10_the_end_of_an_order_tells_that_it_was_being_amended():
+    gone = report(VenueState.CANCELLED)
+
+    ends = [tell(order(), [report(), wish, gone]).transitions[-1] for wish in (AMENDMENT, cancel_request(replace=True))]
+
+    assert [end.kind for end in ends] == [EventKind.CANCELLED] * 2
+    assert [end.details for end in ends] == [{"pending": "amend"}, {}]
+
+
 def test_c04_each_wish_is_a_step_and_the_same_one_again_is_none():
     wishes = [cancel_request("c1", reason="first"), cancel_request("c2", reason="second"), cancel_request("c2")]
 

@@ -167,7 +167,10 @@ def test_d10_amend_raises_the_newest_resting_order_to_both_quantities_at_the_new
 
 @pytest.mark.parametrize(
     "unfit",
-    [{"external": True}, {"in_doubt": True}, {"order_type": OrderType.MARKET}, {"reduce_only": True}],
+    [
+        *({"external": True}, {"in_doubt": True}, {"order_type": OrderType.MARKET}),
+        *({"reduce_only": True}, {"ending": True}),
+    ],
     ids=lambda changed: next(iter(changed)),
 )
 def test_d10_only_a_resting_limit_of_ours_is_amended(unfit):

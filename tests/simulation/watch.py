@@ -121,7 +121,7 @@ class Watch:
         if row is None or not row.ours or row.in_doubt:
             self._violate(f"{order_id} is amended, and is not known to be an order of ours at the venue")
             return
-        if row.pending is not Pending.REPLACE and not row.state.terminal:
+        if row.pending is not Pending.AMEND and not row.state.terminal:
             self._violate(f"{order_id} is amended before the wish is on record")
         wanted = (quantity or row.current_quantity, price or row.current_price)
         for signal in worker.signals.of_order(partition, order_id):
@@ -165,7 +165,7 @@ class Watch:
             self._violate(f"a dry run cancels {ref.client_order_id or ref.venue_order_id}, and nobody asked for it")
         if is_ours(self._instance, ref.client_order_id):
             row = worker.orders.get(partition, ref.client_order_id)
-            if row is not None and not row.pending and not row.state.terminal:
+            if row is not None and not row.pending.ends and not row.state.terminal:
                 self._violate(f"{ref.client_order_id} is cancelled at the venue before the wish is on record")
             return
         commands = worker.around.broker.logs[worker.around.topics.order_commands, partition]

@@ -14,7 +14,7 @@ from trading_desk import BTC, TOPICS, Desk, FreeTurn, report
 from domain.errors import NotAccepted, NotFoundOrTooLate, Refused, Uncertain, VenueError
 from domain.instruments import Instrument
 from domain.orders import Order, OrderState, Pending, VenueState
-from domain.updates import CallOutcome, CancelRequested, decode_update
+from domain.updates import CallOutcome, CancelRequested, Origin, decode_update
 from exchanges.venue import VenueTraits
 from streams.record import Record
 
@@ -202,3 +202,37 @@ async def test_c03_an_order_in_flight_holds_up_no_other() -> None:
 
     assert desk.venue.cancelled == [("om2", "om3"), ("om1",)]
     assert [order.state for order in orders] == [OrderState.CANCELLED] * 3
+
+
+async def test_c04_who_cancels_again_says_so_again_where_the_order_is_amended_since() -> None:
+    desk = Batches()
+    order = at_venue(desk)
+    desk.venue.cancel_outcomes = [Refused("VENUE_LIMIT", "not now")]
+    amendment = CancelRequested(
+        instrument=order.instrument,
+        account=order.account,
+        origin=Origin.COMMAND,
+        received_ns=NOW,
+        client_order_id="om1",
+        command_id="s2-amend",
+        reason="takes up signal s2",
+        replace=True,
+        amend=True,
+    )
+
+    async def amended_since_it_was_refused() -> None:
+        if desk.venue.cancelled:
+            await desk.told(amendment)
+
+    desk.venue.on_admit = amended_since_it_was_refused
+    pending: list[Pending] = []
+
+    async def look(order_id: str) -> None:
+        pending.append(order_of(desk, order_id).pending)
+        await desk.gone(order_id)
+
+    desk.venue.on_cancel = look
+
+    await desk.cancel(["om1"])
+
+    assert pending == [Pending.CANCEL]

@@ -10,7 +10,7 @@ from quiet_venue import SECOND
 from trading_desk import TOPICS, Desk, report
 
 from domain.commands import Action, Command, decode_command
-from domain.orders import Evidence, LocalState, OrderState, Times, VenueState
+from domain.orders import Evidence, LocalState, OrderState, Pending, Times, VenueState
 from streams.timers import StaleAction, Timers, TimerSettings
 
 
@@ -100,6 +100,22 @@ async def test_c02_no_order_is_stale_where_the_time_is_zero() -> None:
     rests(desk, age_s=99_999)
 
     assert await timers_of(desk, stale_s=0.0).look() == 0
+
+
+@pytest.mark.parametrize(
+    ("pending", "action"),
+    [(Pending.CANCEL, Action.CANCEL), (Pending.REPLACE, Action.REPLACE), (Pending.AMEND, Action.SYNC)],
+)
+async def test_y02_a_quiet_wish_is_repeated_and_a_quiet_amendment_is_asked_for(
+    pending: Pending, action: Action
+) -> None:
+    desk = Desk()
+    state = OrderState.PENDING_CANCEL if pending is Pending.CANCEL else OrderState.PENDING_REPLACE
+    rests(desk, age_s=60, state=state, pending=pending, pending_by="c1")
+
+    assert await timers_of(desk).look() == 1
+
+    assert newest(desk).action is action
 
 
 def rests(desk: Desk, *, age_s: int, **terms: Any) -> None:
