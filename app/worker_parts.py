@@ -191,6 +191,7 @@ def submitter(shared: Shared, reconciler: Reconciler) -> Submitter:
         reconciler=reconciler,
         orders=shared.orders,
         applied=shared.applied,
+        gates=shared.gates,
         market=shared.market,
         clock=shared.clock,
         settings=SubmitSettings(

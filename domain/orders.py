@@ -359,6 +359,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.signal is not None and self.signal.dry_run
 
     @property
+    def only_reduces(self) -> bool:
+        """Whether it opens nothing, whatever becomes of the position: on spot no sale does."""
+        return self.reduce_only or (self.instrument.spot and self.side is Side.SELL)
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the order may be at the venue without our knowing: no new exposure while one is."""
         return self.state in {OrderState.PLANNED, OrderState.SUBMITTING, OrderState.UNCERTAIN}

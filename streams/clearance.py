@@ -57,6 +57,21 @@ class Clearance:
 
         await self._wait(turn, symbol, until_ns, clear)
 
+    def may_call(self, partition: int, order: Order) -> bool:
+        """Whether the gates let the order through now: to be asked in the same step as the call."""
+        return self._gates.lets_through(partition, order)
+
+    async def to_call(self, turn: Turn, order: Order, until_ns: int, moot: Callable[[Order], bool]) -> None:
+        """Wait, as `to_send` does, where the symbol was shut while a token was waited for; no longer than until there
+        is nothing to call for any more (`moot`)."""
+        partition = turn.record.partition
+
+        def clear() -> bool:
+            now = self._orders.get(partition, order.order_id)
+            return now is None or moot(now) or self.may_call(partition, now)
+
+        await self._wait(turn, order.instrument.symbol, until_ns, clear)
+
     async def to_plan(self, turn: Turn, symbol: str, until_ns: int, *, reduces: bool = False) -> None:
         """Wait also while an order of the symbol is in doubt: no new exposure on what we do not know. Then planning
         finds the signal expired. An order that has done its work without our knowing what is waited for too, but not

@@ -21,6 +21,7 @@ from domain.orders import Order, OrderType, Pending, Side
 from domain.plans import TradingState
 from domain.updates import ID_CONFLICT, Call, CallOutcome, OrderReport, Origin, Result
 from exchanges.venue import NewOrder, OrderRef, Trading
+from streams.clearance import Clearance
 from streams.market import Market
 from streams.ports import Clock
 from streams.record import Source
@@ -54,6 +55,15 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Shut:
+    """Nothing was sent: the symbol was shut while a token was waited for."""
+
+
+Tried = Source | Again | Shut | None
+"""What came of an attempt. None: the venue's word on the order came first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Try:
     """The `number`-th attempt of a turn; `untold`: how many, with this one, no outcome has told of yet."""
 
@@ -73,6 +83,7 @@ class Attempts:
         publisher: UpdatePublisher,
         orders: OrderTable,
         market: Market,
+        clearance: Clearance,
         clock: Clock,
         settings: SubmitSettings,
         jitter: random.Random,
@@ -81,20 +92,23 @@ class Attempts:
         self._publisher = publisher
         self._orders = orders
         self._market = market
+        self._clearance = clearance
         self._clock = clock
         self._settings = settings
         self._jitter = jitter
 
     async def alone(
         self, partition: int, order_id: str, this: Try, expires_at_ns: int, answered: Callable[[], None]
-    ) -> Source | Again | None:
-        """The outcome's place in the log; or that it may be tried again; or None, when the venue's word on the order
-        came while a token was waited for: it has it, or its end is known."""
+    ) -> Tried:
+        """The outcome's place in the log; or that it may be tried again, after a pause or when the symbol is open; or
+        None, when the venue's word on the order came while a token was waited for: it has it, or its end is known."""
         order = self._order(partition, order_id)
         if not order.in_doubt:
             return None
         outcome = self._withheld(order, this, expires_at_ns)
         if outcome is None:
+            if not self._clearance.may_call(partition, order):
+                return Shut()
             sent_ns = self._clock.now_ns()
             answer: str | VenueError
             try:
@@ -110,27 +124,27 @@ class Attempts:
 
     async def together(
         self, partition: int, expiries: Mapping[str, int], answered: Callable[[], None]
-    ) -> dict[str, Source | Again | None]:
+    ) -> dict[str, Tried]:
         """The first attempt at several orders: all checks, then one call, then what came of each."""
         this = Try(1, 1, final=self._settings.max_attempts == 1)
         orders = {order_id: self._order(partition, order_id) for order_id in expiries}
         doubtful = [order for order in orders.values() if order.in_doubt]
         kept = {each.order_id: self._withheld(each, this, expiries[each.order_id]) for each in doubtful}
-        sent = [order for order in doubtful if kept[order.order_id] is None]
+        ready = [order for order in doubtful if kept[order.order_id] is None]
+        sent = [order for order in ready if self._clearance.may_call(partition, order)]
         sent_ns = self._clock.now_ns()
         answers = await self._create_all(sent)
-        judged: dict[str, CallOutcome | Again] = {
-            name: outcome for name, outcome in kept.items() if outcome is not None
-        }
+        judged: dict[str, CallOutcome | Again | Shut] = {order.order_id: Shut() for order in ready}
+        judged |= {name: outcome for name, outcome in kept.items() if outcome is not None}
         for number, (order, answer) in enumerate(zip(sent, answers, strict=True), start=1):
             batch = f"{number} of {len(sent)}" if len(sent) > 1 else msgspec.UNSET
             judged[order.order_id] = await self._judged(order, answer, this, sent_ns, batch)
         answered()
         told = [outcome for outcome in judged.values() if isinstance(outcome, CallOutcome)]
         at = await self._publisher.publish_all(told) if told else None
-        places: dict[str, Source | Again | None] = dict.fromkeys(orders)
+        places: dict[str, Tried] = dict.fromkeys(orders)
         for name, outcome in judged.items():
-            places[name] = outcome if isinstance(outcome, Again) else at
+            places[name] = at if isinstance(outcome, CallOutcome) else outcome
         return places
 
     async def _create_all(self, orders: Sequence[Order]) -> Sequence[str | VenueError]:

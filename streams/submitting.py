@@ -11,16 +11,18 @@ import random
 from collections.abc import Mapping
 from functools import partial
 
-from domain.errors import NotAccepted
-from domain.orders import OrderState
+from domain.orders import Order, OrderState
 from domain.updates import Call, Result
 from exchanges.venue import Trading
+from streams.admitting import admitted
 from streams.applied import Applied
-from streams.creating import Again, Attempts, SubmitSettings, Try
+from streams.clearance import Clearance
+from streams.creating import Again, Attempts, Shut, SubmitSettings, Tried, Try
 from streams.market import Market
 from streams.ports import Clock, Turn
 from streams.reconciling import Finding, Reconciler
 from streams.record import Source
+from streams.symbol_gates import SymbolGates
 from streams.updates import UpdatePublisher
 from tables.orders import OrderTable
 
@@ -40,6 +42,7 @@ class Submitter:
         reconciler: Reconciler,
         orders: OrderTable,
         applied: Applied,
+        gates: SymbolGates,
         market: Market,
         clock: Clock,
         settings: SubmitSettings,
@@ -52,11 +55,13 @@ class Submitter:
         self._applied = applied
         self._clock = clock
         self._settings = settings
+        self._clearance = Clearance(orders=orders, gates=gates, applied=applied, clock=clock)
         self._attempts = Attempts(
             trading=trading,
             publisher=publisher,
             orders=orders,
             market=market,
+            clearance=self._clearance,
             clock=clock,
             settings=settings,
             jitter=jitter,
@@ -76,7 +81,7 @@ class Submitter:
         self.in_hand.update(expiries)
         try:
             tried = await self._try_together(turn, expiries)
-            again = any(isinstance(outcome, Again) for outcome in tried.values())
+            again = any(isinstance(outcome, Again | Shut) for outcome in tried.values())
             doubtful = [name for name, at in tried.items() if isinstance(at, Source) and self._is_in_doubt(turn, name)]
             absent: set[str] = set()
             if len(doubtful) + again > 1:  # one is sent again only when it is known whether the venue has the others
@@ -118,10 +123,14 @@ class Submitter:
         order = self._orders.get(partition, order_id)
         return order is not None and order.in_doubt and not order.dry_run
 
-    async def _try_together(self, turn: Turn, expiries: Mapping[str, int]) -> dict[str, Source | Again | None]:
-        admitted = await self._admitted(turn, min(expiries.values()), len(expiries))
-        chosen = dict(list(expiries.items())[:admitted])
-        tried = await turn.call(partial(self._attempts.together, turn.record.partition, chosen, turn.release))
+    async def _try_together(self, turn: Turn, expiries: Mapping[str, int]) -> dict[str, Tried]:
+        while True:
+            through = await self._admitted(turn, min(expiries.values()), len(expiries))
+            chosen = dict(list(expiries.items())[:through])
+            tried = await turn.call(partial(self._attempts.together, turn.record.partition, chosen, turn.release))
+            if not all(isinstance(outcome, Shut) for outcome in tried.values()):
+                break
+            await self._opened(turn, next(iter(chosen)), min(chosen.values()))
         for outcome in tried.values():
             if isinstance(outcome, Source):
                 await turn.wait(self._applied.reached(outcome))
@@ -167,7 +176,7 @@ class Submitter:
         expires_at_ns: int,
         maybe_sent: bool,
         *,
-        first: Source | Again | None = None,
+        first: Tried = None,
         finding: Finding | None = None,
     ) -> None:
         """`first`: what came of a first attempt that was made already, together with others; `finding`: what came of
@@ -191,7 +200,11 @@ class Submitter:
                 outcome = await turn.call(effect)
             if outcome is None:
                 return
-            if isinstance(outcome, Source):
+            if isinstance(outcome, Shut):  # no attempt, and none of its time
+                attempt, untold = attempt - 1, untold - 1
+                await self._opened(turn, order_id, expires_at_ns)
+                deadline_ns = self._clock.now_ns() + int(self._settings.execution_timeout_s * _NS)
+            elif isinstance(outcome, Source):
                 untold = 0
                 await turn.wait(self._applied.reached(outcome))
                 order = self._orders.get(partition, order_id)
@@ -204,14 +217,14 @@ class Submitter:
             outcome = None
 
     async def _admitted(self, turn: Turn, expires_at_ns: int, wanted: int = 1) -> int:
-        """Wait for the consent of the venue's breaker and rate limit, to so many orders of the `wanted`; while the
-        breaker is open, no longer than until the order expires: the check before the call then ends it."""
-        while (left_ns := expires_at_ns - self._clock.now_ns()) >= 0:
-            try:
-                return await turn.wait(self._trading.admit(Call.CREATE, wanted))
-            except NotAccepted:
-                await turn.wait(self._clock.sleep(min(_ASK_AGAIN_S, left_ns / _NS + 0.001)))
-        return 1
+        return await admitted(self._trading, self._clock, turn, Call.CREATE, expires_at_ns, wanted)
+
+    async def _opened(self, turn: Turn, order_id: str, expires_at_ns: int) -> None:
+        """Wait for the symbol to be open, as before the first attempt: comparing it with the venue takes no notice of
+        orders in hand."""
+        order = self._orders.get(turn.record.partition, order_id)
+        if order is not None:
+            await self._clearance.to_call(turn, order, expires_at_ns, _needs_no_call)
 
     async def _absent(self, turn: Turn, order_id: str, deadline_ns: int, finding: Finding | None) -> bool:
         """True when the order may be sent (again): surely not at the venue, and the venue refuses a second one."""
@@ -236,3 +249,7 @@ class Submitter:
             at = await turn.wait(self._publisher.publish(told))
             await turn.wait(self._applied.reached(at))
         return False
+
+
+def _needs_no_call(order: Order) -> bool:
+    return bool(order.pending) or not order.in_doubt

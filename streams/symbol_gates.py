@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from domain.orders import Order
+
 
 class SymbolGates:
     """A partition is shut from the moment it is ours until the updates that were in the log by then are applied: what
@@ -52,6 +54,11 @@ class SymbolGates:
         if not self.is_caught_up(partition):
             return False
         return self.is_open(partition, symbol) or bool(self._blind) or partition in self._may_reduce
+
+    def lets_through(self, partition: int, order: Order) -> bool:
+        """Whether the order may be sent, or grow, at this moment."""
+        symbol = order.instrument.symbol
+        return self.is_open(partition, symbol) or (order.only_reduces and self.may_reduce(partition, symbol))
 
     def reason(self, partition: int, symbol: str) -> str:
         """Why the symbol is not open; empty if it is."""

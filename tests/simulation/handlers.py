@@ -93,10 +93,8 @@ class Handlers:
         self.venue = SimulatedTrading(around.books, around.road, self.clock, self.life, effects)
         self.trading: Trading = DryTrading(self.venue) if dry_run else self.venue
         self.watch = Watch(self, INSTANCE)
-        self.venue.before_create = self.watch.before_create
-        self.venue.before_amend = self.watch.before_amend
-        self.venue.before_cancel = self.watch.before_cancel
-        self.venue.before_stop = self.watch.before_stop
+        self.venue.before_create, self.venue.before_amend = self.watch.before_create, self.watch.before_amend
+        self.venue.before_cancel, self.venue.before_stop = self.watch.before_cancel, self.watch.before_stop
         self.log.before_event = self.watch.before_event
         self.applied = Applied()
         self.gates = SymbolGates()
@@ -181,6 +179,7 @@ class Handlers:
             reconciler=self.reconciler,
             orders=self.orders,
             applied=self.applied,
+            gates=self.gates,
             market=self.market,
             clock=self.clock,
             settings=SubmitSettings(execution_timeout_s=20.0),
@@ -344,10 +343,9 @@ class Handlers:
         )
 
     def _wire_agents(self) -> None:
-        topics = self.around.topics
         self.command_agent = CommandAgent(
             log=self.log,
-            topics=topics,
+            topics=self.around.topics,
             orders=self.orders,
             signals=self.signals,
             canceller=self.on_request,
@@ -363,7 +361,7 @@ class Handlers:
         self.order_agent = OrderAgent(
             log=self.log,
             inbox=self.inbox,
-            topics=topics,
+            topics=self.around.topics,
             orders=self.orders,
             positions=self.positions,
             applied=self.applied,

@@ -188,13 +188,17 @@ def one_silence_is_absence(worker: Worker) -> None:
 
 def gates_always_open(worker: Worker) -> None:
     """Symbols trade before the venue was asked for their unfinished orders."""
-    worker.signal_agent._clearance._gates = OpenGates()  # type: ignore[assignment]
+    for waits in (worker.signal_agent, worker.submitter):
+        waits._clearance._gates = OpenGates()  # type: ignore[assignment]
 
 
 class OpenGates:
     """Never shut."""
 
     def is_open(self, partition: int, symbol: str) -> bool:
+        return True
+
+    def lets_through(self, partition: int, order: Order) -> bool:
         return True
 
 

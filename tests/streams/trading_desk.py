@@ -183,6 +183,7 @@ class Desk:
             reconciler=self.reconciler,
             orders=self.orders,
             applied=self.applied,
+            gates=gates,
             market=self.market,
             clock=self.clock,
             settings=SubmitSettings(),
