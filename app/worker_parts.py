@@ -272,6 +272,8 @@ def signal_agent(
         reconciler=reconciler,
         orders=shared.orders,
         applied=shared.applied,
+        gates=shared.gates,
+        market=shared.market,
         clock=shared.clock,
         timeout_s=shared.settings.cancel_timeout_s,
     )

@@ -63,6 +63,7 @@ from domain.plans import (
     Plan,
     PlanSettings,
     ScaleInMode,
+    TradingState,
     Verdict,
 )
 from domain.signals import Signal
@@ -103,6 +104,9 @@ def _taken_up_by(case: Case, draft: Draft) -> OpenOrder | None:
     rests = draft.order_type is OrderType.LIMIT and draft.time_in_force is TimeInForce.GTC
     if case.settings.scale_in_mode is not ScaleInMode.AMEND or not rests:
         return None
+    closes = case.signal.reduce_only or case.facts.trading is TradingState.REDUCE_ONLY
+    if closes and not case.instrument.spot:
+        return None  # what only closes is an order of its own: at the venue, one that rests may open
     fit = [
         order
         for order in case.facts.open_orders

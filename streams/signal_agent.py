@@ -262,11 +262,8 @@ class SignalAgent:
         """Write the row with its plan, durable with `planned`; a plan that executes nothing is the signal's end, and
         is told."""
         if plan.decision is not Decision.EXECUTE:
-            result = RESULT_OF[plan.decision]
-            done_ns = self._clock.now_ns()
-            row = replace(
-                row, state=SignalState.DONE, result=result, code=plan.code, reason=plan.reason, done_ns=done_ns
-            )
+            end = {"result": RESULT_OF[plan.decision], "code": plan.code, "reason": plan.reason}
+            row = replace(row, state=SignalState.DONE, done_ns=self._clock.now_ns(), **end)
         self._signals.put(turn.record.partition, row, planned)
         if row.state is SignalState.DONE:
             await turn.wait(planned.durable())
@@ -308,9 +305,11 @@ class SignalAgent:
             self._facts.take_back(row.plan)
             named = ", ".join(amend.order_id for amend in row.plan.amends)
             return await self._end(turn, row, SignalResult.DRY_RUN, "DRY_RUN", f"order {named} would be amended")
+        until_ns = self._decider.expires_at_ns(work)
+        await self._clearance.to_send(turn, row.symbol, until_ns, reduces=work.reduces)
         for amend in row.plan.amends:
-            reason = f"takes up signal {row.signal_id}"
-            order, taken = await self._amender.amend(turn, amend, command_id=f"{work.source}-amend", reason=reason)
+            wish, reason = f"{work.source}-amend", f"takes up signal {row.signal_id}"
+            order, taken = await self._amender.amend(turn, amend, command_id=wish, reason=reason, until_ns=until_ns)
             self._facts.amended(row.plan, amend, taken=taken is not Taken.NO)
             if taken is Taken.ENDED:
                 return await self._plan_again(turn, work, row, planned)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from domain.limits import Limits
 from domain.orders import OrderType, Side, TimeInForce
-from domain.plans import Decision, MarketGuard, ScaleInMode
+from domain.plans import Decision, MarketGuard, ScaleInMode, TradingState
 
 MARKET = signal(order_type="market")
 
@@ -177,6 +177,21 @@ def test_d10_only_a_resting_limit_of_ours_is_amended(unfit):
     made = plan(known=facts(open_orders=(open_order(**unfit),)), settings=settings(scale_in_mode=ScaleInMode.AMEND))
 
     assert made.amends == ()
+
+
+@pytest.mark.parametrize(
+    ("wish", "known"),
+    [({"reduce_only": True}, {}), ({}, {"trading": TradingState.REDUCE_ONLY})],
+    ids=["signal", "state"],
+)
+def test_d10_what_may_only_close_is_an_order_of_its_own(wish, known):
+    resting = open_order(side=Side.SELL, price=dec(51_000))
+    state = facts(open_orders=(resting,), position_size=dec(1), **known)
+
+    made = plan(signal(signal_type="sell", **wish), state, settings(scale_in_mode=ScaleInMode.AMEND, allow_short=True))
+
+    assert made.amends == ()
+    assert intent(made).reduce_only
 
 
 def test_d10_a_market_order_and_the_second_phase_amend_nothing():

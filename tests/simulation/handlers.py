@@ -193,6 +193,8 @@ class Handlers:
             reconciler=self.reconciler,
             orders=self.orders,
             applied=self.applied,
+            gates=self.gates,
+            market=self.market,
             clock=self.clock,
         )
 

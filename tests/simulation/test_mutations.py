@@ -188,7 +188,7 @@ def one_silence_is_absence(worker: Worker) -> None:
 
 def gates_always_open(worker: Worker) -> None:
     """Symbols trade before the venue was asked for their unfinished orders."""
-    for waits in (worker.signal_agent, worker.submitter):
+    for waits in (worker.signal_agent, worker.submitter, worker.amender):
         waits._clearance._gates = OpenGates()  # type: ignore[assignment]
 
 

@@ -174,6 +174,12 @@ def amended_without_a_wish(worker: Worker) -> None:
         """Nothing is put on record."""
 
     worker.amender._calls.record = ignored  # type: ignore[method-assign]
+    worker.amender._is_on_record = lambda *_wish: True  # type: ignore[method-assign]
+
+
+def amended_whatever_came(worker: Worker) -> None:
+    """Nothing is looked at between the wait for a token and the call that amends."""
+    worker.amender._objection = lambda *_terms: None  # type: ignore[method-assign]
 
 
 # -- dry runs ------------------------------------------------------------------------------------------------------
@@ -227,6 +233,7 @@ def waiting_parts_forgotten(worker: Worker) -> None:
         (amending, fills_taken_for_the_end),
         (out_of_sight, unconfirmed_amendments_wanted_again),
         (amending, amended_without_a_wish),
+        (amending, amended_whatever_came),
         (rehearsing, dry_runs_send),
         (rehearsing, rehearsed_orders_sent),
         (sharing, wishes_never_withdrawn),

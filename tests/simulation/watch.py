@@ -18,6 +18,7 @@ from simulation.side_watch import SideWatch, wanted_side
 from simulation.venue_orders import ACCOUNT
 from streams.ports import Headers
 from tables.keys import join
+from tables.signals import SignalState
 
 if TYPE_CHECKING:
     from simulation.handlers import Handlers
@@ -123,11 +124,19 @@ class Watch:
             return
         if row.pending is not Pending.AMEND and not row.state.terminal:
             self._violate(f"{order_id} is amended before the wish is on record")
+        symbol = ref.instrument.symbol
+        if symbol in worker.around.market.halted:
+            self._violate(f"{order_id} is amended although {symbol} is halted")
+        if not worker.gates.lets_through(partition, row):
+            self._violate(f"{order_id} is amended before the venue was asked for {symbol}")
         wanted = (quantity or row.current_quantity, price or row.current_price)
         for signal in worker.signals.of_order(partition, order_id):
             key = join(b"s", signal.symbol, signal.signal_id)
             terms = [(amend.quantity, amend.price) for amend in signal.plan.amends if amend.order_id == order_id]
             if wanted in terms and key in self._durable_keys("signals", partition):
+                age_s = (worker.clock.now_ns() - signal.signal_ns) / 1_000_000_000
+                if signal.state is not SignalState.DONE and age_s > worker.around.weather.signal_max_age_s:
+                    self._violate(f"{order_id} is amended when {signal.signal_id} is {age_s:.3f} s old")
                 if worker.around.weather.hedge and row.position_side is not wanted_side(signal):
                     self._violate(f"{order_id} of the {row.position_side} side takes {signal.signal_id} up")
                 return

@@ -44,6 +44,9 @@ class QuietVenue:
         self.cancel_outcomes: list[VenueError | None] = []
         self.tokens: list[int] = []
         """How many orders each admission lets through; all when there is none left."""
+        self.amended: list[tuple[Decimal | None, Decimal | None]] = []
+        """Quantity and price of each call that amends."""
+        self.on_amend: Callable[[Decimal | None, Decimal | None], Awaitable[None]] | None = None
         self.on_cancel: Callable[[str], Awaitable[None]] | None = None
         self.on_admit: Callable[[], Awaitable[None]] | None = None
 
@@ -66,6 +69,11 @@ class QuietVenue:
             error = self.batch_answers.pop(0) if self.batch_answers else None
             outcomes.append(f"v{len(self.created)}" if error is None else error)
         return outcomes
+
+    async def amend(self, _ref: OrderRef, *, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
+        self.amended.append((quantity, price))
+        if self.on_amend is not None:
+            await self.on_amend(quantity, price)
 
     async def cancel(self, ref: OrderRef) -> None:
         (error,) = await self.cancel_batch([ref])
@@ -115,6 +123,7 @@ class CalmMarket:
 
     def __init__(self) -> None:
         self.free: tuple[Decimal, int] = (Decimal(1_000), NOW)
+        self.state = TradingState.ARMED
 
     async def rules(self, instrument: Instrument) -> InstrumentRules:
         return InstrumentRules(
@@ -141,4 +150,4 @@ class CalmMarket:
         return self.free
 
     def trading(self, instrument: Instrument) -> tuple[TradingState, str]:
-        return TradingState.ARMED, ""
+        return self.state, "" if self.state is TradingState.ARMED else "kill switch"

@@ -18,6 +18,7 @@ from domain.orders import LocalState, Order, OrderState, OrderType, Side, TimeIn
 from domain.plans import PlanSettings
 from domain.updates import FillReport, OrderReport, Origin, Update, encode_update
 from streams.alerting import Alerts
+from streams.amending import Amender
 from streams.applied import Applied
 from streams.cancelling import Canceller, CancelSettings
 from streams.command_agent import CommandAgent, CommandSettings
@@ -199,6 +200,17 @@ class Desk:
             settings=CancelSettings(),
         )
         self.signal_settings = SignalSettings(plan or PlanSettings(), "paper", ("linear",), ACCOUNT)
+        self.amender = Amender(
+            trading=trading,
+            publisher=publisher,
+            reconciler=self.reconciler,
+            orders=self.orders,
+            applied=self.applied,
+            gates=gates,
+            market=self.market,
+            clock=self.clock,
+            evidence_s=0.01,
+        )
         self.facts = FactsGatherer(
             orders=self.orders,
             signals=self.signals,
@@ -275,6 +287,7 @@ class Desk:
             gates=self.gates,
             clock=self.clock,
             settings=self.signal_settings,
+            amender=self.amender,
         )
 
     def restart(self, **settings: Any) -> None:
