@@ -11,10 +11,10 @@ doubt holds its symbol back: so many that failed in a row open it too, however l
 
 A failure is an answer that tells of an unwell venue: an unknown outcome, a connection that never opened, keys that are
 refused. A refusal of an order, or a rate limit, is a healthy answer. Cancels and questions are never held back: they
-take risk away. Half open lets one create through, after a harmless question; with real money at stake, nothing else
-should find out whether the venue is back. The question is asked though nobody wants to create anything (`watch`): one
-that is answered, and no trial that fails for as long again (twice as long after each that did), and the venue is no
-longer called unwell.
+take risk away; amendments are, while it is open, as ours add to orders. Half open lets one create through, after a
+harmless question; with real money at stake, nothing else should find out whether the venue is back. The question is
+asked though nobody wants to create anything (`watch`): one that is answered, and no trial that fails for as long again
+(twice as long after each that did), and the venue is no longer called unwell.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Breaker:
             return
         now_s = self._clock.monotonic_s()
         if self._probing or now_s < self._not_before_s:
-            raise NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}")
+            raise self.refusal()
         # This caller has the trial; whoever asks meanwhile is refused.
         self._not_before_s = now_s + self._settings.open_s
         self._probing = True
@@ -170,12 +170,16 @@ class Breaker:
             if self.state is BreakerState.CLOSED:  # a create was answered meanwhile, which says more
                 return
             self._open(f"still unwell: {error}")
-            raise NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}") from error
+            raise self.refusal() from error
         finally:
             self._probing = False
         if self.state is BreakerState.OPEN:
             self._forget()  # what failed before says nothing of how it is now
             self._change(BreakerState.HALF_OPEN, self._why)
+
+    def refusal(self) -> NotAccepted:
+        """What whoever must not send now is told."""
+        return NotAccepted(OPEN_CODE, f"nothing is sent while the venue looks unwell: {self._why}")
 
     def handed_over(self) -> None:
         """Who has the consent may send now. If nothing is sent at once, because the order has expired, say, the trial

@@ -31,8 +31,10 @@ class GuardedTrading:
         return self._trading.traits
 
     async def admit(self, call: Call, wanted: int = 1) -> int:
-        """As the venue's, after the breaker's consent to a create. Raises `NotAccepted` while it is open. The trial
-        that follows is one order."""
+        """As the venue's, after the breaker's consent to a create. Raises `NotAccepted` while it is open, also to an
+        amendment, which adds to an order. The trial that follows is one order."""
+        if call is Call.AMEND and self.breaker.state is BreakerState.OPEN:
+            raise self.breaker.refusal()
         if call is Call.CREATE:
             await self.breaker.consent()
             if self.breaker.state is not BreakerState.CLOSED:

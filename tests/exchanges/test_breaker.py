@@ -366,3 +366,16 @@ async def test_x08_the_trial_is_one_order_not_a_batch(breaker: Breaker, clock: V
 
     assert await trading.admit(Call.CREATE, 5) == 1
     assert await trading.admit(Call.CANCEL, 5) == 5
+
+
+async def test_x08_an_open_breaker_holds_amendments_back_and_the_trial_is_left_to_creates(
+    breaker: Breaker, clock: VirtualClock
+) -> None:
+    trading = behind(breaker, BatchVenue())
+    fail(breaker, 4)
+
+    with pytest.raises(NotAccepted, match="BREAKER_OPEN"):
+        await trading.admit(Call.AMEND)
+    await clock.advance(10)
+    assert await trading.admit(Call.CREATE) == 1
+    assert await trading.admit(Call.AMEND) == 1, "half open: a question was answered"
