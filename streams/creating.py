@@ -17,7 +17,7 @@ import msgspec
 from domain.comparing import may_have_come_to
 from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError, Withheld
 from domain.money import plain
-from domain.orders import Order, OrderType, Pending, Side
+from domain.orders import Order, OrderType, Pending
 from domain.plans import TradingState
 from domain.updates import ID_CONFLICT, Call, CallOutcome, OrderReport, Origin, Result
 from exchanges.venue import NewOrder, OrderRef, Trading
@@ -202,7 +202,7 @@ class Attempts:
         if order.pending is not Pending.NOTHING:
             return "CANCELLED_BEFORE_SENT", f"cancel was requested before the order was sent: {order.reason}"
         state, why = self._market.trading(order.instrument)
-        if state is TradingState.HALTED or (state is TradingState.REDUCE_ONLY and not _only_reduces(order)):
+        if state is TradingState.HALTED or (state is TradingState.REDUCE_ONLY and not order.only_reduces):
             return "TRADING_" + state.upper(), f"trading is {state}: {why}"
         late_ns = self._clock.now_ns() - expires_at_ns
         if late_ns > 0:
@@ -295,11 +295,6 @@ def _request(order: Order) -> NewOrder:
         position_side=order.position_side,
         protection=order.protection,
     )
-
-
-def _only_reduces(order: Order) -> bool:
-    """Whether it can open nothing: it is marked so, or a sale on spot, which knows no mark and sells what is there."""
-    return order.reduce_only or (order.instrument.spot and order.side is Side.SELL)
 
 
 def _difference(order: Order, report: OrderReport) -> str | None:

@@ -79,7 +79,7 @@ async def test_c03_the_command_line_cancels_everything_in_all_partitions(desk: D
 
     assert (code, every["ok"]) == (0, True)
     cancelled = {order["instrument"]["symbol"]: {order["order_id"]: "cancelled"} for order in orders}
-    assert {result["symbol"]: result["details"] for result in results if result["details"]} == cancelled
+    assert cancelled.items() <= {result["symbol"]: result["details"] for result in results}.items()
 
 
 async def test_c03_an_order_is_found_by_the_venues_id_too(desk: Desk, symbol: str) -> None:
