@@ -58,7 +58,8 @@ class MarketView:
         asked_at_ns = self._asked_at_ns.get(instrument.category, 0)
         if self._clock.now_ns() - asked_at_ns > lifetime_ns:
             listed = await self._trading.instruments(instrument.category)
-            self._asked_rules = {rules.instrument: rules for rules in listed}
+            others = {each: rules for each, rules in self._asked_rules.items() if each.category != instrument.category}
+            self._asked_rules = others | {rules.instrument: rules for rules in listed}
             self._asked_at_ns[instrument.category] = self._clock.now_ns()
         return self._asked_rules.get(instrument)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
-from quiet_venue import NOW, QuietVenue
+from quiet_venue import NOW, CalmMarket, QuietVenue
 from trading_desk import ACCOUNT, BTC, TOPICS, MovedClock
 
-from domain.instruments import Quote
+from domain.instruments import Instrument, InstrumentRules, Quote
 from domain.plans import TradingState
 from exchanges.venue import Balance
 from streams import boards
@@ -186,3 +186,19 @@ async def test_r01_a_price_is_as_old_as_the_question_for_it(asked_s: float, show
     found = await room.view.quote(BTC)
 
     assert found == (quote if seen == "told" else room.asked)
+
+
+async def test_d05_rules_that_were_asked_for_stay_when_those_of_another_category_are() -> None:
+    room, pair = Room(), Instrument("paper", "spot", "ETHUSDT")
+    asked: list[str] = []
+
+    async def listed(category: str) -> list[InstrumentRules]:
+        asked.append(category)
+        return [await CalmMarket().rules({"linear": BTC, "spot": pair}[category])]
+
+    room.view._trading.instruments = listed  # type: ignore[method-assign]
+
+    found = [await room.view.rules(each) for each in (BTC, pair, BTC)]
+
+    assert [rules and rules.instrument for rules in found] == [BTC, pair, BTC]
+    assert asked == ["linear", "spot"]
