@@ -22,7 +22,9 @@ replace = msgspec.structs.replace
 def says_more(order: Order, report: OrderReport) -> bool:
     """Whether the join would learn anything from the venue's row, be it only that the venue has the order."""
     named_now = not order.venue_order_id and bool(report.venue_order_id)
-    role_now = report.role is not order.role and report.role is not Role.NONE
+    role_now = report.role is not Role.NONE and (
+        report.role is not order.role or (report.partial and not order.partial)
+    )
     return named_now or role_now or order.in_doubt or merge_evidence(order.evidence, report) != order.evidence
 
 

@@ -7,7 +7,8 @@ repetition of the same updates ends in the same evidence (requirement O04):
     cumulative   the highest quantity, with the value and the fees that belong to it
     terms        price, quantity and trigger price of the row that is the furthest, by state, total, and then by the
                  venue's time: its clock may jump back, an order does not
-    role         what the venue made the order for, with its parent: once told, told for good
+    role         what the venue made the order for, with its parent, and whether for a part of the position only: once
+                 told, told for good
 
 The order's state is a function of evidence, fills and what we know ourselves. The steps between two rows, with their
 names, are `domain.transitions`.
@@ -92,8 +93,15 @@ def _merge(order: Order, update: Update) -> Order:
 
 def _merge_role(order: Order, update: OrderReport | FillReport) -> Order:
     """The venue made the order to protect a position: it is nobody else's, whatever came first."""
-    parent = update.parent_client_order_id if isinstance(update, OrderReport) else ""
-    return replace(order, role=update.role, parent_order_id=max(parent, order.parent_order_id), external=False)
+    report = update if isinstance(update, OrderReport) else None
+    parent = "" if report is None else report.parent_client_order_id
+    return replace(
+        order,
+        role=update.role,
+        partial=order.partial or (report is not None and report.partial),
+        parent_order_id=max(parent, order.parent_order_id),
+        external=False,
+    )
 
 
 def _merge_report(order: Order, report: OrderReport) -> Order:

@@ -305,6 +305,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """The take-profit and stop-loss that go with it (requirement P07)."""
     role: Role = Role.NONE
     """What the venue made it for, to protect a position."""
+    partial: bool = False
+    """Made for a fixed quantity, not for the whole position: the rest goes without it."""
     parent_order_id: str = ""
     """The order that brought the protection, where the venue names it: the client order id, which is ours for ours."""
 

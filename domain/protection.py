@@ -1,7 +1,8 @@
 """Take-profit and stop-loss: what goes with an order, and what the venue makes of it (requirements P04, P07).
 
 The venue keeps them as orders of its own that wait for a price, cover the whole position, follow its size and go with
-it. Here they are children of the order that brought them: tracked like any order, and nobody's to make way.
+it. Here they are children of the order that brought them: tracked like any order, and nobody's to make way. Some that a
+person set are for a fixed part of the position (`partial`): they follow nothing, and leave the rest unprotected.
 """
 
 from __future__ import annotations
@@ -51,8 +52,9 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
 
 class Protects(msgspec.Struct, frozen=True, kw_only=True):
     """What an order of the venue's own making protects, as it was known at a moment. `parent_order_id` is empty where
-    the venue names no order that brought it."""
+    the venue names no order that brought it. `partial`: it covers a fixed quantity, not the whole position."""
 
     role: Role
     parent_order_id: str = ""
     trigger_price: Decimal | None = None
+    partial: bool = False

@@ -1,7 +1,9 @@
 """The stop-loss that follows a position by itself: where it belongs, and whose the standing one is (requirement P04).
 
 The venue keeps at most one stop-loss for a whole position, follows its size and takes it away with it. What is left to
-decide is its price: a fixed part away from the average entry, so it moves when the position grows.
+decide is its price: a fixed part away from the average entry, so it moves when the position grows. Somebody may have
+set others beside it, for parts of the position, which do nothing for the rest. They don't count, not even where their
+quantities make up the whole, since they stay as they are when it grows.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def stop_to_set(
     if not size:
         return None
     for order in protecting:
-        if order.role is not Role.STOP_LOSS or order.side.sign * size > 0:
+        if order.role is not Role.STOP_LOSS or order.partial or order.side.sign * size > 0:
             continue
         at = order.evidence.trigger_price
         if order.parent_order_id or at is None or at == wanted or not set_here(at):

@@ -186,7 +186,12 @@ def transitions_between(before: Order, after: Order, update: Update, source: str
 def _protects(order: Order) -> Protects | None:
     if order.role is Role.NONE:
         return None
-    return Protects(role=order.role, parent_order_id=order.parent_order_id, trigger_price=order.evidence.trigger_price)
+    return Protects(
+        role=order.role,
+        parent_order_id=order.parent_order_id,
+        trigger_price=order.evidence.trigger_price,
+        partial=order.partial,
+    )
 
 
 def _reason(kind: EventKind, after: Order, update: Update) -> str:

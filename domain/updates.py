@@ -98,6 +98,8 @@ class OrderReport(_Update, frozen=True, kw_only=True, tag="order"):
     parent_client_order_id: str = ""
     """Of an order that the venue made to protect a position: the order that brought the protection."""
     trigger_price: Decimal | None = None
+    partial: bool = False
+    """Of an order that the venue made to protect a position: it covers a fixed part of it, and does not follow it."""
 
 
 class FillReport(_Update, frozen=True, kw_only=True, tag="fill"):

@@ -342,8 +342,10 @@ def _subject(position: Position) -> str:
 
 
 def _protects(order: Order, position: Position) -> bool:
+    """Whether it is the stop-loss of the whole position. One for a part leaves the rest without any."""
     return (
         order.role is Role.STOP_LOSS
+        and not order.partial
         and not order.state.terminal
         and (order.instrument, order.account, order.position_side)
         == (position.instrument, position.account, position.side)

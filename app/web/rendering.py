@@ -42,6 +42,7 @@ def order_json(order: Order) -> Json:
         "external": order.external,
         "dry_run": order.dry_run,
         "role": order.role,
+        "partial": order.partial,
         "parent_order_id": order.parent_order_id,
         "protection": order.protection,
         "trigger_price": _amount(order.evidence.trigger_price),
@@ -280,7 +281,8 @@ def story(
         steps.append({"at_ns": order.times.created_ns, "step": "adopted", "sentence": sentence})
     elif order.role:
         brought = f", brought by order {order.parent_order_id}" if order.parent_order_id else ""
-        sentence = f"made by the venue to protect the position: its {_words(order.role)}{brought}"
+        part = "a part of the position" if order.partial else "the position"
+        sentence = f"made by the venue to protect {part}: its {_words(order.role)}{brought}"
         steps.append({"at_ns": order.times.created_ns, "step": "adopted", "sentence": sentence})
     steps += [_intervention(fill) for fill in fills if fill.fill_kind is not FillKind.TRADE]
     told = [(transition.at_ns, _transition_step(order, transition)) for transition in history]

@@ -139,12 +139,13 @@ def order_report(row: Row, context: Context, *, told_ms: int = 0) -> OrderReport
     state, quantity = _state_and_quantity(row, instrument.category, side, order_type, status)
     ended_short = state.terminal and state is not VenueState.FILLED
     time_in_force, role = row.text("timeInForce"), _role(row)
+    protects = role is not Role.NONE
     return OrderReport(
         instrument=instrument,
         account=context.account,
         origin=context.origin,
         received_ns=context.received_ns,
-        client_order_id="" if role is not Role.NONE else row.text("orderLinkId"),
+        client_order_id="" if protects else row.text("orderLinkId"),
         venue_order_id=row.need("orderId"),
         state=state,
         raw_status=status,
@@ -165,15 +166,27 @@ def order_report(row: Row, context: Context, *, told_ms: int = 0) -> OrderReport
         post_only=time_in_force in words.POST_ONLY,
         position_side=words.POSITION_SIDE_OF.get(row.whole("positionIdx"), PositionSide.NET),
         role=role,
-        parent_client_order_id=_parent(row) if role is not Role.NONE else "",
+        parent_client_order_id=_parent(row) if protects else "",
         trigger_price=row.amount("triggerPrice") or None,
+        partial=protects and _is_partial(row),
     )
+
+
+def _names(row: Row) -> tuple[str, str]:
+    """What may name the purpose of an order of the venue's."""
+    return row.text("stopOrderType"), row.text("createType").removeprefix("CreateBy")
 
 
 def _role(row: Row) -> Role:
     """What the venue made the order for; its own orders bear no id of a client's."""
-    created = row.text("createType").removeprefix("CreateBy")
-    return words.ROLE_OF.get(row.text("stopOrderType")) or words.ROLE_OF.get(created, Role.NONE)
+    stop, created = _names(row)
+    return words.ROLE_OF.get(stop) or words.ROLE_OF.get(created, Role.NONE)
+
+
+def _is_partial(row: Row) -> bool:
+    """Whether it protects a part of the position only, by any of the words for it: a stop-loss too many does less harm
+    than none. On an order of somebody's own `tpslMode` is about what it brings."""
+    return row.text("tpslMode") == words.PARTIAL or any(name.startswith(words.PARTIAL) for name in _names(row))
 
 
 def _parent(row: Row) -> str:

@@ -54,6 +54,10 @@ ROLE_OF: Final = {
 """`stopOrderType`, and `createType` without its "CreateBy", of orders that the venue makes for a position. Conditional
 orders that somebody placed ("Stop") are none."""
 
+PARTIAL: Final = "Partial"
+"""Begins their names where they are for a fixed quantity, and is their `tpslMode` then. A position may have twenty such
+beside the ones that cover all of it. Source: Bybit v5, "Set Trading Stop"."""
+
 FILL_KIND_OF: Final = {
     "Funding": FillKind.FUNDING,
     "BustTrade": FillKind.LIQUIDATION,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from domain_cases import NOW, dec, fill, order, report
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.comparing import says_more
 from domain.events import EventKind
 from domain.merging import apply_update
 from domain.orders import LocalState, Order, OrderState, OrderType, VenueState
@@ -13,7 +15,7 @@ from domain.protection import Protects, Role
 from domain.updates import FillReport, OrderReport, Update
 
 _REPORTS = st.builds(
-    lambda state, trigger, quantity, updated, parent: report(
+    lambda state, trigger, quantity, updated, parent, partial: report(
         state,
         order_type=OrderType.MARKET,
         price=None,
@@ -22,12 +24,14 @@ _REPORTS = st.builds(
         updated_ns=NOW + updated,
         role=Role.STOP_LOSS,
         parent_client_order_id=parent,
+        partial=partial,
     ),
     st.sampled_from([VenueState.UNTRIGGERED, VenueState.TRIGGERED, VenueState.FILLED, VenueState.CANCELLED]),
     st.sampled_from(["90", "91"]),
     st.sampled_from(["1", "2"]),
     st.integers(0, 3),
     st.sampled_from(["", "parent-1"]),
+    st.booleans(),
 )
 _FILLS = st.builds(
     lambda number: fill(f"e{number}", "0.25", role=Role.STOP_LOSS if number % 2 else Role.NONE), st.integers(0, 3)
@@ -66,7 +70,7 @@ def test_role_parent_and_trigger_do_not_depend_on_the_order_of_words(words, data
 
     told, again = tell(words), tell(shuffled)
 
-    for name in ("role", "parent_order_id", "external", "evidence", "fills", "state"):
+    for name in ("role", "partial", "parent_order_id", "external", "evidence", "fills", "state"):
         assert getattr(told, name) == getattr(again, name), name
     named = any(isinstance(word, OrderReport) or word.role is Role.STOP_LOSS for word in words)
     assert (told.role is Role.STOP_LOSS, told.external) == (named, not named)
@@ -82,6 +86,20 @@ def test_a_fill_without_a_role_is_somebody_elses_until_the_report_tells():
     assert (after.order.external, after.order.ours, after.order.parent_order_id) == (False, False, "p")
     assert first.transitions[-1].protects is None
     assert after.transitions[-1].protects == Protects(role=Role.TAKE_PROFIT, parent_order_id="p")
+
+
+def test_a_row_of_before_it_was_told_learns_that_a_stop_is_for_a_part():
+    part = report(VenueState.UNTRIGGERED, quantity=dec(1), price=None, role=Role.STOP_LOSS, partial=True)
+    whole = msgspec.structs.replace(part, partial=False)
+    before = apply_update(adopted(), whole, source="order-updates-0-1", offset=1).order
+    row = msgspec.json.decode(msgspec.json.encode(before))
+    del row["partial"]
+    old = msgspec.convert(row, Order)
+
+    after = apply_update(old, part, source="order-updates-0-2", offset=2).order
+
+    assert (old.partial, says_more(old, part), says_more(old, whole)) == (False, True, False)
+    assert (after.partial, says_more(after, part), says_more(after, whole)) == (True, False, False)
 
 
 def test_a_stop_that_is_moved_is_amended_with_both_prices():

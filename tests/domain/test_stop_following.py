@@ -14,10 +14,12 @@ from domain.stop_following import stop_price, stop_to_set
 LONG, SHORT = dec(10), dec(-10)
 
 
-def standing(at: str = "90", side: Side = Side.SELL, parent: str = "", role: Role = Role.STOP_LOSS):
+def standing(
+    at: str = "90", side: Side = Side.SELL, parent: str = "", role: Role = Role.STOP_LOSS, *, partial: bool = False
+):
     """A stop-loss as the venue shows it."""
     shown = Evidence(state=VenueState.UNTRIGGERED, trigger_price=dec(at))
-    return order(side=side, role=role, parent_order_id=parent, evidence=shown)
+    return order(side=side, role=role, parent_order_id=parent, evidence=shown, partial=partial)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,10 @@ def test_the_loss_at_the_stop_is_never_more_than_the_distance(size, entry, dista
         (LONG, [standing("90", parent="om1")], None),
         (LONG, [standing("110", side=Side.BUY)], "91"),
         (LONG, [standing("120", role=Role.TAKE_PROFIT)], "91"),
+        (LONG, [standing("97", partial=True)], "91"),
+        (LONG, [standing("97", partial=True), standing("91")], None),
     ],
-    ids=["none", "flat", "stands", "moved", "by hand", "a signal's", "of the other side", "a take-profit"],
+    ids=["none", "flat", "stands", "moved", "by hand", "a signal's", "other side", "a take-profit", "part", "both"],
 )
 def test_only_a_stop_of_our_own_is_moved(size, protecting, price):
     wanted = stop_to_set(size, dec(91), protecting, lambda at: at == dec(90))

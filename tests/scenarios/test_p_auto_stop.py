@@ -13,6 +13,8 @@ from app.replay.report import replay
 from app.verify.report import VerifyOptions, verify
 from domain.orders import PositionSide
 from domain.protection import TriggerBy
+from domain.updates import Call
+from exchanges.bybit.errors import CallKind
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -96,6 +98,39 @@ async def test_p04_a_stop_that_somebody_moved_by_hand_stays_where_it_is(desk: De
     await trade(desk, symbol, "buy", 10, "102")
 
     await stop_of(desk, symbol, "97", "20")
+
+
+async def test_p04_a_stop_that_somebody_set_for_a_part_leaves_the_one_of_the_whole_to_us(
+    desk: Desk, symbol: str
+) -> None:
+    await trade(desk, symbol, "buy", 10)
+    whole = await stop_of(desk, symbol, "90", "10")
+    part = {"tpslMode": "Partial", "stopLoss": "97", "slSize": "4", "positionIdx": 0}
+    await desk.stranger._rest.post(
+        "/v5/position/trading-stop",
+        {"category": "linear", "symbol": symbol, **part},
+        call=CallKind.AMEND,
+        bucket=Call.AMEND.value,
+    )
+
+    async def stand() -> dict[str, Row] | None:
+        found = (await desk.ask("/orders", symbol=symbol, state="untriggered"))["items"]
+        return {row["trigger_price"]: row for row in found} if len(found) == 2 else None
+
+    before = await desk.until(stand, DEADLINE_S, "both stop-losses")
+    await trade(desk, symbol, "buy", 10, "102")
+
+    async def moved() -> dict[str, Row] | None:
+        found = await stand()
+        return found if found is not None and "90.9" in found else None
+
+    after = await desk.until(moved, DEADLINE_S, "the stop-loss of the whole position at its new entry")
+    assert {price: row["partial"] for price, row in before.items()} == {"90": False, "97": True}
+    assert {price: (row["quantity"], row["partial"]) for price, row in after.items()} == {
+        "90.9": ("20", False),
+        "97": ("4", True),
+    }
+    assert after["90.9"]["order_id"] == whole["order_id"]
 
 
 async def test_p04_a_call_of_unknown_outcome_ends_with_one_stop(desk: Desk, symbol: str) -> None:

@@ -77,6 +77,7 @@ async def test_p07_the_stop_that_triggers_fills_once_and_ends_its_counterpart(de
         "role": "stop_loss",
         "parent_order_id": parent["order_id"],
         "trigger_price": DOWN,
+        "partial": False,
     }
     await desk.position_is(symbol, "0")
     fills = [record.body for record in await desk.records("position_events", 2, instrument__symbol=symbol)]

@@ -7,16 +7,19 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pytest
 from quiet_venue import NOW, SECOND, QuietVenue
 from trading_desk import ACCOUNT, BTC, TOPICS, Desk, FreeTurn
 
 from domain.commands import decode_command
 from domain.errors import Uncertain
 from domain.instruments import Instrument
+from domain.merging import apply_update
 from domain.orders import OrderType, PositionSide, Side, Sums
 from domain.protection import Role, TriggerBy
 from domain.updates import FillReport, OrderReport, Origin, VenueState
 from streams.auto_stop import AutoStop, AutoStopSettings
+from streams.belonging import external_order
 from streams.record import Record
 from streams.schemas import Alert
 from streams.updates import UpdatePublisher
@@ -104,12 +107,22 @@ class Following:
         record = self.wished[-1]
         return await self.stop.protect(FreeTurn(record), decode_command(record.value or b""))
 
+    def has(self, report: OrderReport) -> None:
+        """The stream told of it."""
+        self.fills += 1
+        order = apply_update(external_order(report), report, source="", offset=self.fills).order
+        self.desk.orders.put(0, order, (), Receipt())
+
     def alerts(self) -> list[str]:
         records = self.desk.log.records[TOPICS.alerts]
         return [msgspec.json.decode(record.value or b"", type=Alert).code for record in records]
 
+    def standing(self) -> list[str]:
+        """The alerts whose condition holds: they are not told again."""
+        return list(self.desk.alerts._told)
 
-def shown(price: str) -> OrderReport:
+
+def shown(price: str, *, partial: bool = False) -> OrderReport:
     """A stop-loss that the venue has."""
     return OrderReport(
         instrument=BTC,
@@ -129,6 +142,7 @@ def shown(price: str) -> OrderReport:
         reduce_only=True,
         role=Role.STOP_LOSS,
         trigger_price=Decimal(price),
+        partial=partial,
     )
 
 
@@ -224,3 +238,34 @@ async def test_p04_no_stop_is_asked_for_while_the_stream_is_down_and_the_orders_
     row = await following.carry_out()
 
     assert (row.code, following.venue.stops) == ("NOT_CONFIRMED", [])
+
+
+@pytest.mark.parametrize("quantity", ["0.1", "1"], ids=["a part", "as much as there is"])
+async def test_p04_a_stop_for_a_part_of_the_position_does_not_stand_for_the_one_of_all_of_it(quantity: str) -> None:
+    following = Following()
+    part = msgspec.structs.replace(shown("97", partial=True), quantity=Decimal(quantity))
+    following.has(part)
+
+    await following.look_for(1)
+    await following.carry_out()
+
+    assert following.venue.stops == [Decimal(95)]
+
+
+async def test_p04_a_stop_for_a_part_ends_no_alert_of_the_one_that_is_missing() -> None:
+    following = Following()
+    part = shown("95", partial=True)
+    following.venue.listed = [part]
+    following.has(part)
+    rows = []
+    for _ in range(4):
+        await following.look_for(1)
+        rows.append((await following.carry_out()).code)
+        following.desk.clock.ns += 5 * SECOND
+    told, standing = following.alerts(), following.standing()
+
+    following.has(shown("96"))
+    await following.look_for(1)
+
+    assert (rows, told) == (["NOT_CONFIRMED"] * 4, ["AUTO_STOP_LOSS_NOT_CONFIRMED"])
+    assert (len(standing), following.standing()) == (1, []), "over when the whole position has one"

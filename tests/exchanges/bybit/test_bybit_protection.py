@@ -75,6 +75,26 @@ def test_what_the_venue_made_an_order_for_is_told_by_its_row_and_its_executions(
     assert fill_report(execution_row(**fields), context()).role is role
 
 
+@pytest.mark.parametrize(
+    ("fields", "partial"),
+    [
+        ({"stopOrderType": "PartialStopLoss", "createType": "CreateByPartialStopLoss", "tpslMode": "Partial"}, True),
+        ({"stopOrderType": "PartialTakeProfit", "createType": ""}, True),
+        ({"stopOrderType": "UNKNOWN", "createType": "CreateByPartialStopLoss"}, True),
+        ({"stopOrderType": "StopLoss", "createType": "CreateByStopLoss", "tpslMode": "Partial"}, True),
+        ({"stopOrderType": "StopLoss", "createType": "CreateByStopLoss", "tpslMode": "Full"}, False),
+        ({"stopOrderType": "StopLoss", "createType": "CreateByStopLoss"}, False),
+        ({"stopOrderType": "", "createType": "CreateByUser", "tpslMode": "Partial", "stopLoss": "90"}, False),
+    ],
+    ids=["all words", "its name", "its maker", "its mode", "whole", "whole, without a mode", "somebody's order"],
+)
+def test_a_child_for_a_part_of_the_position_says_so(fields: dict[str, str], partial: bool) -> None:
+    report = order_report(order_row(**fields, orderLinkId=""), context())
+
+    assert report.partial is partial
+    assert decode_update(encode_update(report)) == report
+
+
 def test_a_child_names_its_parent_and_its_trigger_and_bears_no_id_of_ours() -> None:
     row = order_row(
         orderStatus="Untriggered",
