@@ -42,7 +42,7 @@ def worker_conditions(
         if market.knows_a_balance(settings.account):
             return ""
         limit_s = settings.balance_max_age_s
-        return f"no balance of {settings.account} was heard within {limit_s:g} s: nothing is bought"
+        return f"what {settings.account} has available was not heard within {limit_s:g} s: nothing is bought"
 
     def queue_too_deep() -> str:
         lanes = shared.engine.all_lanes

@@ -79,13 +79,16 @@ class VenuePosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """One currency of the account as the venue shows it. `available` is what new orders may use."""
+    """One currency of the account as the venue shows it. `total` is what is owned: less than nothing where more was
+    borrowed. `available` is what new orders may use."""
 
     account: str
     currency: str
     total: Decimal
     available: Decimal
     at_ns: int
+    available_known: bool = True
+    """Whether the venue tells what new orders may use; `available` is 0 where it doesn't."""
 
 
 class Trading(Protocol):

@@ -76,7 +76,8 @@ class MarketView:
         return await self._trading.quote(instrument)
 
     def available(self, account: str, currency: str) -> tuple[Decimal, int] | None:
-        """The gateway shows balances when they change and at least every few seconds; an old one counts as unknown."""
+        """The gateway shows balances when they change and at least every few seconds; an old one counts as unknown, as
+        does one of which the venue doesn't tell what is available."""
         entry = self._broadcasts.table(self._topics.balances).get(boards.balance_key(account, currency))
         if entry is None:
             return None
@@ -84,12 +85,14 @@ class MarketView:
             balance = boards.decode_balance(entry.value)
         except msgspec.DecodeError:
             return None
+        if not balance.available_known:
+            return None
         if self._age_ns(entry, balance.at_ns) > self._settings.balance_max_age_s * _NS:
             return None
         return balance.available, min(balance.at_ns, self._clock.now_ns())  # it shows nothing that is still to come
 
     def knows_a_balance(self, account: str) -> bool:
-        """Whether a balance of the account, in whatever currency, was heard of lately."""
+        """Whether it was heard lately what is available of the account, in whatever currency."""
         prefix = f"{account}/"
         found = (key.decode(errors="replace") for key in self._broadcasts.table(self._topics.balances))
         named = [key.removeprefix(prefix) for key in found if key.startswith(prefix)]

@@ -295,7 +295,7 @@ class PositionCheck:
 
 def owned(position: Position, balances: Mapping[str, Balance]) -> VenuePosition:
     """What the wallet has of a spot position, as if the venue had shown it: all of it, or what there is where that is
-    less. Coins that were deposited, or bought for another pair, are nobody's position."""
+    less. Coins that were deposited, borrowed, or bought for another pair, are nobody's position."""
     size, where = position.state.size, position.instrument
     coins = [coin for coin in (*position.state.fees, *balances) if where.is_base(coin)]
     coin = max(coins, key=len, default="")
@@ -303,7 +303,7 @@ def owned(position: Position, balances: Mapping[str, Balance]) -> VenuePosition:
     return VenuePosition(
         instrument=where,
         side=position.side,
-        size=min(size, total),
+        size=min(size, max(ZERO, total)),
         average_entry=position.state.average_entry,
         mark=ZERO,
         unrealised=ZERO,

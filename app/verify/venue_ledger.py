@@ -91,7 +91,7 @@ def with_flat_positions(ledger: Ledger, ours: Ledger) -> Ledger:
         size, pair = figures.get("size"), key.removeprefix(f"{SPOT}/").partition("/")[0]
         if key.startswith(f"{SPOT}/") and ledger.wallet and isinstance(size, Decimal):
             coin = max((each for each in ledger.wallet if pair.startswith(each) and pair != each), key=len, default="")
-            ledger.positions.setdefault(key, {"size": min(size, ledger.wallet.get(coin, ZERO))})
+            ledger.positions.setdefault(key, {"size": min(size, max(ZERO, ledger.wallet.get(coin, ZERO)))})
         else:
             ledger.positions.setdefault(key, {"size": ZERO})
     return ledger

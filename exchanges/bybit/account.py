@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from domain.errors import InvalidInput
 from domain.instruments import Instrument, InstrumentRules, Quote
-from domain.money import ZERO
+from domain.money import ZERO, canonical
 from domain.orders import PositionSide
 from exchanges.bybit import vocabulary as words
 from exchanges.bybit.rows import Row
@@ -22,23 +22,30 @@ NO_BOUND = Decimal(10) ** 17
 def balances(wallet: Row, *, account: str, at_ns: int) -> list[Balance]:
     """The coins of a wallet row, of REST or of the stream.
 
-    Available is what is neither locked by spot orders nor held as margin of orders and positions; losses that are
-    not realised yet count, gains don't. The venue's own figure is account-wide and in dollars, so it cannot be used
-    per coin, and for unified accounts it leaves `availableToWithdraw` empty.
+    What was borrowed is in `walletBalance` (the venue's equity is that less `spotBorrow`, with the profits that are not
+    realised), and is not owned. Available is what is neither borrowed, nor a bonus, nor locked by spot orders, nor held
+    as margin of orders and positions; losses that are not realised yet count, gains don't. The venue's own figure is
+    account-wide and in dollars, so it cannot be used per coin, and for unified accounts it leaves
+    `availableToWithdraw` empty. In portfolio margin no coin's row tells its margins: what is available is unknown then.
     """
     return [_balance(coin, account, at_ns) for coin in wallet.rows("coin")]
 
 
+_MARGINS = ("totalOrderIM", "totalPositionIM")
+
+
 def _balance(coin: Row, account: str, at_ns: int) -> Balance:
-    total = coin.calculated("walletBalance")
-    held = coin.calculated("locked") + coin.calculated("totalOrderIM") + coin.calculated("totalPositionIM")
-    losses = min(ZERO, coin.calculated("unrealisedPnl"))
+    total = coin.calculated("walletBalance") - coin.calculated("spotBorrow")
+    kept = ("locked", "bonus", *_MARGINS)
+    free = total + min(ZERO, coin.calculated("unrealisedPnl")) - sum(map(coin.calculated, kept), ZERO)
+    known = all(coin.raw(name) != "" for name in _MARGINS)  # empty is no 0: positions may hold any part of it
     return Balance(
         account=account,
         currency=coin.need("coin"),
-        total=total,
-        available=max(ZERO, total + losses - held),
+        total=canonical(total),
+        available=canonical(max(ZERO, free)) if known else ZERO,
         at_ns=at_ns,
+        available_known=known,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
 import pytest
 from quiet_venue import NOW, CalmMarket, QuietVenue
 from trading_desk import ACCOUNT, BTC, TOPICS, MovedClock
@@ -130,6 +131,26 @@ def test_r02_a_gateways_slow_reply_does_not_replace_the_newer_balance_of_another
     room.balance("90", asked_s=5.5)
 
     assert (slow, room.free()) == ("100", "90")
+
+
+def test_r06_what_the_venue_does_not_tell_is_unknown_however_young_and_counts_in_the_worth() -> None:
+    room = Room()
+    untold = Balance(
+        account=ACCOUNT, currency="USDT", total=Decimal(700), available=Decimal(0), at_ns=NOW, available_known=False
+    )
+    room.tell(TOPICS.balances, boards.balance_key(ACCOUNT, "USDT"), boards.encode(untold))
+
+    assert (room.free(), room.view.knows_a_balance(ACCOUNT), room.view.worth(ACCOUNT)) == (None, False, 700)
+
+
+def test_r06_a_balance_of_a_gateway_that_tells_less_is_read_as_before() -> None:
+    room = Room()
+    balance = Balance(account=ACCOUNT, currency="USDT", total=Decimal(1), available=Decimal(1), at_ns=NOW)
+    told = msgspec.to_builtins(balance)
+    del told["available_known"]
+    room.tell(TOPICS.balances, boards.balance_key(ACCOUNT, "USDT"), msgspec.json.encode(told))
+
+    assert room.free() == "1"
 
 
 def test_r02_what_is_reserved_is_not_given_back_by_an_older_balance() -> None:

@@ -10,10 +10,12 @@ import pytest
 from quiet_venue import SECOND
 from trading_desk import ACCOUNT, BTC, TOPICS, Desk, fill_of, report
 
+from domain.instruments import SPOT, Instrument
 from domain.orders import LocalState, OrderState, PositionSide, Side
 from domain.positions import Position, PositionState, after_fill
 from domain.updates import FillKind, FillReport, Origin
-from exchanges.venue import VenuePosition
+from exchanges.venue import Balance, VenuePosition
+from streams.position_check import owned
 
 NET = PositionSide.NET
 
@@ -303,3 +305,14 @@ def word(size: Decimal, price: str, kind: FillKind) -> FillReport:
         executed_ns=1,
         fill_kind=kind,
     )
+
+
+@pytest.mark.parametrize(
+    ("total", "size"), [("5", "2"), ("1.5", "1.5"), ("0", "0"), ("-3", "0")], ids=["more", "less", "none", "borrowed"]
+)
+def test_p03_the_wallet_owes_no_spot_position_more_than_it_owns_and_none_below_nothing(total: str, size: str) -> None:
+    pair = Instrument("paper", SPOT, "BTCUSDT")
+    held = Position(instrument=pair, account=ACCOUNT, side=NET, state=PositionState(size=Decimal(2)))
+    coin = Balance(account=ACCOUNT, currency="BTC", total=Decimal(total), available=Decimal(0), at_ns=1)
+
+    assert owned(held, {"BTC": coin}).size == Decimal(size)

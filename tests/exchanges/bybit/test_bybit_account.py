@@ -33,6 +33,32 @@ def test_losses_that_are_not_realised_are_not_available() -> None:
     assert (balance.total, balance.available) == (D(1000), D(900))
 
 
+@pytest.mark.parametrize(
+    ("fields", "total", "available"),
+    [
+        ({"spotBorrow": "800"}, "200", "200"),
+        ({"spotBorrow": "800", "locked": "50", "unrealisedPnl": "-30"}, "200", "120"),
+        ({"spotBorrow": "1200.5"}, "-200.5", "0"),
+        ({"spotBorrow": ""}, "1000", "1000"),
+        ({"bonus": "100", "totalPositionIM": "300"}, "1000", "600"),
+        ({"bonus": ""}, "1000", "1000"),
+    ],
+    ids=["borrowed", "and locked", "more than there is", "nothing borrowed", "a bonus", "no bonus"],
+)
+def test_what_was_borrowed_is_not_owned_and_a_bonus_is_not_available(
+    fields: dict[str, str], total: str, available: str
+) -> None:
+    [balance] = account.balances(wallet(**fields), account="desk", at_ns=AT_NS)
+    assert (balance.total, balance.available, balance.available_known) == (D(total), D(available), True)
+
+
+@pytest.mark.parametrize("empty", ["totalOrderIM", "totalPositionIM"])
+def test_what_is_available_is_unknown_where_the_margins_are_not_told(empty: str) -> None:
+    margins = {"totalOrderIM": "1", "totalPositionIM": "1"} | {empty: ""}
+    [balance] = account.balances(wallet(**margins, spotBorrow="300"), account="desk", at_ns=AT_NS)
+    assert (balance.total, balance.available, balance.available_known) == (D(700), D(0), False)
+
+
 def test_what_is_available_is_never_below_nothing() -> None:
     [balance] = account.balances(wallet(totalPositionIM="1200"), account="desk", at_ns=AT_NS)
     assert balance.available == 0
