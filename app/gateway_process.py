@@ -20,7 +20,9 @@ from app.venue import Reader, bybit_options
 from exchanges.bybit.stream import BybitPrivateStream
 from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
+from exchanges.venue import Balance
 from streams import boards
+from streams.broadcast import standing
 from streams.gateway import Boards, Gateway, GatewayOptions
 from streams.update_log import UpdateLog, last_complete_until, producer_name
 from streams.waiting_for_brokers import BROKER_LIMIT_S
@@ -48,6 +50,9 @@ async def run_gateway(settings: Settings) -> None:
     async def publish(topic: str, key: bytes, value: bytes) -> object:
         return await producer.send_and_wait(topic, value, key=key, partition=0)
 
+    async def told_balances() -> list[Balance]:
+        return boards.readable_balances(await standing(settings.bootstrap, topics.balances))
+
     board = boards.BoardWriter(topics, publish)
     gateway = Gateway(
         trading,
@@ -56,6 +61,7 @@ async def run_gateway(settings: Settings) -> None:
         Boards(balance=board.balance, quotes=board.quotes, instruments=board.instruments),
         SystemClock(),
         complete_until=lambda: last_complete_until(settings.bootstrap, topics.order_updates, name),
+        told_balances=told_balances,
         options=GatewayOptions(
             categories=settings.traded_categories,
             overlap_s=settings.gap_overlap_s,

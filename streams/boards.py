@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -71,6 +72,15 @@ decode_balance = msgspec.json.Decoder(Balance).decode
 decode_quote = msgspec.json.Decoder(Quote).decode
 decode_rules = msgspec.json.Decoder(InstrumentRules).decode
 decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
+
+
+def readable_balances(values: Iterable[bytes]) -> list[Balance]:
+    """Those that can be read; the others are somebody else's records."""
+    found = []
+    for value in values:
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(decode_balance(value))
+    return found
 
 
 _STRICTNESS = {TradingState.ARMED: 0, TradingState.REDUCE_ONLY: 1, TradingState.HALTED: 2}

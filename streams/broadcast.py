@@ -25,6 +25,17 @@ class Entry:
     offset: int
 
 
+async def standing(bootstrap: str, topic: str) -> list[bytes]:
+    """The values that stand on a topic now, for somebody who does not follow it. Brokers that are away are waited for;
+    raises aiokafka's errors when that takes too long."""
+    told = Broadcasts(bootstrap, (topic,))
+    await told.start()
+    try:
+        return [entry.value for entry in told.table(topic).values()]
+    finally:
+        await told.stop()
+
+
 class Broadcasts:
     """Follows a set of broadcast topics with one consumer that belongs to no group."""
 

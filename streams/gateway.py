@@ -22,6 +22,7 @@ from typing import Protocol
 
 from domain.errors import VenueError
 from domain.instruments import InstrumentRules, Quote
+from domain.money import ZERO
 from domain.updates import Update
 from exchanges.venue import Balance, PrivateStream, Trading
 from streams.boards import AHEAD_NS
@@ -32,6 +33,10 @@ from streams.ports import Clock
 log = logging.getLogger(__name__)
 
 NS = 1_000_000_000
+
+
+async def _nothing_told() -> Sequence[Balance]:
+    return ()
 
 
 class UpdatePublisher(Protocol):
@@ -107,9 +112,11 @@ class Gateway:
         clock: Clock,
         *,
         complete_until: Callable[[], Awaitable[int | None]],
+        told_balances: Callable[[], Awaitable[Sequence[Balance]]] = _nothing_told,
         options: GatewayOptions | None = None,
     ) -> None:
-        """`complete_until` reads the figure of that name from the end of `order-updates`; None: there is none."""
+        """`complete_until` reads the figure of that name from the end of `order-updates`; None: there is none.
+        `told_balances` reads what stands of balances on their topic."""
         self._trading = trading
         self._stream = stream
         self._publisher = publisher
@@ -117,6 +124,7 @@ class Gateway:
         self._clock = clock
         self._options = options or GatewayOptions()
         self._read_complete_until = complete_until
+        self._read_told_balances = told_balances
         self._position = Position(clock, self._options)
         self._in_flight = InFlight(self._options.max_in_flight)
         self._gap_fill = GapFill(
@@ -238,13 +246,32 @@ class Gateway:
             await self._clock.sleep(self._options.balance_interval_s)
 
     async def _poll_balances(self) -> None:
-        """Ask for the balances, so that unchanged ones stay young."""
+        """Ask for the balances, so that unchanged ones stay young, and those of coins that are gone don't stand."""
+        for balance in await self._read_told_balances():  # by a gateway before this one
+            key = (balance.account, balance.currency)
+            if key not in self._balances:
+                self._balances[key] = self._published_balances[key] = balance
 
         async def ask() -> None:
-            for balance in await self._trading.balances():
+            listed = await self._trading.balances()
+            for balance in (*listed, *self._gone(listed)):
                 self._take_balance(balance)
 
         await self._repeat("balances", ask, self._options.balance_poll_s)
+
+    def _gone(self, listed: Sequence[Balance]) -> list[Balance]:
+        """Nothing, of each coin of the account that was told of and is not `listed`, which is all that the venue has:
+        it leaves out a coin of which nothing is there, so no reply would ever take its last figure back. Told at each
+        question, as the others are. One without any coin says nothing, as the account itself may be missing from it."""
+        if not listed:
+            return []
+        account, at_ns = listed[0].account, min(balance.at_ns for balance in listed)
+        missing = self._balances.keys() - {(balance.account, balance.currency) for balance in listed}
+        return [
+            Balance(account=account, currency=currency, total=ZERO, available=ZERO, at_ns=at_ns)
+            for owner, currency in sorted(missing)
+            if owner == account
+        ]
 
     async def _show_quotes(self) -> None:
         async def ask() -> None:

@@ -100,7 +100,13 @@ class MarketView:
 
     def worth(self, account: str) -> Decimal | None:
         """What the account's balances are worth in dollars by the venue's newest figures; a coin whose price nobody
-        knows counts as nothing. None while no balance is known that counts."""
+        knows counts as nothing. None while no balance is known that counts.
+
+        Whatever their age: the gateway tells of nothing where a coin has left the account, so what stands was there
+        when the venue last answered. While it doesn't, that worth goes on counting. An unknown one would open the gate
+        that a drawdown has shut, and a part of it, where some coins are heard of and others not, would halt for a loss
+        that nobody made. Nothing is added meanwhile: balances of that age buy nothing (`available`).
+        """
         prefix, found = f"{account}/", []
         for key, entry in self._broadcasts.table(self._topics.balances).items():
             name = key.decode(errors="replace")

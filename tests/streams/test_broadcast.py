@@ -45,6 +45,50 @@ class BrokenConsumer:
         return set()
 
 
+class ReadConsumer(BrokenConsumer):
+    """Has three records, one of which replaces another."""
+
+    last: ReadConsumer | None = None
+
+    def __init__(self, **_options: Any) -> None:
+        super().__init__()
+        self.read = 0
+        ReadConsumer.last = self
+
+    async def end_offsets(self, partitions: Any) -> Any:
+        return dict.fromkeys(partitions, 3)
+
+    async def position(self, _partition: Any) -> int:
+        return self.read
+
+    async def getmany(self, **_options: Any) -> Any:
+        if self.read == 3:
+            await asyncio.sleep(3_600)
+        self.read = 3
+        told = ((b"main/BTC", b"2"), (b"main/USDT", b"7"), (b"main/BTC", b"1"))
+        return {TopicPartition("balances", 0): [Told(*each, offset) for offset, each in enumerate(told)]}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A record as the consumer has it."""
+
+    key: bytes
+    value: bytes
+    offset: int
+    timestamp: int = 1
+
+
+async def test_what_stands_on_a_topic_is_read_once_and_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcast, "AIOKafkaConsumer", ReadConsumer)
+
+    values = await broadcast.standing("nowhere:9092", "balances")
+
+    assert sorted(values) == [b"1", b"7"]
+    assert ReadConsumer.last is not None
+    assert ReadConsumer.last.stopped
+
+
 async def becomes(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110 -- a figure has no event
         await asyncio.sleep(0.02)

@@ -64,6 +64,30 @@ def test_r03_without_a_balance_that_can_be_priced_the_worth_is_unknown(balances:
     assert view(balances, MARKS).worth(ACCOUNT) is None
 
 
+def test_r03_what_has_left_the_account_is_worth_nothing_once_the_gateway_tells_of_nothing() -> None:
+    market = view({"USDT": "1000", "BTC": "0.25"}, MARKS)
+    gone = Balance(account=ACCOUNT, currency="BTC", total=Decimal(0), available=Decimal(0), at_ns=NOW)
+    key = boards.balance_key(ACCOUNT, "BTC")
+
+    before = market.worth(ACCOUNT)
+    market._broadcasts.table(TOPICS.balances)[key] = Entry(boards.encode(gone), NOW, 1)
+
+    assert (before, market.worth(ACCOUNT)) == (16_000, 1_000)
+
+
+def test_r03_while_nobody_tells_of_balances_the_last_worth_counts_and_nothing_is_free() -> None:
+    market = view({"USDT": "1000", "BTC": "0.25"}, MARKS)
+    market._clock.ns += 7 * 86_400 * S  # type: ignore[attr-defined]  # the one that a test moves
+
+    assert (market.worth(ACCOUNT), market.available(ACCOUNT, "USDT")) == (16_000, None)
+
+
+def test_r03_of_the_balances_on_their_topic_those_that_cannot_be_read_are_left_out() -> None:
+    balance = Balance(account=ACCOUNT, currency="BTC", total=Decimal(2), available=Decimal(1), at_ns=NOW)
+
+    assert boards.readable_balances([b"?", boards.encode(balance), b"{}"]) == [balance]
+
+
 def test_r03_a_record_that_cannot_be_read_prices_nothing() -> None:
     market = view({"BTC": "1"}, {})
     market._broadcasts.table(TOPICS.marks)[boards.market_key("linear", "BTCUSDT")] = Entry(b"?", NOW, 0)
