@@ -194,7 +194,6 @@ def account_load(
             traded_this_week += record.traded_this_week
         profit += record.profit
     lost = max(ZERO, peak - profit)
-    highest = None if worth is None else worth + lost
     return AccountLoad(
         exposure=exposure,
         open_orders=orders,
@@ -204,8 +203,17 @@ def account_load(
         traded_today=traded_today,
         traded_this_week=traded_this_week,
         loss_today=max(ZERO, -profit_today),
-        drawdown=divide(lost, highest) if highest else ZERO,
+        drawdown=_drawdown(lost, worth),
     )
+
+
+def _drawdown(lost: Decimal, worth: Decimal | None) -> Decimal:
+    """What was lost, as a part of what the account would be worth with it. Who owes more than that, and has lost, has
+    lost everything: a part of less than nothing would be within every limit."""
+    if worth is None or not lost:
+        return ZERO
+    highest = worth + lost
+    return divide(lost, highest) if highest > 0 else Decimal(1)
 
 
 def reserved_by(

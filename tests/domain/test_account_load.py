@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from domain_cases import NOW, SECOND, dec, facts, plan, settings, signal
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +71,12 @@ def test_r03_a_drawdown_is_what_is_missing_from_the_highest_worth():
     assert load(record("ETHUSDT", profit=dec(-50)), peak=dec(50), worth=dec(900)).drawdown == dec("0.1")
     assert load(record("ETHUSDT", profit=dec(60)), peak=dec(50), worth=dec(900)).drawdown == 0
     assert load(record("ETHUSDT", profit=dec(-50)), peak=dec(50)).drawdown == 0, "a worth that nobody knows"
+
+
+@pytest.mark.parametrize(("worth", "drawdown"), [("0", "1"), ("-100", "1"), ("-300", "1"), ("-50", "2")])
+def test_r03_an_account_that_owes_more_than_it_lost_has_lost_everything(worth, drawdown):
+    assert load(record("ETHUSDT", profit=dec(-50)), peak=dec(50), worth=dec(worth)).drawdown == dec(drawdown)
+    assert load(record("ETHUSDT", profit=dec(50)), peak=dec(50), worth=dec(worth)).drawdown == 0, "nothing was lost"
 
 
 def test_r03_a_week_begins_on_monday():
