@@ -262,13 +262,22 @@ class Gateway:
     def _gone(self, listed: Sequence[Balance]) -> list[Balance]:
         """Nothing, of each coin of the account that was told of and is not `listed`, which is all that the venue has:
         it leaves out a coin of which nothing is there, so no reply would ever take its last figure back. Told at each
-        question, as the others are. One without any coin says nothing, as the account itself may be missing from it."""
+        question, as the others are. One without any coin says nothing, as the account itself may be missing from it.
+        Where nothing is known to be available of the others, it isn't of these: else an account would seem known."""
         if not listed:
             return []
         account, at_ns = listed[0].account, min(balance.at_ns for balance in listed)
+        known = any(balance.available_known for balance in listed)
         missing = self._balances.keys() - {(balance.account, balance.currency) for balance in listed}
         return [
-            Balance(account=account, currency=currency, total=ZERO, available=ZERO, at_ns=at_ns)
+            Balance(
+                account=account,
+                currency=currency,
+                total=ZERO,
+                available=ZERO,
+                at_ns=at_ns,
+                available_known=known,
+            )
             for owner, currency in sorted(missing)
             if owner == account
         ]

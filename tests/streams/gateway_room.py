@@ -28,6 +28,7 @@ class AskedVenue(QuietVenue):
         super().__init__()
         self.clock = clock
         self.coins, self.ahead_ns = {"USDT": Decimal(1_000)}, 0
+        self.tells_available = True
         self.away_now: VenueError | None = None
         self.since_ns: list[int] = []
 
@@ -43,7 +44,14 @@ class AskedVenue(QuietVenue):
     def balance(self, currency: str, total: Decimal) -> Balance:
         """So much of a coin, now."""
         at_ns = self.clock.now_ns() + self.ahead_ns
-        return Balance(account="main", currency=currency, total=total, available=total, at_ns=at_ns)
+        return Balance(
+            account="main",
+            currency=currency,
+            total=total,
+            available=total,
+            at_ns=at_ns,
+            available_known=self.tells_available,
+        )
 
     async def quotes(self, category: str) -> dict[str, object]:
         return {}

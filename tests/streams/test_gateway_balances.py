@@ -81,3 +81,14 @@ async def test_r03_no_reply_and_one_without_the_account_say_nothing_of_any_coin(
         await room.clock.advance(20.0)
 
         assert empty == shown(room) == {"USDT": "1000", "BTC": "2"}
+
+
+async def test_r06_a_coin_that_is_gone_does_not_make_an_account_known_of_which_nothing_is_told() -> None:
+    room = Room()
+    room.told = [room.venue.balance("BTC", Decimal(2))]
+    room.venue.tells_available = False
+    async with room.at_work():
+        assert {(each.currency, each.available_known) for each in room.shown.balances} == {
+            ("USDT", False),
+            ("BTC", False),
+        }
