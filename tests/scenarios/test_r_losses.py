@@ -5,12 +5,16 @@ The market is moved by the exchange; nothing else tells the manager that it lost
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 import pytest_asyncio
 from scenario_set import Desk, Row, wish
+
+from exchanges.venue import Balance
+from streams import boards
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -136,3 +140,16 @@ async def test_r03_a_drawdown_from_the_highest_worth_halts_though_the_day_brough
     assert Decimal("0.03") <= Decimal(account["drawdown"]) < Decimal("0.07")
     assert (control["set_by"], control["reason"].split(":")[0]) == ("risk", "MAX_DRAWDOWN")
     await desk.alert("MAX_DRAWDOWN")
+
+
+async def test_r03_a_coin_that_left_while_no_gateway_was_there_counts_no_more(desk: Desk) -> None:
+    await desk.set.gateway.stop()
+    account, two = desk.settings.account, Decimal(2)
+    gone = Balance(account=account, currency="ETH", total=two, available=two, at_ns=time.time_ns())
+    await desk._publish(desk.topics.balances, boards.encode(gone), key=boards.balance_key(account, "ETH"), partition=0)
+
+    desk.set.gateway.start()
+    told = await desk.record("balances", currency="ETH", total="0")
+    await desk.worker_is_ready()
+
+    assert (told.body["account"], told.body["available"]) == (account, "0")
