@@ -93,7 +93,8 @@ def _compare_order(name: str, order: Row, row: Row, found: Agreement) -> None:
 
 
 def _compare_fills(ours: Sequence[Row], theirs: Sequence[Row], found: Agreement) -> None:
-    trades = [row for row in theirs if row["execType"] != "Funding"]  # what closes is an order's too, the venue's own
+    # What else the venue closes is an order's too, of its own.
+    trades = [row for row in theirs if row["execType"] not in {"Funding", "Settle"}]
     found.fills = len(trades)
     for what, our_name, their_name in (
         ("quantities", "executed_quantity", "execQty"),

@@ -186,10 +186,12 @@ def ledger_of_account(account: dict[str, Any]) -> Ledger:  # Any: JSON
             if other != row["orderId"]:
                 _note_twin(ledger, link, other, row["orderId"])
     for row in account["executions"]:
+        kind = _KINDS.get(row["execType"], row["execType"])
         ledger.fills[row["execId"]] = {
-            "venue_order_id": row["orderId"] or None,
+            # The order that a settlement names is nobody's: its own id stands in (`exchanges.bybit.translate`).
+            "venue_order_id": (row["execId"] if kind == "settlement" else row["orderId"]) or None,
             "symbol": row["symbol"],
-            "fill_kind": _KINDS.get(row["execType"], row["execType"]),
+            "fill_kind": kind,
             "side": row["side"].lower(),
             "quantity": Decimal(row["execQty"]),
             "price": Decimal(row["execPrice"]),

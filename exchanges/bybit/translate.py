@@ -235,20 +235,21 @@ def fill_report(row: Row, context: Context) -> FillReport:
     """
     instrument = context.instrument(row)
     side = _side(row)
-    kind = words.FILL_KIND_OF.get(row.text("execType"), FillKind.TRADE)
+    kind = _fill_kind(row)
     coin = _fee_coin(row, instrument, side)
     extra = _extra_fees(row)
     execution_id = row.need("execId")
-    order_id, role = row.text("orderId"), _role(row)
-    if not order_id and not row.text("orderLinkId"):
-        # No order caused it (a settlement, say), but every update names one: its own id stands in.
-        order_id = execution_id
+    order_id, link_id, role = row.text("orderId"), row.text("orderLinkId"), _role(row)
+    if kind is FillKind.SETTLEMENT or not (order_id or link_id):
+        # No order caused it, whatever id the row names: a settlement is recorded as a trade, but not as an order. Every
+        # update names one, and an order that nobody can ever show would be asked for: its own id stands in.
+        order_id, link_id = execution_id, ""
     return FillReport(
         instrument=instrument,
         account=context.account,
         origin=context.origin,
         received_ns=context.received_ns,
-        client_order_id="" if role is not Role.NONE else row.text("orderLinkId"),
+        client_order_id="" if role is not Role.NONE else link_id,
         venue_order_id=order_id,
         execution_id=execution_id,
         side=side,
@@ -266,6 +267,13 @@ def fill_report(row: Row, context: Context) -> FillReport:
         role=role,
         **_order_of_fill(row, instrument),
     )
+
+
+def _fill_kind(row: Row) -> FillKind:
+    """What caused it; `createType` says so too where a settlement is told as a trade like any other. Source: Bybit v5,
+    "Enums definitions", `execType` and `createType`."""
+    kind = words.FILL_KIND_OF.get(row.text("execType"), FillKind.TRADE)
+    return FillKind.SETTLEMENT if kind is FillKind.TRADE and row.text("createType") == "CreateBySettle" else kind
 
 
 def _order_of_fill(row: Row, instrument: Instrument) -> dict[str, Decimal]:

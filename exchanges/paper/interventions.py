@@ -99,7 +99,7 @@ class Interventions:
         qty: Decimal | None = None,
     ) -> None:
         """Cancel what rests for the position, then close it (or `qty` of it) at the mark price, by an order of the
-        exchange."""
+        exchange. A settlement is a trade that names an order which nothing shows, as on the venue."""
         mine = (position.symbol, position.position_idx)
         for open_order in tuple(account.open_orders.values()):
             if (open_order.symbol, open_order.position_idx) == mine:
@@ -132,6 +132,8 @@ class Interventions:
         )
         match = Match(market.mark_price, order.qty, None)
         self.engine.fill(turn, market, order, match, is_maker=False)
+        if why is CreateType.BY_SETTLEMENT:
+            del turn.orders[order.order_id], account.recent_closed[order.order_id]
         self.engine.booking.deal_with_market_maker(market.instrument, order.side, match)
         if why is CreateType.BY_LIQUIDATION:
             told = PublicTrade(

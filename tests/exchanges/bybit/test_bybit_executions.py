@@ -72,6 +72,28 @@ def test_an_execution_that_no_order_caused_can_still_be_published() -> None:
     assert decode_update(encode_update(fill)) == fill
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"execType": "Settle"},
+        {"execType": "Delivery", "createType": "CreateBySettle", "orderType": "UNKNOWN"},
+        {"execType": "Trade", "createType": "CreateBySettle"},
+    ],
+)
+def test_p06_a_settlement_that_names_an_order_belongs_to_none(fields: dict[str, str]) -> None:
+    fill = fill_report(execution_row(orderId="1787070134-ETHUSDT-460579-Sell", orderLinkId="", **fields), context())
+
+    assert (fill.fill_kind, fill.orderless) == (FillKind.SETTLEMENT, True)
+    assert (fill.client_order_id, fill.venue_order_id) == ("", fill.execution_id)
+
+
+@pytest.mark.parametrize(("kind", "cause"), [("BustTrade", "CreateByLiq"), ("AdlTrade", "CreateByAdl_PassThrough")])
+def test_p06_what_the_venue_closes_by_an_order_of_its_own_belongs_to_that(kind: str, cause: str) -> None:
+    fill = fill_report(execution_row(orderId="v-1", orderLinkId="", execType=kind, createType=cause), context())
+
+    assert (fill.venue_order_id, fill.orderless) == ("v-1", False)
+
+
 def test_taxes_in_the_coin_of_the_fee_are_part_of_it_and_others_stay_apart() -> None:
     extra = [{"feeCoin": "USDT", "fee": "0.10"}, {"feeCoin": "USDT", "fee": "0.02"}, {"feeCoin": "INR", "fee": "9"}]
     fill = fill_report(execution_row(execFee="1", feeCurrency="USDT", extraFees=extra), context())

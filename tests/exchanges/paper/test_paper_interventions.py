@@ -54,14 +54,14 @@ async def test_a_liquidation_cancels_and_closes_by_an_order_of_the_exchange(
 
 
 @pytest.mark.parametrize(
-    ("why", "kind", "cause", "gone"),
+    ("why", "kind", "cause", "gone", "orders"),
     [
-        ("adl", "AdlTrade", "CreateByAdl_PassThrough", "CancelAllBeforeAdl"),
-        ("settlement", "Settle", "CreateBySettle", "CancelBySettle"),
+        ("adl", "AdlTrade", "CreateByAdl_PassThrough", "CancelAllBeforeAdl", 1),
+        ("settlement", "Settle", "CreateBySettle", "CancelBySettle", 0),
     ],
 )
-async def test_a_part_can_be_closed_by_deleveraging_or_settlement(
-    client: PaperClient, stream: Listener, why: str, kind: str, cause: str, gone: str
+async def test_a_part_can_be_closed_by_deleveraging_or_settlement_which_is_a_trade_without_an_order(
+    client: PaperClient, stream: Listener, why: str, kind: str, cause: str, gone: str, orders: int
 ) -> None:
     await client.placed("Buy", "1")
     resting = await client.placed("Buy", "0.1", "64000")
@@ -72,7 +72,17 @@ async def test_a_part_can_be_closed_by_deleveraging_or_settlement(
     assert (row["execQty"], row["closedSize"], row["side"], row["orderLinkId"]) == ("0.4", "0.4", "Sell", "")
     assert (await client.position())["size"] == "0.6"
     assert (await client.shown(resting["orderId"]))["cancelType"] == gone
-    await stream.until(lambda got: [order for order in order_rows(got) if order["createType"] == cause])
+    told = await stream.until(lambda got: rows_of(got[-1:], "wallet") and fills_by(cause, got))
+    for question in ("order/history", "order/realtime"):
+        assert len(await client.rows(question, symbol="BTCUSDT", orderId=row["orderId"])) == orders
+    closed = await client.rows("order/realtime", symbol="BTCUSDT", openOnly=1)
+    assert len([order for order in closed if order["orderId"] == row["orderId"]]) == orders
+    assert len([order for order in order_rows(told) if order["orderId"] == row["orderId"]]) == orders
+
+
+def fills_by(cause: str, messages: list[Fields]) -> list[Fields]:
+    """The executions that were told of and have this cause."""
+    return [fill for fill in rows_of(messages, "execution") if fill["createType"] == cause]
 
 
 @pytest.mark.parametrize("call", ["funding", "liquidation"])
