@@ -116,7 +116,7 @@ class Reconciler:
         executed = report.cumulative.quantity if report is not None else order.evidence.cumulative.quantity
         # An order in doubt that the lists of orders don't show may still have traded.
         if executed > order.fills.quantity or (report is None and order.in_doubt):
-            at = await self._bring_fills(order, ref) or at
+            at = await self._bring_fills(order, ref, report) or at
         if at is None:
             return Finding.ABSENT
         self.shown(order)
@@ -252,11 +252,12 @@ class Reconciler:
         )
         await self._applied.reached(at)
 
-    async def _bring_fills(self, order: Order, ref: OrderRef) -> Source | None:
-        """The order's executions, through the join. Those that we have are dropped there by their ids."""
+    async def _bring_fills(self, order: Order, ref: OrderRef, report: OrderReport | None) -> Source | None:
+        """The order's executions, through the join. Those that we have are dropped there by their ids. `report`: its
+        row, if the venue has shown it."""
         fills = await self._trading.executions(
             order.instrument.category,
-            since_ns=self._executed_from_ns(order),
+            since_ns=self._executed_from_ns(order, report),
             symbol=order.instrument.symbol,
             ref=ref,
         )
@@ -267,12 +268,12 @@ class Reconciler:
             at = await self._publisher.publish(self.as_reconciled(fill, order))
         return at
 
-    def _executed_from_ns(self, order: Order) -> int:
-        """No execution of an order of ours is older than its intent: the venue keeps years, in pages of days. When
-        somebody else's order began is not known."""
-        if not order.ours:
-            return 0
-        return max(0, order.times.created_ns - int((self._settings.clock_error_s + _CLOCK_MARGIN_S) * _NS))
+    def _executed_from_ns(self, order: Order, report: OrderReport | None) -> int:
+        """No execution of an order of ours is older than its intent, and none of somebody else's than its placement:
+        the venue keeps years, in pages of days. 0 where no row tells when that was: our row of such an order says only
+        when we first heard of it."""
+        created_ns = order.times.created_ns if order.ours else report.created_ns if report is not None else 0
+        return max(0, created_ns - int((self._settings.clock_error_s + _CLOCK_MARGIN_S) * _NS))
 
     def as_reconciled(self, update: OrderReport | FillReport, order: Order) -> OrderReport | FillReport:
         """Named by our id, so that it finds its order even where the venue does not repeat it."""

@@ -16,9 +16,10 @@ from exchanges.bybit.errors import CallKind
 from exchanges.bybit.options import BybitOptions, RateLimits
 from exchanges.bybit.position_mode import require_mode
 from exchanges.bybit.rest import ADDRESS, Answered, BybitRest
-from exchanges.bybit.rows import MS, Row
+from exchanges.bybit.rows import Row
 from exchanges.bybit.server_time import ServerTime
 from exchanges.bybit.signing import Credentials
+from exchanges.bybit.windows import windows
 from exchanges.clock import Clock, SystemClock
 from exchanges.rate_limit import Priority, Rate, RateLimiter
 from exchanges.venue import Balance, CallHooks, NewOrder, OrderRef, VenuePosition, VenueTraits
@@ -27,11 +28,7 @@ T = TypeVar("T")
 
 _PRIORITY = {Call.CREATE: Priority.CREATE, Call.AMEND: Priority.AMEND, Call.CANCEL: Priority.CANCEL}
 _QUERY = "query"
-_DAY_MS = 86_400_000
-WINDOW_MS = 7 * _DAY_MS
-"""Longest stretch of time that history and executions may be asked for at once."""
-OLDEST_MS = 730 * _DAY_MS
-"""Executions and orders with fills are kept for two years."""
+_IDS = frozenset({"orderId", "orderLinkId"})
 UNFILLED_HISTORY_S = 24 * 3600.0
 """Orders that ended without a fill are kept for a day."""
 
@@ -218,8 +215,8 @@ class BybitTrading:
         for scope in self._scopes(category, symbol):
             async for answered in self._pages("/v5/order/realtime", {**scope, "openOnly": "1", "limit": "50"}):
                 _collect(found, self._orders(answered, category, origin))
-        for window in self._windows(since_ns):
-            params = {**_of_category(category, symbol), **window, "limit": "50"}
+        for window in windows(since_ns, self._server_time.now_ms()):
+            params = {**_of_category(category, symbol), **window.fields, "limit": "50"}
             async for answered in self._pages("/v5/order/history", params):
                 _collect(found, self._orders(answered, category, origin))
         ended = [report for report in found.values() if report.state.terminal and report.updated_ns >= since_ns]
@@ -234,7 +231,8 @@ class BybitTrading:
         ref: OrderRef | None = None,
         origin: Origin = Origin.REST,
     ) -> Sequence[FillReport]:
-        """Executions since `since_ns` of the venue's clock, oldest first, each once."""
+        """Executions since `since_ns` of the venue's clock, oldest first, each once. Asked by an order's id, the
+        venue may take no notice of the times; once it shows that, it has shown all."""
         scope = _of_category(category, symbol) if ref is None else translate.reference(ref)
         return await self._executions(category, scope, since_ns, origin)
 
@@ -246,9 +244,13 @@ class BybitTrading:
         self, category: str, scope: dict[str, str], since_ns: int, origin: Origin
     ) -> Sequence[FillReport]:
         found: dict[str, FillReport] = {}
-        for window in self._windows(since_ns):
-            async for answered in self._pages("/v5/execution/list", {**scope, **window, "limit": "100"}):
-                found |= {fill.execution_id: fill for fill in self._fills(answered, category, origin)}
+        for window in windows(since_ns, self._server_time.now_ms()):
+            shown: list[FillReport] = []
+            async for answered in self._pages("/v5/execution/list", {**scope, **window.fields, "limit": "100"}):
+                shown += self._fills(answered, category, origin)
+            found |= {fill.execution_id: fill for fill in shown}
+            if not _IDS.isdisjoint(scope) and window.was_ignored(shown):
+                break
         wanted = [fill for fill in found.values() if fill.executed_ns >= since_ns]
         return sorted(wanted, key=lambda fill: (fill.executed_ns, fill.venue_sequence, fill.execution_id))
 
@@ -327,15 +329,6 @@ class BybitTrading:
         if symbol is None and category == "linear":
             return [{"category": category, "settleCoin": coin} for coin in self._options.settle_coins]
         return [_of_category(category, symbol)]
-
-    def _windows(self, since_ns: int) -> list[dict[str, str]]:
-        """Stretches of at most seven days from `since_ns` to now, a little overlapping, oldest first."""
-        now_ms = self._server_time.now_ms() + 1000
-        start_ms = max(since_ns // MS, now_ms - OLDEST_MS)
-        return [
-            {"startTime": str(begin), "endTime": str(min(begin + WINDOW_MS, now_ms))}
-            for begin in range(start_ms, max(now_ms, start_ms + 1), WINDOW_MS)
-        ]
 
     def _context(self, category: str, origin: Origin) -> translate.Context:
         return translate.Context(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from quiet_venue import DAY_S, NOW, SECOND
 from trading_desk import TOPICS, Desk, FreeTurn, fill_of, report
@@ -104,6 +105,22 @@ async def test_o05_executions_of_an_order_are_asked_for_from_its_intent_on() -> 
 
     (since_ns,) = desk.venue.executions_since_ns
     assert NOW - 120 * SECOND < since_ns < NOW - 5 * SECOND
+
+
+async def test_o05_executions_of_somebody_elses_order_are_asked_for_from_its_placement_on() -> None:
+    desk = Desk()
+    strangers = msgspec.structs.replace(desk.intend("by-hand"), external=True, venue_order_id="venue-by-hand")
+    placed_ns = NOW - 3 * 86_400 * SECOND
+    bought = Sums(Decimal(1), Decimal(100))
+    desk.venue.known["by-hand"] = report(strangers, VenueState.FILLED, cumulative=bought, created_ns=placed_ns)
+
+    await desk.reconciler.ask(strangers)
+    desk.venue.known["by-hand"] = report(strangers, VenueState.FILLED, cumulative=bought)
+    await desk.reconciler.ask(strangers)
+
+    known, unknown = desk.venue.executions_since_ns
+    assert placed_ns - 120 * SECOND < known <= placed_ns
+    assert unknown == 0
 
 
 async def test_x06_an_order_that_only_the_executions_show_is_not_absent() -> None:

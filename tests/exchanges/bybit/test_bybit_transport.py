@@ -321,6 +321,42 @@ async def test_executions_are_asked_for_in_weeks(adapter: MakeAdapter) -> None:
     assert spans[-1][1] >= time.time() * 1000
 
 
+def page_of(*age_days: int) -> dict[str, object]:
+    """Executions of one order, so many days ago."""
+    row = {"symbol": "ETHUSDT", "side": "Buy", "orderId": "v-1", "execPrice": "2500", "execQty": "1", "execFee": "0"}
+    now_ms = int(time.time() * 1000)
+    return {
+        "list": [{**row, "execId": f"e-{days}", "execTime": str(now_ms - days * 86_400_000)} for days in age_days],
+        "nextPageCursor": "",
+    }
+
+
+async def fills_of_an_order(trading: BybitTrading, *, since_days: int | None) -> list[str]:
+    since_ns = 0 if since_days is None else time.time_ns() - since_days * 86_400_000 * 1_000_000
+    fills = await trading.executions("linear", since_ns=since_ns, ref=OrderRef(ETH, venue_order_id="v-1"))
+    return [fill.execution_id for fill in fills]
+
+
+async def test_a_venue_that_ignores_the_times_beside_an_orders_id_is_asked_once(adapter: MakeAdapter) -> None:
+    async with OddVenue(ok(page_of(1, 20))) as venue:
+        assert await fills_of_an_order(adapter(venue.url), since_days=None) == ["e-20", "e-1"]
+        assert len(venue.received) == 1
+
+
+async def test_a_venue_that_heeds_the_times_beside_an_orders_id_is_asked_for_every_week(adapter: MakeAdapter) -> None:
+    async with OddVenue(ok(page_of(18)), ok(page_of(12)), ok(page_of(1))) as venue:
+        assert await fills_of_an_order(adapter(venue.url), since_days=20) == ["e-18", "e-12", "e-1"]
+        assert len(venue.received) == 3
+
+
+async def test_fills_of_an_order_of_unknown_age_are_not_called_absent_before_all_of_the_venues_time_was_asked_for(
+    adapter: MakeAdapter,
+) -> None:
+    async with OddVenue(*(ok({"list": []}) for _ in range(104)), ok(page_of(1))) as venue:
+        assert await fills_of_an_order(adapter(venue.url), since_days=None) == ["e-1"]
+        assert len(venue.received) == 105
+
+
 async def test_spot_has_no_positions_and_is_not_asked_for_them(adapter: MakeAdapter) -> None:
     async with OddVenue(odd_venue.silence) as venue:
         assert await adapter(venue.url, categories=("spot",)).positions("spot") == []
