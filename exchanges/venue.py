@@ -76,6 +76,9 @@ class VenuePosition(msgspec.Struct, frozen=True, kw_only=True):
     mark: Decimal
     unrealised: Decimal
     updated_ns: int
+    """The venue's time of its last change; 0: it told none."""
+    venue_sequence: int = 0
+    """Of the last execution that it contains, as executions have it; 0: the venue told none."""
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):

@@ -257,16 +257,18 @@ class CommandAgent:
         details = {item.order_id: str(item) for item in found.orders}
         for instrument, positions in found.positions.items():
             for position in positions:
-                agrees = "agrees" if position.agrees else "corrected" if position.corrected else "differs"
+                differs = "corrected" if position.corrected else "not_compared" if position.older else "differs"
+                agrees = "agrees" if position.agrees else differs
                 words = f": {position.words}" if position.words else ""
                 details[f"position {instrument.label} {position.side}"] = agrees + words
-        wrong = sum(not position.agrees for positions in found.positions.values() for position in positions)
+        checked = [position for positions in found.positions.values() for position in positions]
+        wrong = sum(not (position.agrees or position.older) for position in checked)
         unanswered = found.count(Verdict.UNANSWERED)
         sentence = (
             f"{len(found.orders)} orders checked: {found.count(Verdict.CHANGED)} changed, "
             f"{found.count(Verdict.ADOPTED)} adopted, {found.count(Verdict.MISSING)} missing, "
             f"{found.count(Verdict.IN_HAND)} in hand, {unanswered} without an answer; "
-            f"{sum(map(len, found.positions.values()))} positions checked, {wrong} differed"
+            f"{len(checked)} positions checked, {wrong} differed"
         )
         return self._result(turn, command, not unanswered, "UNANSWERED" if unanswered else "", sentence, details)
 

@@ -2,10 +2,12 @@
 
     1. equal: done. What has just changed is not judged
     2. different: the symbol's executions are asked for and go through the join; look again
-    3. still different: an alert with all three figures
-    4. a spot position is what was bought and sold through orders; the wallet must have at least that. It is told of and
+    3. still different, but the venue's row is older than our last fill (`streams.row_age`): it says nothing, and is
+       looked at again in the next round; `streams.recovery` tells of it if it stays so
+    4. still different: an alert with all three figures
+    5. a spot position is what was bought and sold through orders; the wallet must have at least that. It is told of and
        never corrected: a wallet knows no entry price, and coins come and go by transfers
-    5. others are corrected only when nothing else can explain it: no order of the symbol open or uncertain, every
+    6. others are corrected only when nothing else can explain it: no order of the symbol open or uncertain, every
        update applied, two reads of the venue that agree with each other, a history lag apart, and our own row unchanged
        meanwhile. Then the venue's word is published to `order-updates`, and the join takes it, like everything else
 
@@ -36,6 +38,7 @@ from streams.applied import Applied
 from streams.hooks import Hooks
 from streams.ports import Clock
 from streams.reconciling import Reconciler
+from streams.row_age import is_older
 from streams.updates import UpdatePublisher
 from streams.venue_lists import Lists, Payments
 from tables.orders import OrderTable
@@ -61,12 +64,14 @@ class PositionSettings:
 
 @dataclass(frozen=True, slots=True)
 class PositionItem:
-    """A position's result in words; `agrees` and `corrected` say the rest."""
+    """A position's result in words; `agrees` and `corrected` say the rest. `older`: the venue's row is from before
+    what we know, so that nothing was compared."""
 
     side: PositionSide
     agrees: bool
     words: str
     corrected: bool = False
+    older: bool = False
 
 
 class PositionCheck:
@@ -160,6 +165,8 @@ class PositionCheck:
             return PositionItem(side, True, "it has just changed: not judged")
         if any(order.in_doubt for order in self._orders.open_orders(partition, instrument.symbol)):
             return PositionItem(side, False, "an order in doubt may explain the difference: not judged")
+        if self._is_older(partition, stored, shown):
+            return self._not_compared(stored, shown)
         return await self._differs(partition, stored, shown, subject)
 
     async def _shown(self, stored: Position) -> Sequence[VenuePosition]:
@@ -167,6 +174,21 @@ class PositionCheck:
         if stored.instrument.spot:
             return [owned(stored, {each.currency: each for each in await self._trading.balances()})]
         return await self._trading.positions(stored.instrument.category, stored.instrument.symbol)
+
+    def _is_older(self, partition: int, stored: Position, shown: Sequence[VenuePosition]) -> bool:
+        """Whether the venue's row may be from before our last fill. A wallet has no age."""
+        if stored.instrument.spot:
+            return False
+        row = next((each for each in shown if each.side is stored.side), None)
+        return is_older(row, self._positions.last_change(partition, stored))
+
+    def _not_compared(self, stored: Position, shown: Sequence[VenuePosition]) -> PositionItem:
+        words = (
+            f"the venue's row ({plain(_size(shown, stored.side))}) is older than our last fill, after which there is "
+            f"{plain(stored.state.size)}: not judged"
+        )
+        _log.info("position %s-%s: %s", stored.instrument, stored.side, words)
+        return PositionItem(stored.side, False, words, older=True)
 
     def _agreed(self, subject: str, side: PositionSide, words: str = "") -> PositionItem:
         self._alerts.over("POSITION_MISMATCH", subject)
@@ -251,6 +273,8 @@ class PositionCheck:
         again = await self._shown(stored)
         await self._reconciler.catch_up(partition)
         if _word(shown, stored.side) != _word(again, stored.side) or not self._is_quiet(partition, stored):
+            return item
+        if self._is_older(partition, stored, again):
             return item
         await self._take_over(stored, again)
         return replace(item, corrected=True)

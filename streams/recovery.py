@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from domain.errors import RateLimited, VenueError
+from domain.errors import NotAccepted, RateLimited, VenueError
 from domain.instruments import Instrument
 from streams.alerting import Alerts
 from streams.applied import Applied
@@ -280,13 +280,23 @@ class Recovery:
                     away = error
                     break
             else:
-                self._uncompared.compared(partition, symbol)
+                self._compared(partition, symbol, found)
         unanswered = 0
         for symbol, failure in failures.items():
             own = is_of_the_symbol(failure)
             lasting = self._uncompared.failed(partition, symbol, failure, tell=own or away is None)
             unanswered += not own and not lasting
         return unanswered, away
+
+    def _compared(self, partition: int, symbol: str, found: Comparison) -> None:
+        """The venue answered for the symbol. What it showed of a position may be too old to say anything: that is no
+        reason to ask sooner, or to keep the symbol shut, but for a person if it stays so."""
+        for category in self._settings.categories:
+            for item in found.positions.get(Instrument(self._settings.venue, category, symbol), ()):
+                if item.older:
+                    self._uncompared.failed(partition, symbol, NotAccepted("OLD_POSITION_ROW", item.words))
+                    return
+        self._uncompared.compared(partition, symbol)
 
     async def _compare_answered(
         self, partition: int, symbol: str, lists: Lists, found: Comparison, *, thorough: bool

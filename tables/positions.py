@@ -112,6 +112,16 @@ class PositionTable:
             return entry
         return None
 
+    def last_change(self, partition: int, position: Position) -> FillReport | None:
+        """The newest fill of the position, or word of the venue, that says how much is held: payments do not."""
+        prefix = join(b"l", *_where(position.instrument, position.account, position.side)) + b"/"
+        for _, value in self.rows.scan(partition, prefix, reverse=True):
+            entry: LedgerEntry = _entry.decode(value)
+            says = entry.fill.fill_kind is not FillKind.FUNDING and (entry.fill.quantity or _taken_over(entry.fill))
+            if says and entry.offset <= position.applied_offset:
+                return entry.fill
+        return None
+
     def apply(self, partition: int, fill: FillReport, order_id: str, offset: int, receipt: Receipt) -> Position | None:
         """Put a new fill in its place and fold again what follows it. None if the position has this record already.
 

@@ -64,6 +64,7 @@ def position(row: Row, *, venue: str, category: str) -> VenuePosition:
         mark=row.calculated("markPrice"),
         unrealised=row.calculated("unrealisedPnl"),
         updated_ns=row.time_ns("updatedTime"),
+        venue_sequence=max(0, row.whole("seq")),  # -1 where nothing was ever traded
     )
 
 

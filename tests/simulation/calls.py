@@ -224,10 +224,10 @@ class SimulatedTrading:
         return [position for position in shown if symbol is not None or position.size]
 
     def _position(self, instrument: Instrument, side: PositionSide, seen_until_ns: int) -> VenuePosition:
-        state, at_ns = PositionState(), 0
+        state, at_ns, sequence = PositionState(), 0, 0
         for fill in self._books.fills_of_side(instrument, side):
             if fill.executed_ns <= seen_until_ns:
-                state, at_ns = after_fill(state, fill), fill.executed_ns
+                state, at_ns, sequence = after_fill(state, fill), fill.executed_ns, fill.venue_sequence
         return VenuePosition(
             instrument=instrument,
             side=side,
@@ -236,6 +236,7 @@ class SimulatedTrading:
             mark=state.average_entry,
             unrealised=ZERO,
             updated_ns=at_ns,
+            venue_sequence=sequence,
         )
 
     async def balances(self) -> Sequence[Balance]:

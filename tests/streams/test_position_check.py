@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from quiet_venue import SECOND
+from quiet_venue import NOW, SECOND
 from trading_desk import ACCOUNT, BTC, TOPICS, Desk, fill_of, report
 
 from domain.instruments import SPOT, Instrument
@@ -20,7 +20,7 @@ from streams.position_check import owned
 NET = PositionSide.NET
 
 
-def shown(size: str, entry: str = "100", *, at_ns: int = 1) -> VenuePosition:
+def shown(size: str, entry: str = "100", *, at_ns: int = NOW) -> VenuePosition:
     """The venue's row."""
     figure = Decimal(entry)
     return VenuePosition(

@@ -89,6 +89,13 @@ def test_a_flat_position_has_no_side(side: str) -> None:
     assert account.position(row, venue="bybit", category="linear").size == 0
 
 
+@pytest.mark.parametrize(("seq", "sequence"), [(5723621632, 5723621632), ("5723621632", 5723621632), (-1, 0), ("", 0)])
+def test_a_position_tells_what_it_contains(seq: object, sequence: int) -> None:
+    row = Row({"symbol": "ETHUSDT", "side": "", "size": "0", "seq": seq, "updatedTime": "1800000000123"})
+    position = account.position(row, venue="bybit", category="linear")
+    assert (position.venue_sequence, position.updated_ns) == (sequence, 1_800_000_000_123_000_000)
+
+
 def test_a_position_that_has_a_size_and_no_side_is_not_guessed() -> None:
     with pytest.raises(InvalidInput, match="side"):
         account.position(Row({"symbol": "ETHUSDT", "side": "None", "size": "1"}), venue="bybit", category="linear")

@@ -251,6 +251,35 @@ async def test_everything_is_found_again_after_a_restart(on_disk: PaperOptions, 
         assert len(await client.rows("order/history", orderLinkId="filled")) == 1
 
 
+async def test_a_positions_row_tells_which_execution_it_contains_after_a_restart_too(
+    on_disk: PaperOptions, http: aiohttp.ClientSession
+) -> None:
+    told: list[tuple[object, ...]] = []
+
+    async def look(client: PaperClient) -> None:
+        row, (last, *_) = await client.position(), await client.rows("execution/list", symbol="BTCUSDT")
+        assert (row["seq"], row["updatedTime"]) == (last["seq"], last["execTime"])
+        told.append((row["size"], row["seq"]))
+
+    async with PaperExchange(on_disk) as exchange:
+        client = PaperClient(exchange, http)
+        assert (await client.position())["seq"] == -1
+        await client.placed("Buy", "1")
+        await look(client)
+    async with PaperExchange(on_disk) as exchange:
+        client = PaperClient(exchange, http)
+        await look(client)
+        await client.post("position/set-leverage", symbol="BTCUSDT", buyLeverage="3", sellLeverage="3")
+        await client.control("liquidation", symbol="BTCUSDT", uid=100_001, why="adl", qty="0.4")
+        await look(client)
+        await client.placed("Sell", "0.6")
+        await look(client)
+
+    assert [size for size, _ in told] == ["1", "1", "0.6", "0"]
+    assert told[0] == told[1]
+    assert told[1][1] < told[2][1] < told[3][1]  # type: ignore[operator]
+
+
 async def test_a_restarted_book_still_matches_and_numbers_on(
     on_disk: PaperOptions, http: aiohttp.ClientSession
 ) -> None:
