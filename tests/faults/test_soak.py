@@ -32,8 +32,8 @@ LOOK_EVERY_S = 2.0
 SMALL_CACHES = {"store_memory_mib": 8, "paper_cache_mib": 2}
 """Full within minutes: what grows after that is not a cache."""
 DEPOSIT = Decimal(200_000 + 300 * round(SOAK_S))
-"""Some 30 s of orders, and three times what positions need, as six signals in ten buy: they bind 90 USDT more with every
-second, at the venue's leverage of ten. All orders together take twenty times as much."""
+"""Some 30 s of orders, and three times what positions need: as six signals in ten buy, they bind 90 USDT more with
+every second (at the venue's leverage of ten). All orders together take twenty times as much."""
 GROWTH_LIMIT_MIB = 16.0
 """From the third quarter to the last."""
 MEMORY_LIMIT_MIB = 250.0
