@@ -22,10 +22,10 @@ from functools import partial
 from domain.errors import VenueError
 from domain.events import EventKind
 from domain.orders import Order, Pending
-from domain.plans import Amend, TradingState
+from domain.plans import Amend
 from domain.updates import Call, Result
 from exchanges.venue import OrderRef, Trading
-from streams.admitting import admitted
+from streams.admitting import admitted, objection
 from streams.applied import Applied
 from streams.clearance import Clearance
 from streams.market import Market
@@ -154,13 +154,7 @@ class Amender:
         """Why nothing may be added to the order now, if anything speaks against it. Synchronous, as for a create."""
         if order.pending.ends:
             return "CANCEL_REQUESTED", f"the order is to end: {order.reason}"
-        state, why = self._market.trading(order.instrument)
-        if state is TradingState.HALTED or (state is TradingState.REDUCE_ONLY and not order.only_reduces):
-            return "TRADING_" + state.upper(), f"trading is {state}: {why}"
-        late_ns = self._clock.now_ns() - until_ns
-        if late_ns > 0:
-            return "SIGNAL_EXPIRED", f"the signal expired {late_ns / _NS:.3f} s before the order could be amended"
-        return None
+        return objection(self._market, self._clock, order, until_ns, "amended")
 
     async def _settle(self, turn: Turn, amend: Amend, deadline_ns: int) -> Taken:
         """Wait for the new terms, or the order's end; ask where the stream brings neither."""

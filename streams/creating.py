@@ -18,9 +18,9 @@ from domain.comparing import may_have_come_to
 from domain.errors import Duplicate, NotAccepted, RateLimited, Refused, VenueError, Withheld
 from domain.money import plain
 from domain.orders import Order, OrderType, Pending
-from domain.plans import TradingState
 from domain.updates import ID_CONFLICT, Call, CallOutcome, OrderReport, Origin, Result
 from exchanges.venue import NewOrder, OrderRef, Trading
+from streams.admitting import objection
 from streams.clearance import Clearance
 from streams.market import Market
 from streams.ports import Clock
@@ -30,7 +30,6 @@ from tables.orders import OrderTable
 
 _log = logging.getLogger(__name__)
 
-_NS = 1_000_000_000
 _EXPECTED = frozenset({Result.ACCEPTED, Result.EXPIRED, Result.DRY_RUN})
 
 
@@ -197,17 +196,10 @@ class Attempts:
         return self.outcome(order, result, code, sentence, attempts, sent_ns, venue_order_id, batch)
 
     def _objection(self, order: Order, expires_at_ns: int) -> tuple[str, str] | None:
-        """Why the order must not be sent now, if anything speaks against it. Synchronous: nothing can come between
-        this and the first byte but the socket."""
+        """Why the order must not be sent now, if anything speaks against it. Synchronous."""
         if order.pending is not Pending.NOTHING:
             return "CANCELLED_BEFORE_SENT", f"cancel was requested before the order was sent: {order.reason}"
-        state, why = self._market.trading(order.instrument)
-        if state is TradingState.HALTED or (state is TradingState.REDUCE_ONLY and not order.only_reduces):
-            return "TRADING_" + state.upper(), f"trading is {state}: {why}"
-        late_ns = self._clock.now_ns() - expires_at_ns
-        if late_ns > 0:
-            return "SIGNAL_EXPIRED", f"the signal expired {late_ns / _NS:.3f} s before the order could be sent"
-        return None
+        return objection(self._market, self._clock, order, expires_at_ns, "sent")
 
     async def _identify(
         self, order: Order, error: Duplicate, attempts: int, sent_ns: int, batch: str | msgspec.UnsetType
