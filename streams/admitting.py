@@ -26,7 +26,7 @@ async def admitted(trading: Trading, clock: Clock, turn: Turn, call: Call, until
     return 1
 
 
-def objection(market: Market, clock: Clock, order: Order, until_ns: int, done: str) -> tuple[str, str] | None:
+def objection_to(market: Market, clock: Clock, order: Order, until_ns: int, done: str) -> tuple[str, str] | None:
     """(code, sentence) of why nothing may be added to the market by the order now, if anything speaks against it.
     `until_ns`: its signal's end (ns UTC); `done`: what would have been done with it, in words. Synchronous: nothing can
     come between this and the first byte but the socket."""

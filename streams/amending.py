@@ -25,7 +25,7 @@ from domain.orders import Order, Pending
 from domain.plans import Amend
 from domain.updates import Call, Result
 from exchanges.venue import OrderRef, Trading
-from streams.admitting import admitted, objection
+from streams.admitting import admitted, objection_to
 from streams.applied import Applied
 from streams.clearance import Clearance
 from streams.market import Market
@@ -154,7 +154,7 @@ class Amender:
         """Why nothing may be added to the order now, if anything speaks against it. Synchronous, as for a create."""
         if order.pending.ends:
             return "CANCEL_REQUESTED", f"the order is to end: {order.reason}"
-        return objection(self._market, self._clock, order, until_ns, "amended")
+        return objection_to(self._market, self._clock, order, until_ns, "amended")
 
     async def _settle(self, turn: Turn, amend: Amend, deadline_ns: int) -> Taken:
         """Wait for the new terms, or the order's end; ask where the stream brings neither."""

@@ -20,7 +20,7 @@ from domain.money import plain
 from domain.orders import Order, OrderType, Pending
 from domain.updates import ID_CONFLICT, Call, CallOutcome, OrderReport, Origin, Result
 from exchanges.venue import NewOrder, OrderRef, Trading
-from streams.admitting import objection
+from streams.admitting import objection_to
 from streams.clearance import Clearance
 from streams.market import Market
 from streams.ports import Clock
@@ -199,7 +199,7 @@ class Attempts:
         """Why the order must not be sent now, if anything speaks against it. Synchronous."""
         if order.pending is not Pending.NOTHING:
             return "CANCELLED_BEFORE_SENT", f"cancel was requested before the order was sent: {order.reason}"
-        return objection(self._market, self._clock, order, expires_at_ns, "sent")
+        return objection_to(self._market, self._clock, order, expires_at_ns, "sent")
 
     async def _identify(
         self, order: Order, error: Duplicate, attempts: int, sent_ns: int, batch: str | msgspec.UnsetType
