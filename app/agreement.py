@@ -40,11 +40,6 @@ class Agreement:
     positions: int = 0
     differences: list[str] = field(default_factory=list)
 
-    @property
-    def agree(self) -> bool:
-        """Nothing differs."""
-        return not self.differences
-
 
 def compare(orders: Sequence[Row], positions: Sequence[Row], account: Row) -> Agreement:
     """Compare the manager's orders and positions with one account of the paper exchange's books."""

@@ -122,10 +122,9 @@ async def unread_records(bootstrap: str, group: str, topics: Collection[str]) ->
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event with the broker's word on it: first published when, how many times in all, and in which ways."""
+    """An event as the topic has it: how many times in all, and in which ways."""
 
     event: dict[str, Any]
-    published_ms: int
     times: int
     copies: tuple[bytes, ...]
 
@@ -154,7 +153,7 @@ async def read_events(bootstrap: str, topic: str) -> dict[str, Told]:
 
 def _note(events: dict[str, Told], record: Any) -> None:  # Any: aiokafka's record
     event = orjson.loads(record.value)
-    first = events.get(event["event_id"]) or Told(event, record.timestamp, 0, ())
+    first = events.get(event["event_id"]) or Told(event, 0, ())
     copies = first.copies if record.value in first.copies else (*first.copies, record.value)
     events[event["event_id"]] = replace(first, times=first.times + 1, copies=copies)
 

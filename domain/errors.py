@@ -4,7 +4,6 @@ OrderManagerError
 ├── InvalidInput                  what we were given breaks a rule; names field, figure and limit
 ├── InvalidStateTransition        an order was asked to do what its state forbids
 ├── OrderNotFound                 no partition knows the order
-├── OrderFinished                 the order has ended: nothing left to cancel or amend
 └── VenueError                    what a venue, or the way to it, answered
     ├── Refused                   permanent: not accepted, and asking again would not help
     │   ├── Withheld              never asked: in a dry run nothing leaves
@@ -42,10 +41,6 @@ class InvalidStateTransition(OrderManagerError):  # noqa: N818 -- as above
 
 class OrderNotFound(OrderManagerError):  # noqa: N818 -- as above
     """No partition knows the order."""
-
-
-class OrderFinished(OrderManagerError):  # noqa: N818 -- as above
-    """The order has ended: there is nothing left to cancel or amend."""
 
 
 class VenueError(OrderManagerError):

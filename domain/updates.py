@@ -26,7 +26,6 @@ class Origin(StrEnum):
     RECONCILE = "reconcile"
     OUTCOME = "outcome"
     COMMAND = "command"
-    TIMER = "timer"
 
 
 class FillKind(StrEnum):

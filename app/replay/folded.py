@@ -238,7 +238,6 @@ class IntentMaker:
         if (event := self._events.get(order_id)) is not None:
             self.sources.events += 1
             return intents_of.from_event(event)
-        self.sources.nowhere += 1
         return None
 
 

@@ -22,7 +22,6 @@ class IntentSources:
     plans: int = 0
     rows: int = 0
     events: int = 0
-    nowhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)

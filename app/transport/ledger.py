@@ -119,11 +119,6 @@ class Ledger:
         if book is not None:
             book.forgotten.add(record.offset)
 
-    def is_unfinished(self, record: Record) -> bool:
-        """Whether the record was taken and is neither finished nor forgotten."""
-        book = self._book_of(record)
-        return book is not None and record.offset in book.unfinished
-
     def committable(self) -> dict[Partition, Commit]:
         """What to commit, of the partitions where that differs from what is committed."""
         commits = {}

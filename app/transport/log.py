@@ -88,7 +88,6 @@ class AppendLog:
         self._records = 0
         self._bytes = 0
         self._waiting_for_room: list[asyncio.Future[None]] = []
-        self.appended_total = 0
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -171,7 +170,6 @@ class AppendLog:
         batch.add(placed.offset, size_bytes, receipt, on_ack)
         self._records += 1
         self._bytes += size_bytes
-        self.appended_total += 1
 
     async def publish(
         self, topic: str, key: bytes, value: bytes, headers: Headers = (), partition: int | None = None

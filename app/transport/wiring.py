@@ -52,10 +52,6 @@ class Reader:
 Partitions = frozenset[int]
 
 
-async def _nothing(_partitions: Partitions) -> None:
-    return
-
-
 def _only_logged(code: str, text: str) -> None:
     log.error("%s: %s", code, text)
 

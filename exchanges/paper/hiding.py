@@ -15,7 +15,7 @@ CHANGE_TIMES: Final = ("updatedTime", "execTime", "transactionTime")
 def as_seen(answer: Answer, endpoint: str, uid: int, faults: Faults, rules: Iterable[FaultRule], now_ms: int) -> Answer:
     """What the caller gets to see of `answer`."""
     if endpoint == "system/status" and faults.standing(FaultKind.MAINTENANCE) is not None:
-        return {"list": [_maintenance_row(now_ms)]}
+        return {"list": [maintenance_row(now_ms, "ongoing")]}
     if endpoint == "account/wallet-balance" and faults.standing(FaultKind.BALANCE_UNKNOWN, uid) is not None:
         return {"list": []}
     for rule in rules:
@@ -24,9 +24,10 @@ def as_seen(answer: Answer, endpoint: str, uid: int, faults: Faults, rules: Iter
     return answer
 
 
-def _maintenance_row(now_ms: int) -> Row:
+def maintenance_row(now_ms: int, state: str) -> Row:
+    """What the system's status says of maintenance: it is "ongoing" while the rule stands, and then "completed"."""
     return {
-        "id": "paper-maintenance", "title": "Maintenance", "state": "ongoing", "begin": str(now_ms), "end": str(now_ms),
+        "id": "paper-maintenance", "title": "Maintenance", "state": state, "begin": str(now_ms), "end": str(now_ms),
         "href": "", "serviceTypes": [1, 2, 3, 4, 5], "product": [1, 2, 3, 4], "uidSuffix": [], "maintainType": 1,
         "env": 1,
     }  # fmt: skip

@@ -10,7 +10,8 @@ import orjson
 from aiohttp import web
 
 from exchanges.paper.books import Books
-from exchanges.paper.faults import Faults
+from exchanges.paper.faults import FaultKind, Faults
+from exchanges.paper.hiding import maintenance_row
 from exchanges.paper.public_topics import Message, Observer, Topic, topic_of
 from exchanges.paper.rows import NS_PER_MS
 from exchanges.paper.sessions import Command, Session
@@ -37,6 +38,7 @@ class PublicStream:
         self._topics: dict[str, Topic] = {}
         self._way: UnreliableWay[tuple[str, bytes]] = UnreliableWay(self._send)
         self._refused_until_ns = 0
+        self._told_maintained = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
@@ -134,6 +136,9 @@ class PublicStream:
 
     def publish_changes(self) -> None:
         """Tell every topic's readers what has changed since the last time."""
+        if self._category is None:
+            self._tell_status()
+            return
         markets = self._books.venue.markets
         observer = Observer(self._books.venue)
         for topic in tuple(self._topics.values()):
@@ -148,10 +153,15 @@ class PublicStream:
             rules = self._faults.for_public(topic.kind, topic.symbol)
             self._way.pass_on((topic.name, orjson.dumps(message)), rules)
 
-    def announce(self, rows: list[dict[str, object]]) -> None:
-        """Tell the readers of the system's state."""
+    def _tell_status(self) -> None:
+        """Maintenance has begun or ended."""
+        is_maintained = self._faults.standing(FaultKind.MAINTENANCE) is not None
+        if is_maintained is self._told_maintained:
+            return
+        self._told_maintained = is_maintained
         now_ms = self._clock() // NS_PER_MS
-        self._send((STATUS_TOPIC, orjson.dumps({"topic": STATUS_TOPIC, "ts": now_ms, "data": rows})))
+        row = maintenance_row(now_ms, "ongoing" if is_maintained else "completed")
+        self._send((STATUS_TOPIC, orjson.dumps({"topic": STATUS_TOPIC, "ts": now_ms, "data": [row]})))
 
     def _send(self, message: tuple[str, bytes]) -> None:
         name, body = message

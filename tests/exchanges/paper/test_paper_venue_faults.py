@@ -30,6 +30,18 @@ async def test_maintenance_refuses_everything_until_it_ends(client: PaperClient,
     assert (await client.order("Buy", "1"))["retCode"] == 0
 
 
+async def test_the_stream_of_the_status_tells_of_maintenance(client: PaperClient) -> None:
+    async with websockets.connect(f"{client.exchange.url.replace('http', 'ws')}/v5/public/misc/status") as socket:
+        reader = Listener(socket)
+        assert (await reader.say(op="subscribe", args=["system.status"]))["success"]
+        rule = await client.control("faults", kind="maintenance")
+        await reader.until(len)
+        async with client.http.delete(f"{client.exchange.url}/paper/faults?id={rule['id']}"):
+            pass
+        await reader.until(lambda messages: len(messages) == 2)
+    assert [row["state"] for message in reader.messages for row in message["data"]] == ["ongoing", "completed"]
+
+
 async def test_rows_can_lag_behind(client: PaperClient) -> None:
     await client.placed("Buy", "1", "64000")
     await client.control("faults", kind="hide_rows", endpoint="order/realtime", delay_ms=60_000, count=1)
