@@ -2,7 +2,7 @@
 questions that the venue leaves unanswered.
 
 1. take the record: bad or misplaced → dead letters
-2. know it: a command that is done is not done again
+2. know it: a command that is done is not done again; another one of the same id → dead letters
 3. do it, order by order: cancel until the venue's evidence, or ask the venue and conclude what may be concluded
 4. write the result                                                        (row durable; the record is finished)
 
@@ -32,7 +32,7 @@ from streams.submitting import Submitter
 from streams.topics import Topics
 from tables.orders import OrderTable
 from tables.receipt import Receipt
-from tables.signals import CommandRow, SignalRow, SignalState, SignalTable
+from tables.signals import COMMAND_ID_CONFLICT, CommandRow, SignalRow, SignalState, SignalTable
 
 _NS = 1_000_000_000
 
@@ -113,17 +113,26 @@ class CommandAgent:
         self._clock = clock
         self._settings = settings
         self._parts = WaitingParts(log=log, topics=topics, signals=signals, clock=clock)
+        self._at_work: dict[tuple[int, str], CommandRow] = {}
+        """By partition and id: lanes run side by side, and a row is written at the end."""
 
     async def handle(self, turn: Turn) -> None:
         """One record of `order-commands`. Returns when all it causes is durable."""
         command = await self._take(turn)  # 1
         if command is None:
             return
-        partition = turn.record.partition
-        known = self._signals.command(partition, command.command_id)  # 2
+        place = partition, _ = turn.record.partition, command.command_id
+        known = self._at_work.get(place) or self._signals.command(*place)  # 2
+        if known is not None and (conflict := known.conflict_with(command)):
+            await self._refuse(turn, COMMAND_ID_CONFLICT, [conflict])
+            return
         if known is not None and known.done and command.action is not Action.PROTECT:
             return  # a stop-loss may be wanted at a price again, and is looked at again
-        row = self._withheld(turn, command) or await self._carry_out(turn, command)  # 3
+        self._at_work[place] = CommandRow.of(command, str(turn.record.source), 0, done=False)
+        try:
+            row = self._withheld(turn, command) or await self._carry_out(turn, command)  # 3
+        finally:
+            self._at_work.pop(place, None)
         if by_timer(command.command_id):
             self._on_timer_done(command.command_id)
             return
@@ -138,12 +147,15 @@ class CommandAgent:
             if command.symbol != EVERY_SYMBOL:
                 check_place(self._log, record, command.symbol)
         except InvalidInput as error:
-            receipt = Receipt()
-            for out in put_aside(self._topics, record, error.code, error.reasons):
-                self._log.append(out.topic, out.partition, out.key, out.value, receipt, out.headers)
-            await turn.wait(receipt.durable())
+            await self._refuse(turn, error.code, error.reasons)
             return None
         return command
+
+    async def _refuse(self, turn: Turn, code: str, reasons: list[str]) -> None:
+        receipt = Receipt()
+        for out in put_aside(self._topics, turn.record, code, reasons):
+            self._log.append(out.topic, out.partition, out.key, out.value, receipt, out.headers)
+        await turn.wait(receipt.durable())
 
     async def _carry_out(self, turn: Turn, command: Command) -> CommandRow:
         if command.action is not Action.PROTECT:

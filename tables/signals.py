@@ -18,6 +18,9 @@ from tables.keys import join
 from tables.receipt import Receipt
 from tables.rows import Rows
 
+COMMAND_ID_CONFLICT = "COMMAND_ID_CONFLICT"
+"""Code of the refusal of a command whose id is another one's."""
+
 
 class SignalState(StrEnum):
     """How far a signal's work has come."""
@@ -91,11 +94,13 @@ class SignalRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A command and what came of it; the same id again does nothing."""
+    """A command and what came of it; the same id again does nothing. `order_id`: of the one order that it names; unset
+    in rows of before that was kept."""
 
     command_id: str
     symbol: str
     action: str
+    order_id: str | msgspec.UnsetType = msgspec.UNSET
     source: str
     done: bool
     ok: bool = False
@@ -122,6 +127,7 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
             command_id=command.command_id,
             symbol=command.symbol,
             action=command.action,
+            order_id=command.order_id,
             source=source,
             done=done,
             ok=ok,
@@ -129,6 +135,18 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
             sentence=sentence,
             details=dict(details or {}),
             at_ns=at_ns,
+        )
+
+    def conflict_with(self, command: Command) -> str:
+        """Why the id can't be the command's too (as of signals, requirement S06); empty where it is this one once more,
+        whoever sends it and why."""
+        same_order = self.order_id in {msgspec.UNSET, command.order_id}
+        if same_order and (self.action, self.symbol) == (command.action, command.symbol):
+            return ""
+        target = self.symbol if self.order_id is msgspec.UNSET else self.order_id or self.symbol
+        return (
+            f"{command.command_id} is the id of another command: {self.action} of {target} ({self.source}), "
+            f"not {command.action} of {command.order_id or command.symbol}"
         )
 
 

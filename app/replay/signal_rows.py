@@ -82,7 +82,10 @@ class SignalRows:
         if command is None:
             self.unread += 1
             return row
-        return replace(row, command_id=command.command_id, symbol=command.symbol, action=command.action)
+        order_id = row.order_id if row.order_id is msgspec.UNSET else command.order_id
+        return replace(
+            row, command_id=command.command_id, symbol=command.symbol, action=command.action, order_id=order_id
+        )
 
 
 def told(work: Work) -> dict[str, object]:

@@ -22,7 +22,7 @@ from app.web.scatter import Gathered
 from app.web.view import ApiView, acknowledged, nothing_found
 from domain.commands import EVERY_SYMBOL, Action, Command
 from domain.ids import trace_id
-from tables.signals import CommandRow
+from tables.signals import COMMAND_ID_CONFLICT, CommandRow
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class _OrderName(msgspec.Struct, frozen=True):
 
 class CommandsView(ApiView):
     """`POST /commands`: 202 when the command is durable; its result is at `GET /commands/{id}`. The same
-    `command_id` again does nothing more."""
+    `command_id` again does nothing more; for something else it is refused (409), here or by the symbol's worker."""
 
     path = "/commands"
 
@@ -80,6 +80,8 @@ class CommandsView(ApiView):
             at_ns=context.now_ns(),
             trace_id=trace_of_request(request) or trace_id(f"command {command_id}"),
         )
+        if body.command_id:
+            await self._refuse_conflict(request, command)
         publishing = publish_everywhere(command) if publish_everywhere else context.publish_command(command)
         await acknowledged(request, publishing, f"command {command.command_id}")
         log.info(
@@ -91,6 +93,14 @@ class CommandsView(ApiView):
         where = f"{self.path}/{command.command_id}" + ("" if publish_everywhere else f"?symbol={quote(symbol)}")
         accepted = {"command_id": command.command_id, "symbol": symbol, "order_id": order_id, "result_at": where}
         return json_reply(accepted, status=202, headers={"Location": where})
+
+    async def _refuse_conflict(self, request: web.Request, command: Command) -> None:
+        """One that is still at work is not known here: the worker finds that."""
+        symbol = "" if command.symbol == EVERY_SYMBOL else command.symbol
+        question = OneCommand(command_id=command.command_id, symbol=symbol)
+        for row in _rows(await self.scatter(request).gather(question)):
+            if conflict := row.conflict_with(command):
+                raise ApiError(409, COMMAND_ID_CONFLICT, conflict, {"command_id": command.command_id})
 
     async def _target(self, request: web.Request, body: CommandBody) -> tuple[str, str]:
         """(our order id or empty, symbol): a command is keyed by the symbol, so a named order is looked up first."""

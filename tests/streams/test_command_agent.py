@@ -107,3 +107,73 @@ def test_what_ends_orders_of_a_symbol_is_in_one_lane_whatever_it_is() -> None:
 
     assert of(Action.CANCEL) == of(Action.REPLACE)
     assert len({of(Action.CANCEL), of(Action.SYNC), of(Action.PROTECT), lane(b"?")}) == 4
+
+
+def record_of(offset: int, action: Action, order_id: str, command_id: str = "k1") -> Record:
+    value = encode_command(Command(command_id=command_id, action=action, symbol="BTCUSDT", order_id=order_id))
+    return Record(TOPICS.order_commands, 0, offset, b"BTCUSDT", value, (), NOW)
+
+
+def refusals(desk: Desk) -> list[str]:
+    """Why records lie in the dead letters."""
+    letters = desk.log.records[TOPICS.dead(TOPICS.order_commands)]
+    return [dict(letter.headers)["__streams.errors.message"].decode() for letter in letters]
+
+
+async def test_q06_an_id_that_is_at_work_is_refused_to_another_action() -> None:
+    desk = Desk()
+    desk.intend("om1", local=LocalState.ACCEPTED, state=OrderState.ACKNOWLEDGED)
+    silence, asked = asyncio.Event(), asyncio.Event()
+
+    async def answered_late(*_args: object, **_kwargs: object) -> None:
+        asked.set()
+        await silence.wait()
+
+    desk.venue.order = answered_late  # type: ignore[assignment] -- it shows no order
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as lanes:
+        lanes.create_task(desk.command_agent.handle(FreeTurn(record_of(0, Action.SYNC, "om1"))))
+        await asked.wait()
+        cancelling = lanes.create_task(desk.command_agent.handle(FreeTurn(record_of(1, Action.CANCEL, "om1"))))
+        await asyncio.wait([cancelling], timeout=0.1)
+        silence.set()
+
+    assert desk.venue.cancelled == []
+    assert refusals(desk) == ["k1 is the id of another command: sync of om1 (order-commands-0-0), not cancel of om1"]
+
+
+@pytest.mark.parametrize(
+    ("action", "order_id", "why"),
+    [
+        (Action.SYNC, "om1", "cancel of om1 (order-commands-0-0), not sync of om1"),
+        (Action.CANCEL, "om2", "cancel of om1 (order-commands-0-0), not cancel of om2"),
+    ],
+    ids=["action", "order"],
+)
+async def test_q06_an_id_that_was_used_is_refused_to_another_wish(action: Action, order_id: str, why: str) -> None:
+    desk = Desk()
+    desk.intend("om1", local=LocalState.REJECTED, state=OrderState.REJECTED)
+    desk.intend("om2", local=LocalState.ACCEPTED, state=OrderState.ACKNOWLEDGED)
+    await desk.command_agent.handle(FreeTurn(record_of(0, Action.CANCEL, "om1")))
+
+    await desk.command_agent.handle(FreeTurn(record_of(1, action, order_id)))
+
+    row = desk.signals.command(0, "k1")
+    assert row is not None
+    assert (row.action, row.source, refusals(desk)) == (
+        "cancel",
+        "order-commands-0-0",
+        [f"k1 is the id of another command: {why}"],
+    )
+
+
+async def test_q06_the_same_wish_again_is_neither_done_nor_refused() -> None:
+    desk = Desk()
+    desk.intend("om1", local=LocalState.REJECTED, state=OrderState.REJECTED)
+    await desk.command_agent.handle(FreeTurn(record_of(0, Action.CANCEL, "om1")))
+
+    await desk.command_agent.handle(FreeTurn(record_of(1, Action.CANCEL, "om1")))
+
+    row = desk.signals.command(0, "k1")
+    assert row is not None
+    assert (row.source, refusals(desk)) == ("order-commands-0-0", [])

@@ -122,6 +122,16 @@ async def test_the_result_of_a_command_can_be_waited_for(worker: Worker) -> None
     assert (await waiting).json()["command_id"] == "c1"
 
 
+async def test_the_id_of_another_command_is_refused(worker: Worker) -> None:
+    finish(worker, "c1")
+    again = await worker.post("/commands", {"action": "cancel", "symbol": "BTCUSDT", "command_id": "c1"})
+    other = await worker.post("/commands", {"action": "sync", "symbol": "BTCUSDT", "command_id": "c1"})
+
+    assert (again.status_code, other.status_code, len(worker.commands)) == (202, 409, 1)
+    assert other.json()["error"]["code"] == "COMMAND_ID_CONFLICT"
+    assert "cancel of BTCUSDT (order-commands-0-1), not sync of BTCUSDT" in other.json()["error"]["message"]
+
+
 async def test_a_command_for_every_symbol_is_published_once_for_all_partitions(worker: Worker) -> None:
     reply = await worker.post("/commands", {"action": "cancel", "symbol": "*", "reason": "stop"})
     assert reply.status_code == 202
