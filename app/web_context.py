@@ -79,7 +79,7 @@ class _Answers:
         """Conditions of readiness: each holds, or says why not (requirement Q05)."""
         worker = self.worker
         found = readiness(
-            worker.engine.ready, self._gateway_ages, worker.gates.shut, lambda: worker.gates.blind_because
+            worker.engine.ready, self._gateway_ages, worker.gates.awaited, lambda: worker.gates.blind_because
         )()
         silent_s = worker.broadcasts.silent_s(worker.topics.heartbeats)
         silent = f"BROADCASTS_SILENT: nothing heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""

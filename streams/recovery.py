@@ -209,6 +209,11 @@ class Recovery:
             if min(tries.values()) >= _TRIES:
                 tried.set()
 
+        def failed(symbol: str, error: VenueError) -> None:
+            has_tried(symbol, 1)
+            if tries[symbol] >= _TRIES and is_of_the_symbol(error):
+                self._gates.refused(partition, symbol, str(error))
+
         async def open_one(symbol: str) -> None:
             told: Lists | None = first
 
@@ -219,7 +224,7 @@ class Recovery:
                     lists = lists or await self._lists.read(self._not_before_ns(0))
                     await self._compare_answered(partition, symbol, lists, Comparison(), thorough=False)
 
-            await self._insist(partition, once, lambda: has_tried(symbol, 1))
+            await self._insist(partition, once, lambda error: failed(symbol, error))
             self._gates.open(partition, symbol)
             self._applied.touch(symbol)
             has_tried(symbol, _TRIES)
@@ -350,9 +355,9 @@ class Recovery:
             raise failures[0]
 
     async def _insist(
-        self, partition: int, ask: Callable[[], Awaitable[T]], on_failure: Callable[[], None] = lambda: None
+        self, partition: int, ask: Callable[[], Awaitable[T]], on_failure: Callable[[VenueError], None] = lambda _: None
     ) -> T:
-        """Until the venue answers; `on_failure` is called each time it does not. Meanwhile the symbols that wait may
+        """Until the venue answers; `on_failure` is told each time it does not. Meanwhile the symbols that wait may
         only reduce. A refusal is asked about ever more seldom: it takes calls from those that are answered."""
         pause_s = self._settings.pause_s
         while True:
@@ -362,7 +367,7 @@ class Recovery:
                 _log.warning("partition %d waits for the venue: %s", partition, error)
                 self._gates.unanswered(partition, str(error))
                 self._applied.touch_all()  # what only reduces goes on
-                on_failure()
+                on_failure(error)
                 wait_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
                 longer_s = min(2 * pause_s, self._settings.interval_s)
                 pause_s = longer_s if is_of_the_symbol(error) else self._settings.pause_s

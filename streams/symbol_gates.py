@@ -14,6 +14,7 @@ class SymbolGates:
 
     def __init__(self) -> None:
         self._shut: dict[int, set[str]] = {}
+        self._refused: dict[int, dict[str, str]] = {}
         self._since_ns: dict[int, int] = {}
         self._behind: set[int] = set()
         self._unanswered: dict[int, str] = {}
@@ -34,6 +35,7 @@ class SymbolGates:
     def revoke(self, partition: int) -> None:
         """The partition is no longer ours."""
         self._shut.pop(partition, None)
+        self._refused.pop(partition, None)
         self._since_ns.pop(partition, None)
         self._behind.discard(partition)
         self._unanswered.pop(partition, None)
@@ -42,6 +44,7 @@ class SymbolGates:
     def open(self, partition: int, symbol: str) -> None:
         """The venue was asked for everything unfinished of the symbol."""
         self._shut.get(partition, set()).discard(symbol)
+        self._refused.get(partition, {}).pop(symbol, None)
 
     def is_open(self, partition: int, symbol: str) -> bool:
         """Whether the symbol may trade. A partition that was never assigned is shut."""
@@ -64,12 +67,19 @@ class SymbolGates:
         """Why the symbol is not open; empty if it is."""
         if self.is_open(partition, symbol):
             return ""
-        return self._blind or self._unanswered.get(partition, "the venue is being asked for unfinished orders")
+        refused = self._refused.get(partition, {}).get(symbol, "")
+        asked = self._unanswered.get(partition, "the venue is being asked for unfinished orders")
+        return self._blind or refused or asked
 
     def unanswered(self, partition: int, why: str) -> None:
         """The venue did not answer what the shut symbols wait for."""
         self._unanswered[partition] = why
         self._may_reduce.add(partition)
+
+    def refused(self, partition: int, symbol: str, why: str) -> None:
+        """The venue is there, and does not speak of this symbol, which it has delisted, say: it is shut by itself, and
+        nothing else waits for it."""
+        self._refused.setdefault(partition, {})[symbol] = why
 
     def answered(self, partition: int) -> None:
         """It has answered. What was let through meanwhile is on its way, and goes on."""
@@ -95,6 +105,10 @@ class SymbolGates:
     def shut(self) -> list[tuple[int, str]]:
         """Every (partition, symbol) that still has to be asked for."""
         return [(partition, symbol) for partition, symbols in self._shut.items() for symbol in sorted(symbols)]
+
+    def awaited(self) -> list[tuple[int, str]]:
+        """Those of them of which the venue's word is to be expected: the partition is not ready before."""
+        return [(owned, symbol) for owned, symbol in self.shut() if symbol not in self._refused.get(owned, {})]
 
     def since_ns(self, partition: int) -> int:
         """Since when the partition is ours, ns UTC; 0 if it is not."""

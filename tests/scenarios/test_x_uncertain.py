@@ -129,3 +129,21 @@ async def test_x09_at_the_time_bound_an_order_is_uncertain_not_forgotten_and_its
     bought = await desk.end_of(waiting["signal_id"])
     assert bought["result"] == "executed", bought["reason"]
     assert (await desk.order(uncertain["order_id"]))["state"] == "cancelled", "it was found, and made way"
+
+
+async def test_y01_a_symbol_that_the_venue_refuses_to_speak_of_is_shut_and_its_worker_ready(desk: Desk) -> None:
+    gone, free = desk.symbols(2)
+    waiting = wish(gone, order_type="market")
+    await desk.fault("timeout_before_accept", endpoint="order/create", symbol=gone, count=1)
+    for endpoint in ("order/realtime", "order/history"):
+        await desk.fault("error_code_before", endpoint=endpoint, symbol=gone, code=10001)
+    row = await desk.trade(wish(gone, order_type="market"))
+    async with desk.worker_away():  # it is ready again at the end
+        await desk.send(waiting)
+    await desk.bought(free)
+
+    planned = await desk.ask(f"/signals/{waiting['signal_id']}", missing=None)
+    await desk.heal()
+
+    assert (row["result"], planned) == ("uncertain", None)
+    assert (await desk.end_of(waiting["signal_id"]))["result"] == "executed"

@@ -169,9 +169,10 @@ async def test_y01_a_symbol_that_cannot_be_opened_keeps_no_round_from_beginning_
         while not desk.size("BBBUSDT") or not desk.gates.is_open(0, "CCCUSDT"):  # noqa: ASYNC110 -- no event tells
             await asyncio.sleep(0)
         shut = [symbol for _, symbol in desk.gates.shut()]
+        awaited, reason = desk.gates.awaited(), desk.gates.reason(0, stuck[0])
     desk.recovery.revoked(0)
 
-    assert shut == stuck
+    assert (shut, awaited, reason) == (stuck, [], str(DELISTED))
     assert desk.failures == []
 
 
