@@ -59,10 +59,11 @@ class RateLimits:
 class PaperOptions:
     """Options of a paper exchange.
 
-    `database` None keeps the books in memory; `cache_mib` is for pages of those on disk. `market_interval_s` 0 freezes
-    the market: it then moves only when the control API says so. `deposit` is in USDT, for each account, when its books
-    are opened; `coins` are amounts of other coins. Fee rates are fractions of the value. `ack_delay_s` holds back the
-    acknowledgements of the streams, because clients in the field register a subscription after they have sent it.
+    `database` None keeps the books in memory; `cache_mib` is for pages of those on disk, 0 as SQLite has it.
+    `market_interval_s` 0 freezes the market: it then moves only when the control API says so. `deposit` is in USDT, for
+    each account, when its books are opened; `coins` are amounts of other coins. Fee rates are fractions of the value.
+    `ack_delay_s` holds back the acknowledgements of the streams, because clients in the field register a subscription
+    after they have sent it.
     `id_salt` goes into order and execution ids; None draws one when the books are opened, so that two sets of books
     never give the same id twice.
 
@@ -73,7 +74,7 @@ class PaperOptions:
     host: str = "127.0.0.1"
     port: int = 9101
     database: Path | None = None
-    cache_mib: int = 64
+    cache_mib: int = 0
     keys: tuple[ApiKey, ...] = (ApiKey("paper-key", "paper-secret"),)
     seed: int = 1
     market_interval_s: float = DEFAULT_MARKET_INTERVAL_S

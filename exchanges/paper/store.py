@@ -91,15 +91,17 @@ class Selection:
 class Store:
     """The books. Writing is collected in memory until `flush`; every question flushes first, so it sees all.
 
-    `path` None keeps them in memory; of those on disk, up to `cache_mib` of pages are.
+    `path` None keeps them in memory; of those on disk, up to `cache_mib` of pages are, or as many as
+    SQLite keeps by itself.
     """
 
-    def __init__(self, path: Path | None, *, cache_mib: int = 64) -> None:
+    def __init__(self, path: Path | None, *, cache_mib: int = 0) -> None:
         self._lock = None if path is None else _exclusive(path)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute(f"PRAGMA cache_size=-{cache_mib * 1024}")  # negative: KiB
+        if cache_mib:
+            self._db.execute(f"PRAGMA cache_size=-{cache_mib * 1024}")  # negative: KiB
         self._db.executescript(_SCHEMA)
         self._modernise()
         self._json = msgspec.json.Encoder()
