@@ -33,7 +33,15 @@ from app.transport.topic_reader import Connection
 from app.verify.doubt import with_doubts
 from app.verify.events_ledger import compare_events, event_ends
 from app.verify.ledger import IN_DOUBT, KINDS, ORDER, Difference, Ledger, compare
-from app.verify.tables_ledger import PARTIAL, ledger_of_fill_rows, ledger_of_rows, ledger_of_web, trades
+from app.verify.suspects import Suspects
+from app.verify.tables_ledger import (
+    PARTIAL,
+    UNREADABLE,
+    ledger_of_fill_rows,
+    ledger_of_rows,
+    ledger_of_web,
+    trades,
+)
 from app.verify.venue_ledger import ledger_of_books, ledger_of_venue, venue_of, with_flat_positions
 from exchanges.venue import Trading
 
@@ -63,7 +71,7 @@ class _Found:
     unsettled: list[Difference] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     partly_read: bool = False
-    """Somebody answered, but not for all: an answer was late, or partitions have just changed hands."""
+    """Somebody is there who did not answer, or not for all: he was late, or partitions have just changed hands."""
     must_be_read: set[str] = field(default_factory=set)
     unfinished: int = 0
     digest: dict[str, str] = field(default_factory=dict)
@@ -72,8 +80,8 @@ class _Found:
 
     @property
     def lacks_a_source(self) -> bool:
-        """One that has to answer did not: a venue may be unwell for a moment."""
-        return bool(self.must_be_read & self.unread.keys())
+        """One that has to answer did not, or not for all: a venue may be unwell for a moment."""
+        return self.partly_read or bool(self.must_be_read & self.unread.keys())
 
 
 async def verify(settings: Settings, options: VerifyOptions) -> dict[str, Any]:
@@ -140,29 +148,23 @@ def _counts(one: Ledger, other: Ledger) -> dict[str, int]:
 
 async def _compare_outside(settings: Settings, options: VerifyOptions, place: Path, found: _Found) -> None:
     end_s = time.monotonic() + options.settle_s
-    suspects: dict[Any, list[Difference]] | None = None
+    suspects = Suspects()
     async with _sources(settings, options, found) as sources:
         while True:
             others = await _read(sources, found)
-            if (found.partly_read or found.lacks_a_source) and time.monotonic() < end_s:
+            if found.lacks_a_source and time.monotonic() < end_s:
                 await asyncio.sleep(_LOOK_AGAIN_S)
                 continue
             async with live_now(settings, place / "now") as rows:
                 ours = ledger_of_rows(TABLES, rows)
-            differences = {each.place: each for each in _outside(ours, others, found)}
-            if suspects is None:
-                suspects = {at: [each] for at, each in differences.items()}
-            else:
-                suspects = {at: [*seen, differences[at]] for at, seen in suspects.items() if at in differences}
-            rounds = max((len(seen) for seen in suspects.values()), default=0)
-            if not suspects or (rounds > 1 and time.monotonic() > end_s):
+            suspects.look(_outside(ours, others, found), [TABLES, *(other.name for other in others)])
+            if suspects.are_none or (suspects.are_settled and time.monotonic() > end_s):
                 break
             await asyncio.sleep(_LOOK_AGAIN_S)
-    for seen in suspects.values():
-        last = seen[-1]
+    for last, stays in suspects.last():
         if last.unsure or last.field in {_DOUBT, _MISSING}:
             found.unsettled.append(last)
-        elif last.values == seen[-2].values:
+        elif stays:
             found.differences.append(last)
         else:
             found.moving.append(last)
@@ -223,7 +225,7 @@ async def _read(sources: dict[str, Source], found: _Found) -> list[Ledger]:
             ledgers.append(await source())
         except CannotCompare as error:
             found.unread[name] = str(error)
-            found.partly_read |= error.code == PARTIAL
+            found.partly_read |= error.code in {PARTIAL, UNREADABLE}
     return ledgers
 
 

@@ -30,6 +30,10 @@ from tables.orders import FillRow
 from tables.rows import Rows
 
 _PAGE = "500"
+AWAY = "NO_WORKER"
+"""The code of no answer at all: a set that is stopped has no worker."""
+UNREADABLE = "WEB_UNREADABLE"
+"""The code of an answer that can't be used, and of none by somebody who is there."""
 PARTIAL = "PARTIAL"
 """The code of an answer that lacks partitions."""
 
@@ -93,9 +97,10 @@ async def _rows(http: httpx.AsyncClient, path: str) -> AsyncIterator[dict[str, A
         try:
             reply = await http.get(path, params={"limit": _PAGE, **({"cursor": cursor} if cursor else {})})
             reply.raise_for_status()
-        except httpx.HTTPError as error:
-            raise CannotCompare("NO_WORKER", f"{http.base_url}{path}: {error or type(error).__name__}") from None
-        page = orjson.loads(reply.content)
+            page = orjson.loads(reply.content)
+        except (httpx.HTTPError, orjson.JSONDecodeError) as error:
+            code = AWAY if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else UNREADABLE
+            raise CannotCompare(code, f"{http.base_url}{path}: {error or type(error).__name__}") from None
         if page["partial"]:
             raise CannotCompare(PARTIAL, f"{path}: nobody answers for partitions {page['missing_partitions']}")
         for row in page["items"]:
