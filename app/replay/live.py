@@ -133,7 +133,7 @@ class LiveTables:
         """One record of a changelog."""
         name, partition = self._names[record.topic], record.partition
         place = (name, partition)
-        self.compacted |= self._next.setdefault(place, record.offset) != record.offset
+        self.compacted |= self._next.get(place, 0) != record.offset
         self._next[place] = record.offset + 1
         if place in self.past_until or record.key is None:
             return

@@ -305,3 +305,19 @@ def test_a_fill_that_came_too_late_for_its_place_counts_where_its_copy_stands(li
 
     assert [key for key in live if key.startswith(b"f/")]
     assert again == live
+
+
+@pytest.mark.parametrize(
+    ("offsets", "compacted"), [((0, 1), False), ((0, 2), True), ((1, 2), True)], ids=["whole", "a hole", "no beginning"]
+)
+def test_rows_that_compaction_took_are_noticed_wherever_they_stood(
+    offsets: tuple[int, int], compacted: bool, tmp_path: Path
+) -> None:
+    scratch = Scratch(tmp_path / "scratch", 1)
+    live = LiveTables(scratch, TOPICS, {0: 1})
+
+    for offset in offsets:
+        live.take(Record(TOPICS.changelog("signals"), 0, offset, b"x/s", b"1", (), NOW))
+    scratch.close()
+
+    assert live.compacted is compacted
