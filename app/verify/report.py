@@ -117,6 +117,7 @@ async def _compare_topics(settings: Settings, options: VerifyOptions, place: Pat
         }
         for row in compared.kept:
             found.differences += _of_row(row)
+        found.differences += live.twice
         counted = ledger_of_fill_rows("orders", tables.live)
         found.differences += compare(counted, trades(Ledger("positions", fills=live.fills)))
         events, told = await compare_events(connection, place / "events", tables, before)
@@ -157,6 +158,7 @@ async def _compare_outside(settings: Settings, options: VerifyOptions, place: Pa
                 continue
             async with live_now(settings, place / "now") as rows:
                 ours = ledger_of_rows(TABLES, rows)
+            ours.twice.clear()  # told of already
             suspects.look(_outside(ours, others, found), [TABLES, *(other.name for other in others)])
             if suspects.are_none or (suspects.are_settled and time.monotonic() > end_s):
                 break

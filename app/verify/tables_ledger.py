@@ -13,6 +13,9 @@ from app.replay.reading import CannotCompare
 from app.replay.rows import decode
 from app.settings import Settings, api_key
 from app.verify.ledger import (
+    FILL,
+    ORDER,
+    Difference,
     Figures,
     Ledger,
     fees_text,
@@ -21,6 +24,7 @@ from app.verify.ledger import (
     order_key,
     position_figures,
     position_key,
+    text,
 )
 from domain.instruments import label
 from domain.orders import Order
@@ -45,16 +49,25 @@ def ledger_of_rows(name: str, tables: Mapping[str, Rows]) -> Ledger:
         for key, value in tables["orders"].scan(partition, b"o/"):
             order = decode("orders", key, value)
             if isinstance(order, Order):
-                ledger.orders[order_key(order)] = order_figures(order)
+                _add(ledger, ORDER, order_key(order), order_figures(order), told_apart_by="order_id")
         for key, value in tables["positions"].scan(partition, b"l/"):
             entry = decode("positions", key, value)
             if isinstance(entry, LedgerEntry):
-                ledger.fills[entry.fill.execution_id] = fill_figures(entry.fill, entry.order_id)
+                figures = fill_figures(entry.fill, entry.order_id)
+                _add(ledger, FILL, entry.fill.execution_id, figures, told_apart_by="at_ns")
         for key, value in tables["positions"].scan(partition, b"p/"):
             position = decode("positions", key, value)
             if isinstance(position, Position):
                 ledger.positions[position_key(position)] = position_figures(position)
     return ledger
+
+
+def _add(ledger: Ledger, kind: str, key: str, figures: Figures, *, told_apart_by: str) -> None:
+    """One more entry; a second one of the same key is a difference by itself."""
+    known = ledger.part(kind).setdefault(key, figures)
+    if known is not figures:
+        values = text(known[told_apart_by]), text(figures[told_apart_by])
+        ledger.twice.append(Difference((ledger.name, ledger.name), kind, key, told_apart_by, values))
 
 
 def ledger_of_fill_rows(name: str, tables: Mapping[str, Rows]) -> Ledger:
