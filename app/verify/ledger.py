@@ -32,7 +32,8 @@ class Ledger:
     execution id; positions by symbol (after its category where that is not linear) and side.
 
     `of_venue`: it knows only what the venue took. `since_ns`: ended orders and fills from before are not told.
-    `unfilled_since_ns`: nor ended orders without a fill from before.
+    `unfilled_since_ns`: nor ended orders without a fill from before. `placed_since_ns`: nor, where many have ended
+    since, those that were placed before, whenever they ended.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Ledger:
     of_venue: bool = False
     since_ns: int = 0
     unfilled_since_ns: int = 0
+    placed_since_ns: int = 0
     wallet: dict[str, Decimal] = field(default_factory=dict)
     """What there is of each coin; told by the venue where spot is traded."""
     twice: list[Difference] = field(default_factory=list)
@@ -112,6 +114,9 @@ def expected(ledger: Ledger, kind: str, entry: Figures) -> bool:
         return False
     if entry["standing"] == OPEN:
         return True
+    placed = entry.get("begun_ns")
+    if isinstance(placed, int) and placed < ledger.placed_since_ns:
+        return False
     return at_ns >= (ledger.since_ns if entry["executed_quantity"] else ledger.unfilled_since_ns)
 
 

@@ -65,7 +65,8 @@ async def ledger_of_venue(
         raise CannotCompare("VENUE_UNREADABLE", str(error)) from error
     unfilled_ns = now_ns - int((trading.traits.unfilled_history_s - _LAG_S) * _NS)
     told_ns = since_ns + _LAG_S * _NS
-    ledger = Ledger("venue", of_venue=True, since_ns=told_ns, unfilled_since_ns=max(told_ns, unfilled_ns))
+    ledger = Ledger("venue", of_venue=True, since_ns=told_ns, placed_since_ns=since_ns)
+    ledger.unfilled_since_ns = max(told_ns, unfilled_ns)
     _add_orders(ledger, [*open_orders, *closed])
     for fill in executions:
         ledger.fills[fill.execution_id] = {
@@ -153,15 +154,18 @@ _KINDS = {
 
 
 async def ledger_of_books(settings: Settings) -> Ledger:
-    """Everything that the paper exchange has of the account. Raises `CannotCompare` if it can't be reached."""
+    """Everything that the paper exchange has of our account. Raises `CannotCompare` if it can't be reached."""
     url = f"{settings.rest_url}/paper/books"
     try:
         async with httpx.AsyncClient(timeout=30.0) as http:
-            reply = await http.get(url)
+            reply = await http.get(url, params={"key": settings.key_pair[0]})
             reply.raise_for_status()
-    except httpx.HTTPError as error:
+        [account] = orjson.loads(reply.content)["accounts"]
+    except (httpx.HTTPError, orjson.JSONDecodeError) as error:
         raise CannotCompare("BOOKS_UNREADABLE", f"{url}: {error or type(error).__name__}") from None
-    return ledger_of_account(orjson.loads(reply.content)["accounts"][0])
+    except (LookupError, TypeError, ValueError) as error:
+        raise CannotCompare("BOOKS_UNREADABLE", f"{url} does not show the one account that our key opens") from error
+    return ledger_of_account(account)
 
 
 def ledger_of_account(account: dict[str, Any]) -> Ledger:  # Any: JSON

@@ -4,8 +4,8 @@
 |---|---|
 | GET /paper/health | whether the books can be written, and who is connected |
 | GET /paper/stats | per endpoint: arrived, accepted, refused, faulted; stream connections and messages |
-| GET /paper/books | orders, executions, positions and wallets of each account, as exact strings; `uid`, `symbol`,
-|   | `orderId`, `orderLinkId` and `only` (comma-separated: orders,executions,positions,wallet) narrow it down |
+| GET /paper/books | orders, executions, positions and wallets of each account, as exact strings; `uid` or `key`,
+|   | `symbol`, `orderId`, `orderLinkId`, `only` (comma-separated: orders,executions,positions,wallet) narrow it down |
 | GET /paper/market | each symbol's step, mid price, best prices and overrides; `symbol` narrows it down |
 | POST /paper/market | moves the market: see `MarketWish` |
 | POST /paper/faults | adds a rule (`FaultRule`) or a list of them; GET lists them, DELETE removes one (`id`) or all |
@@ -125,6 +125,8 @@ class ControlInterface:
             raise ValueError(f"unknown part {sorted(unknown)}")
         symbol = query.get("symbol", "")
         uids = [int(query["uid"])] if "uid" in query else list(self._books.venue.accounts)
+        if "key" in query:
+            uids = [pair.uid for pair in self._books.venue.options.keys if pair.key == query["key"]]
         accounts = [
             self._account(
                 Selection(
