@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -18,14 +19,18 @@ Settle = Annotated[float, typer.Option("--settle-s", min=0, help="How long the w
 
 
 def end_with(verdict: Callable[[], int], *, as_json: bool) -> None:
-    """End with its exit code. An error of ours, in the settings too, is 2, as for all of which nobody can tell; 1 would
-    say that something differs."""
+    """End with its exit code. An error, in the settings too, is 2, as for all of which nobody can tell; 1 would say
+    that something differs."""
     from app.check_printing import tell_nobody_can_tell
 
     try:
         code = verdict()
     except OrderManagerError as error:
         code = tell_nobody_can_tell(error, as_json=as_json)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is no difference
+        typer.echo(traceback.format_exc(), err=True)
+        unexpected = OrderManagerError("CHECK_FAILED", f"{type(error).__name__}: {error}")
+        code = tell_nobody_can_tell(unexpected, as_json=as_json)
     raise typer.Exit(code)
 
 

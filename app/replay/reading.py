@@ -8,14 +8,19 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from app.transport.group_offsets import committed_offsets
 from app.transport.topic_reader import Connection, offsets_of, read_topics
 from domain.errors import OrderManagerError
 from streams.record import Record
+from streams.waiting_for_brokers import once_there
 
 NS_PER_MS = 1_000_000
+BEGIN_LIMIT_S = 10.0
+"""So long a check waits for a broker to begin with: one that is there answers sooner. Workers wait through its
+restarts; who checks wants to know that nobody is there, or that it is another place."""
 _LOOKED_AT = 100
 """Offsets that may be markers without records: one or two for each partition and producer."""
 
@@ -35,6 +40,26 @@ async def readable():  # type: ignore[no-untyped-def]  # a context that yields n
         yield
     except (KafkaError, OSError) as error:
         raise CannotCompare("TOPICS_UNREADABLE", f"{type(error).__name__}: {error}") from error
+
+
+async def broker_is_there(bootstrap: str) -> None:
+    """Raises `CannotCompare` if nobody answers at `bootstrap`."""
+
+    async def ask() -> None:
+        client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=int(BEGIN_LIMIT_S * 1_000))
+        try:
+            await client.bootstrap()
+        finally:
+            await client.close()
+
+    try:
+        await once_there("a check", ask, BEGIN_LIMIT_S)
+    except (KafkaError, OSError) as error:
+        sentence = (
+            f"no broker answers at {bootstrap} (ORDERMANAGER_KAFKA_BOOTSTRAP) within {BEGIN_LIMIT_S:g} s: "
+            f"{type(error).__name__}"
+        )
+        raise CannotCompare("NO_BROKER", sentence) from error
 
 
 def partitions_of(topics: Iterable[str], partitions: int) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.replay.folded import Folded, Until, folded
-from app.replay.reading import CannotCompare
+from app.replay.reading import CannotCompare, broker_is_there
 from app.replay.rows import KIND_NAMES
 from app.replay.snapshot import Comparison, RowDifference, Snapshot, compare_snapshots, write_snapshot
 from app.settings import Settings
@@ -24,6 +24,7 @@ async def replay(settings: Settings, *, directory: Path | None, until: Until, se
 
     Raises `CannotCompare` when the topics can't be read.
     """
+    await broker_is_there(settings.bootstrap)
     with scratch_directory(directory) as place:
         async with folded(settings, place / "scratch", until, settle_s) as tables:
             snapshots = write_both(tables, place)

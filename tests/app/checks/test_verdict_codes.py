@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,6 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.replay import reading
+from app.replay.reading import CannotCompare
+from app.settings import Settings
+from app.verify.report import VerifyOptions, verify
 
 NOBODY_LISTENS = "127.0.0.1:1"
 
@@ -24,6 +29,52 @@ def test_a_check_with_a_wrong_setting_says_that_nobody_can_tell(command: str) ->
     told = json.loads(result.stdout)
     assert told["equal"] is None
     assert "ORDERMANAGER_PARTITIONS" in told["error"]["sentence"]
+
+
+@pytest.mark.parametrize("command", ["verify", "replay"])
+def test_a_check_does_not_wait_long_for_a_broker_that_is_not_there(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BEGIN_LIMIT_S", 0.3)
+
+    result = CliRunner().invoke(app, [command, "--json"], env={"ORDERMANAGER_KAFKA_BOOTSTRAP": NOBODY_LISTENS})
+
+    assert result.exit_code == 2
+    told = json.loads(result.stdout.splitlines()[-1])["error"]
+    assert told["code"] == "NO_BROKER"
+    assert NOBODY_LISTENS in told["sentence"]
+    assert "ORDERMANAGER_KAFKA_BOOTSTRAP" in told["sentence"]
+
+
+async def test_a_broker_that_takes_connections_and_says_nothing_is_not_waited_for_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "BEGIN_LIMIT_S", 0.3)
+
+    async def silent(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    over = asyncio.Event()
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server, asyncio.timeout(5):
+        host, port = server.sockets[0].getsockname()
+        with pytest.raises(CannotCompare, match="NO_BROKER"):
+            await verify(Settings(kafka_bootstrap=f"{host}:{port}"), VerifyOptions(venue=False))
+        over.set()
+
+
+@pytest.mark.parametrize("command", ["verify", "replay", "compare", "diff"])
+def test_an_error_that_nobody_expected_is_no_difference(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: object, **_named: object) -> int:
+        raise KeyError("accounts")
+
+    monkeypatch.setattr(f"app.check_printing.{command}_command", fails)
+
+    result = CliRunner().invoke(app, [command, "--json", *(["a", "b"] if command == "diff" else [])])
+
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"] == {"code": "CHECK_FAILED", "sentence": "KeyError: 'accounts'"}
+    assert "Traceback" in result.stderr
 
 
 def test_waiting_for_a_broker_is_told_on_standard_error_alone() -> None:
