@@ -236,8 +236,10 @@ def _figures(update: Update) -> list[tuple[str, Decimal]]:
     if isinstance(update, FillReport):
         other = {} if update.other_fees is msgspec.UNSET else update.other_fees
         worth = [] if update.worth is msgspec.UNSET else [("worth", update.worth)]
+        whole = [] if update.order_quantity is msgspec.UNSET else [("order_quantity", update.order_quantity)]
         return [
-            *(("price", update.price), ("quantity", update.quantity), ("fee", update.fee), *worth),
+            *(("price", update.price), ("quantity", update.quantity), ("fee", update.fee), *worth, *whole),
+            ("order_executed", update.order_executed),
             *((f"other_fees.{currency}", fee) for currency, fee in other.items()),
         ]
     if isinstance(update, OrderReport):

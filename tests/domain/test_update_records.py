@@ -61,6 +61,8 @@ def test_j05_what_is_no_update_is_refused_with_the_reason(value, beginning):
     [
         (fill(price="NaN"), "price: NaN is not a usable number"),
         (fill(quantity="1E+1000"), "quantity: 1E+1000 is not a usable number"),
+        (fill(order_quantity=dec("NaN")), "order_quantity: NaN is not a usable number"),
+        (fill(order_quantity=dec(1), order_executed=dec("1E+99")), "order_executed: 1E+99 is not a usable number"),
         (report(cumulative=Sums(dec(0), dec("1E-99"), {})), "cumulative.value: 1E-99 is not a usable number"),
         (fill(instrument=Instrument("paper", "linear", "")), "instrument.symbol: empty"),
         (
@@ -68,7 +70,7 @@ def test_j05_what_is_no_update_is_refused_with_the_reason(value, beginning):
             "client_order_id, venue_order_id: one of them must name the order",
         ),
     ],
-    ids=["not a number", "too large", "too small", "no symbol", "no order"],
+    ids=["not a number", "too large", "of its order", "so far of its order", "too small", "no symbol", "no order"],
 )
 def test_j05_an_update_that_cannot_be_applied_is_refused_with_the_reason(update, reason):
     with pytest.raises(InvalidInput) as refused:
