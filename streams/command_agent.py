@@ -266,7 +266,8 @@ class CommandAgent:
             found = await turn.wait(self._compare(turn.record.partition, symbols, turn.record.timestamp_ns))
         except VenueError as error:
             return self._result(turn, command, False, "UNANSWERED", str(error), {})
-        details = {item.order_id: str(item) for item in found.orders}
+        details = {symbol: f"unanswered: {error}" for symbol, error in found.failures.items()}
+        details |= {item.order_id: str(item) for item in found.orders}
         for instrument, positions in found.positions.items():
             for position in positions:
                 differs = "corrected" if position.corrected else "not_compared" if position.older else "differs"
@@ -275,7 +276,7 @@ class CommandAgent:
                 details[f"position {instrument.label} {position.side}"] = agrees + words
         checked = [position for positions in found.positions.values() for position in positions]
         wrong = sum(not (position.agrees or position.older) for position in checked)
-        unanswered = found.count(Verdict.UNANSWERED)
+        unanswered = found.count(Verdict.UNANSWERED) + len(found.failures)
         sentence = (
             f"{len(found.orders)} orders checked: {found.count(Verdict.CHANGED)} changed, "
             f"{found.count(Verdict.ADOPTED)} adopted, {found.count(Verdict.MISSING)} missing, "

@@ -46,6 +46,8 @@ _TRIES = 3
 _LASTING_ROUNDS = 1.5
 """What has failed for longer than so many intervals has failed in three rounds in a row."""
 
+PAYMENTS = "payments"
+
 T = TypeVar("T")
 
 
@@ -72,6 +74,8 @@ class Comparison:
 
     orders: list[Item] = field(default_factory=list)
     positions: dict[Instrument, list[PositionItem]] = field(default_factory=dict)
+    failures: dict[str, VenueError] = field(default_factory=dict)
+    """By symbol, or `PAYMENTS`: what the venue did not answer, on demand."""
 
     def count(self, *verdicts: Verdict) -> int:
         """How many orders came to one of these."""
@@ -138,8 +142,13 @@ class Recovery:
         lists = await self._lists.read(not_before_ns)
         wanted = sorted(self._symbols(partition, lists)) if symbols is None else symbols
         found = Comparison()
-        await self._each(wanted, lambda symbol: self._compare(partition, symbol, lists, found, thorough=True))
-        await self._bring_payments(partition, symbols, not_before_ns)
+        found.failures = await self._each(
+            wanted, lambda symbol: self._compare(partition, symbol, lists, found, thorough=True)
+        )
+        try:
+            await self._bring_payments(partition, symbols, not_before_ns)
+        except VenueError as error:
+            found.failures[PAYMENTS] = error
         return found
 
     def _not_before_ns(self, asked_ns: int | None) -> int:
@@ -340,19 +349,21 @@ class Recovery:
         own = {symbol for symbol in theirs if self._log.partition_of(symbol.encode()) == partition}
         return self._unfinished(partition) | own
 
-    async def _each(self, symbols: Sequence[str], work: Callable[[str], Awaitable[None]]) -> None:
-        places = asyncio.Semaphore(self._settings.parallel)
+    async def _each(self, symbols: Sequence[str], work: Callable[[str], Awaitable[None]]) -> dict[str, VenueError]:
+        """What the venue did not answer, by symbol: one that can't be compared stops no other."""
+        places, failures = asyncio.Semaphore(self._settings.parallel), dict[str, VenueError]()
 
         async def one(symbol: str) -> None:
-            async with places:
-                await work(symbol)
+            try:
+                async with places:
+                    await work(symbol)
+            except VenueError as error:
+                failures[symbol] = error
 
-        failures: list[VenueError] = []
         async with asyncio.TaskGroup() as group:
             for symbol in symbols:
-                group.create_task(_kept(one(symbol), failures))
-        if failures:
-            raise failures[0]
+                group.create_task(one(symbol))
+        return failures
 
     async def _insist(
         self, partition: int, ask: Callable[[], Awaitable[T]], on_failure: Callable[[VenueError], None] = lambda _: None
@@ -381,11 +392,3 @@ class Recovery:
         worker's partitions share their reading."""
         interval_ns = int(self._settings.interval_s * _NS)
         return (interval_ns - self._clock.now_ns() % interval_ns) / _NS
-
-
-async def _kept(work: Awaitable[None], failures: list[VenueError]) -> None:
-    """One symbol that can't be compared stops no other."""
-    try:
-        await work
-    except VenueError as error:
-        failures.append(error)

@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 from quiet_venue import SECOND
-from trading_desk import ACCOUNT, TOPICS, Desk
+from trading_desk import ACCOUNT, TOPICS, Desk, FreeTurn
 
+from domain.commands import EVERY_SYMBOL, Action, Command, encode_command
 from domain.errors import NotAccepted, RateLimited, Refused, VenueError
 from domain.instruments import Instrument
 from domain.orders import PositionSide
 from domain.updates import FillReport
 from exchanges.venue import OrderRef, VenuePosition
+from streams.record import Record
 from streams.recovery import RecoverySettings
 
 DELISTED = Refused("BAD_REQUEST", "symbol invalid (venue code 10001)", "10001")
@@ -83,6 +85,25 @@ async def test_y02_a_symbol_that_cannot_be_asked_for_keeps_no_other_from_being_c
     await desk.round()
 
     assert [desk.size(symbol) for symbol in ("AAAUSDT", "BBBUSDT", "CCCUSDT")] == [0, 3, 3]
+    assert desk.venue.payment_reads == 1
+
+
+@pytest.mark.parametrize("error", [DELISTED, TROUBLE], ids=["delisted", "trouble"])
+async def test_y03_a_comparison_on_demand_tells_of_the_others_too(error: VenueError) -> None:
+    desk = DeskOfMany("AAAUSDT", "BBBUSDT")
+    desk.errors = {"AAAUSDT": error}
+    command = Command(command_id="k1", action=Action.SYNC, symbol=EVERY_SYMBOL)
+
+    await desk.command_agent.handle(
+        FreeTurn(Record(TOPICS.order_commands, 0, 0, b"*", encode_command(command), (), desk.clock.ns))
+    )
+
+    row = desk.signals.command(0, "k1")
+    assert row is not None
+    assert (row.ok, row.code) == (False, "UNANSWERED")
+    assert row.details["AAAUSDT"] == f"unanswered: {error}"
+    assert row.details["position BBBUSDT net"].startswith("corrected: ")
+    assert "1 without an answer" in row.sentence
     assert desk.venue.payment_reads == 1
 
 
