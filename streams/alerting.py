@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from streams import schemas
-from streams.alert_board import AlertBoard, folded_id, is_resolved_since
+from streams.alert_board import (
+    ACTION_KEY,
+    AlertAction,
+    AlertBoard,
+    AlertState,
+    encode_action,
+    folded_id,
+    is_resolved_since,
+)
 from streams.hooks import Hooks
 from streams.ports import Clock, Log
 from streams.topics import Topics
 from tables.receipt import Receipt
 
 _KNOWN_CAUSES = 10_000
+_SOURCE = "comparison"
+
+
+class _Told(NamedTuple):
+    """The folded id of an alert, what was said, and when, ns."""
+
+    alert: str
+    sentence: str
+    at_ns: int
 
 
 class Alerts:
@@ -23,19 +42,19 @@ class Alerts:
         self._clock = clock
         self._hooks = hooks or Hooks()
         self._board = board
-        self._told: dict[str, tuple[str, int]] = {}
-        """By cause, the one told last at the end: the sentence, and when it was told, ns."""
+        self._told: dict[str, _Told] = {}
+        """By cause, the one told last at the end."""
 
     def tell(self, code: str, subject: str, sentence: str, symbol: str) -> None:
         """`subject`: what it is about, an order or a position. The same sentence about it is told once,
         and again after somebody has resolved it."""
         cause, at_ns = f"{code}-{subject}", self._clock.now_ns()
-        before, told_ns = self._told.get(cause, ("", 0))
-        standing = None if self._board is None else self._board.get(folded_id(code, symbol))
-        if before == sentence and not is_resolved_since(standing, told_ns):
+        alert_name, before = folded_id(code, symbol), self._told.get(cause)
+        standing = None if self._board is None else self._board.get(alert_name)
+        if before is not None and before.sentence == sentence and not is_resolved_since(standing, before.at_ns):
             return
         self._told.pop(cause, None)
-        self._told[cause] = sentence, at_ns
+        self._told[cause] = _Told(alert_name, sentence, at_ns)
         if len(self._told) > _KNOWN_CAUSES:  # of an order's, nobody says that it is over
             del self._told[next(iter(self._told))]
         alert_id = f"{cause}-{at_ns}"
@@ -46,12 +65,30 @@ class Alerts:
             sentence=sentence,
             symbol=symbol,
             at_ns=at_ns,
-            source="comparison",
+            source=_SOURCE,
         )
         headers = schemas.event_headers("alert/1", alert_id)
         self._log.append(self._topics.alerts, 0, alert_id.encode(), schemas.encode(alert), Receipt(), headers)
         self._hooks.on_alert(code)
 
-    def over(self, code: str, subject: str) -> None:
-        """It is so no more: when it is again, it will be told again."""
+    def over(self, code: str, subject: str, symbol: str) -> None:
+        """It is so no more: when it is again, it will be told again. What was told, by a former process too, is
+        resolved, unless something else is told of under the same code and symbol."""
+        told, name = self._told.pop(f"{code}-{subject}", None), folded_id(code, symbol)
+        if self._board is None or any(each.alert == name for each in self._told.values()):
+            return
+        standing = self._board.get(name)
+        stands = standing is not None and standing.state is not AlertState.RESOLVED and standing.source == _SOURCE
+        on_its_way = told is not None and (standing is None or standing.last_ns < told.at_ns)
+        if not (stands or on_its_way):
+            return
+        at_ns = self._clock.now_ns()
+        action = AlertAction(
+            alert=name, state=AlertState.RESOLVED, by="manager", reason="it no longer holds", at_ns=at_ns
+        )
+        headers = schemas.event_headers("alert-action/1", f"{name}-{at_ns}")
+        self._log.append(self._topics.alerts, 0, ACTION_KEY + name.encode(), encode_action(action), Receipt(), headers)
+
+    def forget(self, code: str, subject: str) -> None:
+        """Whether it is so is somebody else's to say from now on."""
         self._told.pop(f"{code}-{subject}", None)

@@ -144,7 +144,7 @@ class AutoStop:
             if subject in self._unconfirmed_ns and (
                 not position.state.size or any(self._protecting(partition, position))
             ):
-                self._settled(subject)
+                self._settled(position)
             return 0
         symbol, now_ns = position.instrument.symbol, self._clock.now_ns()
         name = stop_command_id(symbol, position.side, price)
@@ -237,7 +237,7 @@ class AutoStop:
             await turn.call(lambda: self._ask_for(partition, position, price))
         except Refused as error:
             if await self._is_gone(turn, position):
-                self._settled(subject)
+                self._settled(position)
                 return self._row(turn, command, ok=True, sentence="the position is gone")
             sentence = f"no stop-loss at {plain(price)} for {plain(position.state.size)} {subject}: {error}"
             self._alerts.tell("AUTO_STOP_LOSS_REFUSED", subject, sentence, instrument.symbol)
@@ -247,7 +247,7 @@ class AutoStop:
         if not await self._is_shown(turn, position, price):
             sentence = f"the venue does not show a stop-loss at {plain(price)}"
             return self._not_confirmed(turn, command, meant, began_ns, sentence)
-        self._settled(subject)
+        self._settled(position)
         return self._row(turn, command, ok=True, sentence=f"a stop-loss stands at {plain(price)}")
 
     def _not_confirmed(
@@ -264,11 +264,12 @@ class AutoStop:
             self._alerts.tell("AUTO_STOP_LOSS_NOT_CONFIRMED", subject, f"{told}: {sentence}", command.symbol)
         return self._row(turn, command, code="NOT_CONFIRMED", sentence=sentence)
 
-    def _settled(self, subject: str) -> None:
+    def _settled(self, position: Position) -> None:
         """The position has its stop-loss, or needs none."""
+        subject, symbol = _subject(position), position.instrument.symbol
         self._unconfirmed_ns.pop(subject, None)
-        self._alerts.over("AUTO_STOP_LOSS_REFUSED", subject)
-        self._alerts.over("AUTO_STOP_LOSS_NOT_CONFIRMED", subject)
+        self._alerts.over("AUTO_STOP_LOSS_REFUSED", subject, symbol)
+        self._alerts.over("AUTO_STOP_LOSS_NOT_CONFIRMED", subject, symbol)
 
     async def _meant(self, turn: Turn, command: Command) -> tuple[Position, Decimal] | None:
         """The position that the command's id speaks of and the price, if that is the one wanted now."""

@@ -151,7 +151,7 @@ class PositionCheck:
                 return self._tell(subject, stored, added, theirs)
         stored = self._stored(partition, instrument, side)
         if stored.state.size == theirs:
-            return self._agreed(subject, side)
+            return self._agreed(instrument, side)
         if stored.updated_ns > shown_at_ns - int(self._settings.settle_s * _NS):
             return PositionItem(side, True, "it has just changed: not judged")
         for pause_s in (0.0, self._settings.settle_s):  # a fill may come between the two questions of one look
@@ -160,7 +160,7 @@ class PositionCheck:
             stored = self._stored(partition, instrument, side)
             shown = await self._shown(stored)
             if stored.state.size == _size(shown, side):
-                return self._agreed(subject, side, "after its executions were asked for")
+                return self._agreed(instrument, side, "after its executions were asked for")
         if self._stored(partition, instrument, side).version != stored.version:
             return PositionItem(side, True, "it has just changed: not judged")
         if any(order.in_doubt for order in self._orders.open_orders(partition, instrument.symbol)):
@@ -190,8 +190,8 @@ class PositionCheck:
         _log.info("position %s-%s: %s", stored.instrument, stored.side, words)
         return PositionItem(stored.side, False, words, older=True)
 
-    def _agreed(self, subject: str, side: PositionSide, words: str = "") -> PositionItem:
-        self._alerts.over("POSITION_MISMATCH", subject)
+    def _agreed(self, instrument: Instrument, side: PositionSide, words: str = "") -> PositionItem:
+        self._alerts.over("POSITION_MISMATCH", f"{instrument}-{side}", instrument.symbol)
         self._hooks.on_compared("position" if words else "")
         return PositionItem(side, True, words)
 
@@ -277,6 +277,7 @@ class PositionCheck:
         if self._is_older(partition, stored, again):
             return item
         await self._take_over(stored, again)
+        self._alerts.over("POSITION_MISMATCH", subject, stored.instrument.symbol)
         return replace(item, corrected=True)
 
     def _is_quiet(self, partition: int, stored: Position) -> bool:

@@ -63,9 +63,11 @@ class Uncompared:
 
     def compared(self, partition: int, symbol: str) -> None:
         """It could."""
-        if (since := self._since.pop((partition, symbol), None)) is not None and since.told:
+        told = (since := self._since.pop((partition, symbol), None)) is not None and since.told
+        if told:
             _log.warning("%s is compared with the venue again", symbol or f"partition {partition}")
-            self._alerts.over(_CODE, _subject(partition, symbol))
+        if told or symbol != WHOLE:  # of a symbol, a former owner may have told
+            self._alerts.over(_CODE, _subject(partition, symbol), symbol)
 
     def keep(self, partition: int, symbols: set[str]) -> None:
         """There is nothing to compare in other symbols of the partition any more."""
@@ -79,7 +81,7 @@ class Uncompared:
         for where, symbol in list(self._since):
             if where == partition:
                 del self._since[where, symbol]
-                self._alerts.over(_CODE, _subject(where, symbol))
+                self._alerts.forget(_CODE, _subject(where, symbol))
 
 
 def _subject(partition: int, symbol: str) -> str:

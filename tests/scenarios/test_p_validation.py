@@ -62,8 +62,10 @@ async def test_p03_a_difference_that_nothing_explains_is_told_in_three_figures_a
 
     told = await desk.alert("POSITION_MISMATCH", symbol=symbol)
     await desk.alert("POSITION_CORRECTED", symbol=symbol)
+    over = await desk.record("alerts", alert=f"POSITION_MISMATCH@{symbol}", state="resolved")
     [row] = [row for row in (await desk.ask(f"/positions/{symbol}/history"))["items"] if row["kind"] == "taken_over"]
     assert told["sentence"].endswith("stored 10, from its fills 10, the venue's 15")
+    assert over.body["by"] == "manager"
     assert (held["average_entry"], held["realised"]) == ("100.1", "0")
     assert (row["quantity"], row["after"]["size"]) == ("15", "15")
 

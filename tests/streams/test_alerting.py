@@ -43,6 +43,80 @@ def test_what_was_resolved_and_is_still_so_is_told_again_once_the_board_shows_it
     assert tell() == 2
 
 
+class Told:
+    """What was told by one process after another, and how the topic shows it."""
+
+    def __init__(self) -> None:
+        self.desk, self.board, self._read = Desk(), AlertBoard(TOPICS.alerts), 0
+        self.restart()
+
+    def restart(self) -> None:
+        log: Any = self.desk.log
+        self._alerts = Alerts(log=log, topics=TOPICS, clock=self.desk.clock, board=self.board)
+
+    def differs(self, side: str) -> None:
+        self._alerts.tell("POSITION_MISMATCH", f"BTCUSDT-{side}", f"{side}: stored 1, the venue's 2", "BTCUSDT")
+
+    def agrees(self, side: str) -> None:
+        self._alerts.over("POSITION_MISMATCH", f"BTCUSDT-{side}", "BTCUSDT")
+
+    def resolves(self) -> None:
+        """A person does."""
+        name = "POSITION_MISMATCH@BTCUSDT"
+        word = AlertAction(alert=name, state=AlertState.RESOLVED, by="desk", reason="known", at_ns=0)
+        self.board.take(TOPICS.alerts, ACTION_KEY + name.encode(), Entry(encode_action(word), 0, 0))
+
+    def shown(self) -> tuple[AlertState, str] | None:
+        """Its state, and who changed it last, once everything is read."""
+        told = self.desk.log.records[TOPICS.alerts]
+        for record in told[self._read :]:
+            self.board.take(TOPICS.alerts, record.key or b"", Entry(record.value or b"", 0, record.offset))
+        self._read = len(told)
+        self.desk.clock.ns += SECOND
+        alert = self.board.get("POSITION_MISMATCH@BTCUSDT")
+        return None if alert is None else (alert.state, alert.changed_by)
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["same process", "another process"])
+@pytest.mark.parametrize("read", [False, True], ids=["on its way", "read"])
+def test_a01_what_is_over_is_resolved_by_the_manager(restarted: bool, read: bool) -> None:
+    told = Told()
+    told.differs("long")
+    if read or restarted:
+        assert told.shown() == (AlertState.OPEN, "")
+    if restarted:
+        told.restart()
+
+    told.agrees("long")
+
+    assert told.shown() == (AlertState.RESOLVED, "manager")
+
+
+def test_a01_an_alert_about_two_of_a_symbol_is_over_when_both_are() -> None:
+    told = Told()
+    told.differs("long")
+    told.differs("short")
+
+    told.agrees("long")
+    of_both = told.shown()
+    told.agrees("short")
+
+    assert (of_both, told.shown()) == ((AlertState.OPEN, ""), (AlertState.RESOLVED, "manager"))
+
+
+def test_a01_what_a_person_has_resolved_or_nobody_told_of_is_left_alone() -> None:
+    told = Told()
+    told.agrees("long")
+    nothing = told.shown()
+    told.differs("long")
+    told.shown()
+    told.resolves()
+
+    told.agrees("long")
+
+    assert (nothing, told.shown()) == (None, (AlertState.RESOLVED, "desk"))
+
+
 def test_of_ever_new_causes_the_one_told_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerting, "_KNOWN_CAUSES", 2)
     desk = Desk()
