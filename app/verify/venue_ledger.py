@@ -86,13 +86,16 @@ async def ledger_of_venue(
 
 
 def with_flat_positions(ledger: Ledger, ours: Ledger) -> Ledger:
-    """Venues list positions that are open: what they don't list is flat. Of a spot position the venue has the coins:
-    all that is held, or what the wallet has where that is less."""
-    for key, figures in ours.positions.items():
+    """Venues list positions that are open: what they don't list is flat. Of spot positions the venue has the coins: all
+    that is held, or what the wallet has where that is less; it counts once for all pairs of a coin."""
+    left = {coin: max(ZERO, total) for coin, total in ledger.wallet.items()}
+    for key, figures in sorted(ours.positions.items()):
         size, pair = figures.get("size"), key.removeprefix(f"{SPOT}/").partition("/")[0]
         if key.startswith(f"{SPOT}/") and ledger.wallet and isinstance(size, Decimal):
             coin = max((each for each in ledger.wallet if pair.startswith(each) and pair != each), key=len, default="")
-            ledger.positions.setdefault(key, {"size": min(size, max(ZERO, ledger.wallet.get(coin, ZERO)))})
+            shown = min(size, left.get(coin, ZERO))
+            left[coin] = left.get(coin, ZERO) - max(ZERO, shown)
+            ledger.positions.setdefault(key, {"size": shown})
         else:
             ledger.positions.setdefault(key, {"size": ZERO})
     return ledger

@@ -51,3 +51,16 @@ def test_an_ended_order_is_missed_only_if_it_was_placed_within_reach(
     entry = {"standing": standing, "executed_quantity": Decimal(1), "begun_ns": begun_ns, "at_ns": 300}
 
     assert ledger.expected(venue, ORDER, entry) is expected
+
+
+@pytest.mark.parametrize(
+    ("total", "shown"), [("3", ["2", "1"]), ("2.5", ["2", "0.5"]), ("1", ["1", "0"])], ids=["both", "less", "one"]
+)
+def test_what_a_wallet_has_counts_once_for_all_pairs_of_its_coin(total: str, shown: list[str]) -> None:
+    held = {"spot/BTCUSDC/net": Decimal(2), "spot/BTCUSDT/net": Decimal(1), "spot/ETHUSDT/net": Decimal(7)}
+    ours = Ledger("tables", positions={key: {"size": size} for key, size in held.items()})
+    venue = Ledger("venue", of_venue=True, wallet={"BTC": Decimal(total), "ETH": Decimal(7)})
+
+    positions = with_flat_positions(venue, ours).positions
+
+    assert [positions[key]["size"] for key in held] == [*map(Decimal, shown), Decimal(7)]
