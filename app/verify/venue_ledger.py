@@ -87,17 +87,21 @@ async def ledger_of_venue(
 
 def with_flat_positions(ledger: Ledger, ours: Ledger) -> Ledger:
     """Venues list positions that are open: what they don't list is flat. Of spot positions the venue has the coins: all
-    that is held, or what the wallet has where that is less; it counts once for all pairs of a coin."""
-    left = {coin: max(ZERO, total) for coin, total in ledger.wallet.items()}
+    that is held, or what the wallet has where that is less. It counts once for all pairs of a coin, and so does what
+    was sold by another of them."""
+    left, held = {coin: max(ZERO, total) for coin, total in ledger.wallet.items()}, dict[str, tuple[str, Decimal]]()
     for key, figures in sorted(ours.positions.items()):
         size, pair = figures.get("size"), key.removeprefix(f"{SPOT}/").partition("/")[0]
-        if key.startswith(f"{SPOT}/") and ledger.wallet and isinstance(size, Decimal):
+        if key.startswith(f"{SPOT}/") and left and isinstance(size, Decimal):
             coin = max((each for each in ledger.wallet if pair.startswith(each) and pair != each), key=len, default="")
-            shown = min(size, left.get(coin, ZERO))
-            left[coin] = left.get(coin, ZERO) - max(ZERO, shown)
-            ledger.positions.setdefault(key, {"size": shown})
+            held[key] = coin, size
+            left[coin] = left.get(coin, ZERO) - min(ZERO, size)
         else:
             ledger.positions.setdefault(key, {"size": ZERO})
+    for key, (coin, size) in held.items():
+        shown = min(size, left[coin])
+        left[coin] -= max(ZERO, shown)
+        ledger.positions.setdefault(key, {"size": shown})
     return ledger
 
 

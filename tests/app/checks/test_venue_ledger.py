@@ -64,3 +64,13 @@ def test_what_a_wallet_has_counts_once_for_all_pairs_of_its_coin(total: str, sho
     positions = with_flat_positions(venue, ours).positions
 
     assert [positions[key]["size"] for key in held] == [*map(Decimal, shown), Decimal(7)]
+
+
+def test_coins_that_were_sold_by_another_pair_are_not_missed() -> None:
+    held = {"spot/BTCUSDC/net": Decimal(2), "spot/BTCUSDT/net": Decimal(-1)}
+    ours = Ledger("tables", positions={key: {"size": size} for key, size in held.items()})
+    venue = Ledger("venue", of_venue=True, wallet={"BTC": Decimal(1)})
+
+    positions = with_flat_positions(venue, ours).positions
+
+    assert {key: each["size"] for key, each in positions.items()} == held
