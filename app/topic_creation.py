@@ -160,10 +160,12 @@ async def _admin(bootstrap: str, security: Mapping[str, object] | None) -> Async
 
 
 async def _describe(admin: AIOKafkaAdminClient, specs: Iterable[TopicSpec]) -> dict[str, _Seen]:
-    """Those of the topics that the cluster has."""
+    """Those of the topics that the cluster has. It is asked for all: a topic that is asked for by its name is made by a
+    broker that makes topics by itself, which is Kafka's default."""
     found: dict[str, _Seen] = {}
-    for topic in await admin.describe_topics([spec.name for spec in specs]):
-        if topic["error_code"] == _UNKNOWN_TOPIC:
+    wanted = {spec.name for spec in specs}
+    for topic in await admin.describe_topics():
+        if topic["topic"] not in wanted or topic["error_code"] == _UNKNOWN_TOPIC:
             continue
         if topic["error_code"] not in {0, _LEADERLESS}:
             raise for_code(topic["error_code"])(f"describing {topic['topic']}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.kafka.broker import free_ports
+from app.kafka.broker import LocalKafka, free_ports
+from app.kafka.options import KafkaOptions
 from app.topic_creation import ClusterSilent, TopicsUnfit, check_topics, create_topics
 from streams.topics import Topics
 
@@ -55,6 +57,25 @@ async def test_f16_missing_topic_is_refused_by_name(kafka: str, topics: Topics) 
         await check_topics(kafka, topics)
 
     assert refused.value.problems == (f"topic {topics.order_updates} is missing",)
+
+
+async def test_a_check_makes_nothing_where_brokers_make_what_they_are_asked_for(tmp_path: Path) -> None:
+    port, controller_port = free_ports(2)
+    extra = {"auto.create.topics.enable": "true"}
+    own = LocalKafka(KafkaOptions(tmp_path / "kafka", port, controller_port, quick=True, with_parent=True, extra=extra))
+    await own.start()
+    try:
+        with pytest.raises(TopicsUnfit, match="signals is missing"):
+            await check_topics(own.bootstrap, Topics(partitions=2))
+        await make(own.bootstrap, NewTopic("later", 1, 1))  # what was asked for before it is there with it
+        admin = AIOKafkaAdminClient(bootstrap_servers=own.bootstrap)
+        await admin.start()
+        there = await admin.list_topics()
+        await admin.close()
+    finally:
+        await own.kill()
+
+    assert there == ["later"]
 
 
 async def test_a_topic_that_went_missing_is_made_again(kafka: str, topics: Topics) -> None:
