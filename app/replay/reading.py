@@ -8,13 +8,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from app.transport.group_offsets import committed_offsets
 from app.transport.topic_reader import Connection, offsets_of, read_topics
 from domain.errors import OrderManagerError
 from streams.record import Record
+from streams.topics import Topics
 from streams.waiting_for_brokers import once_there
 
 NS_PER_MS = 1_000_000
@@ -42,24 +42,37 @@ async def readable():  # type: ignore[no-untyped-def]  # a context that yields n
         raise CannotCompare("TOPICS_UNREADABLE", f"{type(error).__name__}: {error}") from error
 
 
-async def broker_is_there(bootstrap: str) -> None:
-    """Raises `CannotCompare` if nobody answers at `bootstrap`."""
+async def topics_are_there(bootstrap: str, topics: Topics) -> None:
+    """Raises `CannotCompare` if nobody answers at `bootstrap`, or not all of the topics are there. To ask for what is
+    not there by its name takes a reader minutes, and may make it."""
 
-    async def ask() -> None:
-        client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=int(BEGIN_LIMIT_S * 1_000))
+    async def ask() -> dict[str, int]:
+        admin: Any = AIOKafkaAdminClient(  # Any: aiokafka is untyped
+            bootstrap_servers=bootstrap, request_timeout_ms=int(BEGIN_LIMIT_S * 1_000)
+        )
         try:
-            await client.bootstrap()
+            await admin.start()
+            return {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
         finally:
-            await client.close()
+            await admin.close()
 
     try:
-        await once_there("a check", ask, BEGIN_LIMIT_S)
+        there = await once_there("a check", ask, BEGIN_LIMIT_S)
     except (KafkaError, OSError) as error:
         sentence = (
             f"no broker answers at {bootstrap} (ORDERMANAGER_KAFKA_BOOTSTRAP) within {BEGIN_LIMIT_S:g} s: "
             f"{type(error).__name__}"
         )
         raise CannotCompare("NO_BROKER", sentence) from error
+    wanted = [*topics.inputs, *topics.changelogs, topics.order_events, topics.position_events]
+    problems = [
+        f"{name} has {there[name]} partitions, not {topics.partitions}" if name in there else f"no topic {name}"
+        for name in wanted
+        if there.get(name) != topics.partitions
+    ]
+    if problems:
+        settings = "ORDERMANAGER_TOPIC_PREFIX, ORDERMANAGER_PARTITIONS"
+        raise CannotCompare("NO_TOPICS", f"at {bootstrap}: {'; '.join(problems)} ({settings})")
 
 
 def partitions_of(topics: Iterable[str], partitions: int) -> list[tuple[str, int]]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from app.replay.folded import Folded, Until, folded
-from app.replay.reading import CannotCompare, broker_is_there
+from app.replay.reading import CannotCompare, topics_are_there
 from app.replay.rows import KIND_NAMES
 from app.replay.snapshot import Comparison, RowDifference, Snapshot, compare_snapshots, write_snapshot
 from app.settings import Settings
+from app.topics import topics_of
 
 LIVE, REPLAYED = "live", "replayed"
 
@@ -24,7 +25,7 @@ async def replay(settings: Settings, *, directory: Path | None, until: Until, se
 
     Raises `CannotCompare` when the topics can't be read.
     """
-    await broker_is_there(settings.bootstrap)
+    await topics_are_there(settings.bootstrap, topics_of(settings))
     with scratch_directory(directory) as place:
         async with folded(settings, place / "scratch", until, settle_s) as tables:
             snapshots = write_both(tables, place)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from app.replay.folded import Until, folded, live_now
-from app.replay.reading import CannotCompare, broker_is_there, readable
+from app.replay.reading import CannotCompare, readable, topics_are_there
 from app.replay.report import LIVE, REPLAYED, scratch_directory, write_both
 from app.replay.rows import KIND_NAMES
 from app.replay.snapshot import RowDifference, compare_snapshots
@@ -90,7 +90,7 @@ async def verify(settings: Settings, options: VerifyOptions) -> dict[str, Any]:
     Raises `CannotCompare` when the topics can't be read.
     """
     found = _Found()
-    await broker_is_there(settings.bootstrap)
+    await topics_are_there(settings.bootstrap, topics_of(settings))
     with scratch_directory(None) as place:
         await _compare_topics(settings, options, place, found)
         await _compare_outside(settings, options, place, found)

@@ -69,7 +69,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr(report, "_sources", sources)
         return await verify(Settings(), VerifyOptions(settle_s=0.0))
 
-    monkeypatch.setattr(report, "broker_is_there", nothing)
+    monkeypatch.setattr(report, "topics_are_there", nothing)
     monkeypatch.setattr(report, "_compare_topics", nothing)
     monkeypatch.setattr(report, "live_now", rows)
     monkeypatch.setattr(report, "ledger_of_rows", lambda *_: Looks("tables", "1").ledger())

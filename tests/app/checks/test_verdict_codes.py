@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from app.replay import reading
 from app.replay.reading import CannotCompare
 from app.settings import Settings
 from app.verify.report import VerifyOptions, verify
+from streams.topics import Topics
 
 NOBODY_LISTENS = "127.0.0.1:1"
 
@@ -92,3 +94,24 @@ def test_waiting_for_a_broker_is_told_on_standard_error_alone() -> None:
             assert next(waits, None)
         verifying.kill()
         assert verifying.stdout.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"topic_prefix": "elsewhere-"}, "no topic elsewhere-signals"),
+        ({"partitions": 5}, "signals has 4 partitions, not 5"),
+    ],
+    ids=["prefix", "partitions"],
+)
+async def test_topics_that_are_not_there_are_told_of_at_once(
+    kafka: str, topics: Topics, changed: dict[str, Any], why: str
+) -> None:
+    settings = Settings(kafka_bootstrap=kafka, **({"partitions": 4, "topic_prefix": topics.prefix} | changed))
+
+    async with asyncio.timeout(5):
+        with pytest.raises(CannotCompare, match="NO_TOPICS") as refused:
+            await verify(settings, VerifyOptions(venue=False))
+
+    assert why in refused.value.sentence
+    assert "ORDERMANAGER_TOPIC_PREFIX" in refused.value.sentence
