@@ -21,6 +21,7 @@ from decimal import Decimal
 
 import msgspec
 
+from domain.commands import by_timer
 from domain.events import Transition
 from domain.money import ZERO, canonical, plain_or_empty
 from domain.orders import Evidence, LocalState, Order, OrderState, Pending, Sums, Times, VenueState
@@ -205,9 +206,12 @@ def _is_over(order: Order, outcome: CallOutcome) -> bool:
 
 
 def _merge_wish(order: Order, wish: CancelRequested) -> Order:
-    """The latest wish counts, but whoever wants other terms does not take back that somebody wants the order gone."""
+    """The latest wish counts, but whoever wants other terms does not take back that somebody wants the order gone; nor
+    does a timer that wants the rest of it again, as it looked at the order before."""
     pending = Pending.AMEND if wish.amend else Pending.REPLACE if wish.replace else Pending.CANCEL
     if pending is Pending.AMEND and order.pending.ends and order.pending_by != wish.command_id:
+        return order
+    if pending is Pending.REPLACE and order.pending is Pending.CANCEL and by_timer(wish.command_id):
         return order
     return replace(order, pending=pending, pending_by=wish.command_id, reason=wish.reason)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Hashable
+from decimal import Decimal
 from typing import TypeVar
 
 import pytest
 from quiet_venue import NOW
-from trading_desk import TOPICS, Desk, FreeTurn, OpenInbox
+from trading_desk import TOPICS, Desk, FreeTurn, OpenInbox, report
 
-from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command
-from domain.orders import LocalState, OrderState
+from domain.commands import EVERY_SYMBOL, Action, Command, decode_command, encode_command, timer_command_id
+from domain.orders import LocalState, OrderState, SignalContext, VenueState
+from domain.updates import CancelRequested, Origin
 from streams.command_agent import lane_of
 from streams.lanes import Lanes
 from streams.record import Record
@@ -177,3 +179,36 @@ async def test_q06_the_same_wish_again_is_neither_done_nor_refused() -> None:
     row = desk.signals.command(0, "k1")
     assert row is not None
     assert (row.source, refusals(desk)) == ("order-commands-0-0", [])
+
+
+SIGNAL = SignalContext(
+    signal_id="s1", attempt=1, part=0, source="signals-0-0", signal_type="buy", amount=Decimal(100), at_ns=NOW
+)
+
+
+async def test_c02_a_timer_wants_nothing_again_of_what_somebody_wants_gone() -> None:
+    desk = Desk()
+    order = desk.intend("om1", local=LocalState.ACCEPTED, state=OrderState.ACKNOWLEDGED, signal=SIGNAL)
+    await desk.told(report(order))
+    await desk.told(
+        CancelRequested(
+            instrument=order.instrument,
+            account=order.account,
+            origin=Origin.COMMAND,
+            received_ns=NOW,
+            client_order_id="om1",
+            command_id="signals-0-7-cancel",
+            reason="a new signal",
+        )
+    )
+    stale = timer_command_id("om1", Action.REPLACE, 1)  # wished for before that was known
+
+    async def gone(_order_id: str) -> None:
+        await desk.told(report(order, VenueState.CANCELLED, updated_ns=NOW + 1))
+
+    desk.venue.on_cancel = gone
+    await desk.command_agent.handle(FreeTurn(record_of(0, Action.REPLACE, "om1", stale)))
+
+    ended = desk.orders.get(0, "om1")
+    assert ended is not None
+    assert (ended.state, desk.log.records[TOPICS.signals]) == (OrderState.CANCELLED, [])
