@@ -12,7 +12,7 @@ from decimal import Decimal
 from domain.money import plain
 from domain.orders import Order, OrderState, VenueState
 from domain.positions import Position
-from domain.updates import FillReport
+from domain.updates import FillKind, FillReport
 
 Value = str | Decimal | int | bool | None
 Figures = Mapping[str, Value]
@@ -107,7 +107,8 @@ def expected(ledger: Ledger, kind: str, entry: Figures) -> bool:
     if kind == POSITION:
         return any(isinstance(figure := entry.get(name), Decimal) and figure for name in ("size", "realised"))
     if kind == FILL:
-        return at_ns >= ledger.since_ns
+        is_a_word = ledger.of_venue and entry.get("fill_kind") == FillKind.TAKEN_OVER  # on a position, no execution
+        return at_ns >= ledger.since_ns and not is_a_word
     if not ledger.of_venue:
         return True
     if entry["standing"] in {NEVER_SENT, NOT_KNOWN, IN_DOUBT}:
@@ -210,12 +211,12 @@ def fill_figures(fill: FillReport, order_id: str) -> Figures:
 
 
 def position_figures(position: Position) -> Figures:
-    """A position's row."""
+    """A position's row. What it has realised is not known, after what was taken over of the venue."""
     state = position.state
     return {
         "size": state.size,
         "average_entry": state.average_entry,
-        "realised": state.realised,
+        "realised": None if position.taken_over_ns else state.realised,
         "fees": fees_text(state.fees),
         "funding": state.funding,
     }

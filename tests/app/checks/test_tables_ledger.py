@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from fakes import MemoryRows
 from table_cases import NOW, PARTITIONS, SECOND, fill, filled, store_fill_in_position, store_orders
 
-from app.verify.ledger import FILL, ORDER, Difference, Ledger
+from app.verify.ledger import FILL, ORDER, Difference, Ledger, compare
 from app.verify.tables_ledger import ledger_of_rows
+from domain.updates import FillKind
 from tables.orders import order_index
 from tables.positions import position_index
 
@@ -34,3 +37,16 @@ def test_a_fill_that_a_position_contains_twice_is_told_of() -> None:
         store_fill_in_position(positions, each, offset)
 
     assert ledger(orders, positions).twice == [Difference(TABLES, FILL, "e1", "at_ns", (str(NOW), str(NOW + SECOND)))]
+
+
+def test_p05_what_was_taken_over_is_no_execution_that_the_venue_has_to_show() -> None:
+    orders, positions = rows()
+    terms = {"fill_kind": FillKind.TAKEN_OVER, "fee": Decimal(0), "executed_ns": NOW + SECOND}
+    word = fill("corrected-BTCUSDT-net-1", "3", **terms)
+    store_fill_in_position(positions, fill("e1"), 0)
+    store_fill_in_position(positions, word, 1)
+    ours = ledger(orders, positions)
+    venue = Ledger("venue", of_venue=True, fills={"e1": dict(ours.fills["e1"])})
+    venue.positions["BTCUSDT/net"] = {"size": Decimal(3), "realised": Decimal(17)}
+
+    assert list(compare(ours, venue)) == []
