@@ -99,6 +99,14 @@ class Asker:
             if cursor is None:
                 return
 
+    def check_whole(self, *answers: Row) -> None:
+        """Raises `NoAnswer` if one of these answers, or of the lists that were read by now, lacks partitions."""
+        for answer in answers:
+            self._note_missing(answer.get("missing_partitions", ()))
+        if self._missing:
+            named = ", ".join(map(str, sorted(self._missing)))
+            raise NoAnswer("PARTIAL", f"nobody answered at {self._url} for partitions {named}")
+
     def _note_missing(self, partitions: Sequence[int]) -> None:
         if new := frozenset(partitions) - self._missing:
             self._missing |= new

@@ -78,8 +78,10 @@ def _signals(asker: Asker) -> Iterator[Json]:
     for row in asker.items("/signals", {}, _EVERYTHING):
         if row["state"] != "done":
             continue
-        found = asker.get("/signals", {"signal_id": row["signal_id"]})["items"]
-        yield from (signal for signal in found if signal["symbol"] == row["symbol"])
+        found = asker.get("/signals", {"signal_id": row["signal_id"]})
+        asker.check_whole(found)
+        yield from (signal for signal in found["items"] if signal["symbol"] == row["symbol"])
+    asker.check_whole()
 
 
 def decided(plans: Sequence[Json]) -> Json:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
+from app.asking import NoAnswer
 from app.run_comparison import Json, Runs, compared, runs_of
 from app.settings import Settings
 from domain.errors import InvalidInput
@@ -105,3 +109,24 @@ def test_x10_what_is_saved_is_read_again_and_anything_else_refused(tmp_path: Pat
     assert runs_of(Settings(), [str(tmp_path / "runs.json")]) == found
     with pytest.raises(InvalidInput, match="not a file that --save wrote"):
         runs_of(Settings(), [str(tmp_path / "other.json")])
+
+
+@pytest.mark.parametrize(
+    "missing", [{"/signals": [3]}, {"/signals?signal_id": [3]}], ids=["of the list", "of a signal"]
+)
+def test_signals_that_nobody_answers_for_are_not_left_out(
+    missing: dict[str, list[int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    row = {"symbol": "BTCUSDT", "signal_id": "s1", "state": "done", "dry_run": False, "rehearsed": plan()}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        of_one = "signal_id" in request.url.params
+        nobody = missing.get("/signals?signal_id" if of_one else "/signals", [])
+        items = [] if of_one and nobody else [row | {"plans": [plan()], "rehearsed": [plan()]}]
+        return httpx.Response(200, json={"items": items, "cursor": None, "missing_partitions": nobody})
+
+    client = partial(httpx.Client, transport=httpx.MockTransport(answer))
+    monkeypatch.setattr("app.asking.httpx.Client", client)
+
+    with pytest.raises(NoAnswer, match=r"PARTIAL: .* partitions 3"):
+        runs_of(Settings(data_dir=tmp_path, api_key=SecretStr("k")), ["this"])
