@@ -81,9 +81,14 @@ class Watch(Service):
             self._finished, self._idle_s = finished, 0.0
             return
         self._idle_s += LOOK_S
-        if limit_s and self._idle_s >= limit_s and not self.engine.explains_waiting():
+        if limit_s and self._idle_s >= limit_s and not (self.engine.explains_waiting() or self._each_waits()):
             oldest = ", ".join(str(source) for source in ledger.unfinished(5))
             self.engine.wiring.stop(f"NO_PROGRESS: nothing finished for {limit_s} s; oldest: {oldest}")
+
+    def _each_waits(self) -> bool:
+        """Whether all that is begun has a reason of its own to wait: the rest waits behind it."""
+        begun = any(True for lanes in self.engine.all_lanes.values() for _ in lanes.begun())
+        return begun and next(self._works(), None) is None
 
     def _check_each(self) -> None:
         """Whether each record that is being handled comes to its end: others that do would hide one that never will,

@@ -134,7 +134,7 @@ def build_worker(settings: Settings, *, hooks: Hooks | None = None, call_hooks: 
         engine.app.service(Background(engine, "auto-stop", stop.run))
     # Waiting for a venue that is away is progress: the watchdog looks for a worker that is stuck by itself.
     engine.explains_waiting = lambda: bool(
-        submitter.in_hand or shared.gates.shut() or shared.gates.blind_because or adapter.banned_s
+        submitter.in_hand or shared.gates.awaited() or shared.gates.blind_because or adapter.banned_s
     )
     engine.explains_turn = lambda record: bool(
         guarded.breaker.unwell

@@ -17,6 +17,7 @@ from streams.ports import Turn
 from streams.record import Record, Source
 
 LIMIT_S = 60
+PROGRESS_LIMIT_S = 300
 
 
 class Looked:
@@ -25,15 +26,16 @@ class Looked:
     def __init__(self) -> None:
         self.ledger, self.stopped, self.offset = Ledger(), list[str](), 0
         self.certain, self.explained = True, False
+        self.in_hand = True  # an order, of whatever symbol
         lease: Any = SimpleNamespace(good=lambda: self.certain)
         self.inbox, self.ends, self.begun = GroupInbox(self.ledger, lease), asyncio.Semaphore(0), asyncio.Event()
         self.lanes = Lanes(self.handle, self.inbox)
         engine = SimpleNamespace(
-            options=SimpleNamespace(progress_limit_s=300.0, turn_limit_s=LIMIT_S),
+            options=SimpleNamespace(progress_limit_s=PROGRESS_LIMIT_S, turn_limit_s=LIMIT_S),
             wiring=SimpleNamespace(ledger=self.ledger, lease=lease, stop=self.stopped.append),
             inbox=self.inbox,
             all_lanes={"signals": self.lanes},
-            explains_waiting=lambda: True,  # an order in hand, of whatever symbol
+            explains_waiting=lambda: self.in_hand,
             explains_turn=lambda record: self.explained and record.key == b"BTCUSDT",
         )
         self.watch: Watch = type("Looking", (Watch,), {"engine": engine})()
@@ -107,6 +109,21 @@ async def test_a_turn_that_waits_for_the_venue_and_one_while_the_lease_is_in_dou
         looked.certain = True
 
     assert looked.stopped == []
+
+
+async def test_where_nothing_is_finished_what_waits_must_have_a_reason(looked: Looked) -> None:
+    await looked.take("BTCUSDT")
+    await looked.begun.wait()
+    looked.in_hand, looked.explained = False, True  # its symbol is shut, say, and no other has anything to do
+
+    for _ in range(PROGRESS_LIMIT_S + LIMIT_S):
+        looked.watch.check_progress()
+    while_it_has = list(looked.stopped)
+    looked.explained = False
+    looked.watch.check_progress()
+
+    assert while_it_has == []
+    assert looked.stopped == [f"NO_PROGRESS: nothing finished for {PROGRESS_LIMIT_S} s; oldest: signals-0-0"]
 
 
 async def test_what_waits_behind_a_long_turn_has_time_of_its_own(looked: Looked) -> None:
