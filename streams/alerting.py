@@ -75,12 +75,12 @@ class Alerts:
         """It is so no more: when it is again, it will be told again. What was told, by a former process too, is
         resolved, unless something else is told of under the same code and symbol."""
         told, name = self._told.pop(f"{code}-{subject}", None), folded_id(code, symbol)
-        if self._board is None or any(each.alert == name for each in self._told.values()):
-            return
-        standing = self._board.get(name)
+        standing = None if self._board is None else self._board.get(name)
         stands = standing is not None and standing.state is not AlertState.RESOLVED and standing.source == _SOURCE
         on_its_way = told is not None and (standing is None or standing.last_ns < told.at_ns)
-        if not (stands or on_its_way):
+        if self._board is None or not (stands or on_its_way):
+            return
+        if any(each.alert == name for each in self._told.values()):
             return
         at_ns = self._clock.now_ns()
         action = AlertAction(
