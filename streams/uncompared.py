@@ -32,11 +32,13 @@ def is_of_the_symbol(error: VenueError) -> bool:
 @dataclass(slots=True)
 class _Since:
     at_ns: int
-    told: bool = False
+    sentence: str = ""
+    """What was told of it."""
 
 
 class Uncompared:
-    """Since when which symbol of ours could not be compared. One that lasts `lasting_s` seconds is told of, once."""
+    """Since when which symbol of ours could not be compared. One that lasts `lasting_s` seconds is told of, once,
+    and again after somebody has resolved it."""
 
     def __init__(self, *, alerts: Alerts, clock: Clock, lasting_s: float) -> None:
         self._alerts = alerts
@@ -53,17 +55,18 @@ class Uncompared:
         now_ns = self._clock.now_ns()
         since = self._since.setdefault((partition, symbol), _Since(now_ns))
         lasted_s = (now_ns - since.at_ns) / _NS
-        if tell and not since.told and lasted_s >= self._lasting_s:
-            since.told = True
-            what = symbol or f"partition {partition}"
-            sentence = f"{what} could not be compared with the venue for {lasted_s:.0f} s, in no round: {error}"
-            _log.error("%s", sentence, extra={"symbol": symbol, "code": _CODE})
-            self._alerts.tell(_CODE, _subject(partition, symbol), sentence, symbol)
-        return since.told
+        if tell and lasted_s >= self._lasting_s:
+            if not since.sentence:
+                what = symbol or f"partition {partition}"
+                lasted = f"for {lasted_s:.0f} s, in no round"
+                since.sentence = f"{what} could not be compared with the venue {lasted}: {error}"
+                _log.error("%s", since.sentence, extra={"symbol": symbol, "code": _CODE})
+            self._alerts.tell(_CODE, _subject(partition, symbol), since.sentence, symbol)
+        return bool(since.sentence)
 
     def compared(self, partition: int, symbol: str) -> None:
         """It could."""
-        told = (since := self._since.pop((partition, symbol), None)) is not None and since.told
+        told = (since := self._since.pop((partition, symbol), None)) is not None and bool(since.sentence)
         if told:
             _log.warning("%s is compared with the venue again", symbol or f"partition {partition}")
         if told or symbol != WHOLE:  # of a symbol, a former owner may have told

@@ -8,10 +8,12 @@ import pytest
 from quiet_venue import SECOND
 from trading_desk import TOPICS, Desk
 
+from domain.errors import NotAccepted
 from streams import alerting
 from streams.alert_board import ACTION_KEY, AlertAction, AlertBoard, AlertState, encode_action
 from streams.alerting import Alerts
 from streams.broadcast import Entry
+from streams.uncompared import Uncompared
 
 
 def test_what_was_resolved_and_is_still_so_is_told_again_once_the_board_shows_it() -> None:
@@ -43,6 +45,9 @@ def test_what_was_resolved_and_is_still_so_is_told_again_once_the_board_shows_it
     assert tell() == 2
 
 
+MISMATCH = "POSITION_MISMATCH@BTCUSDT"
+
+
 class Told:
     """What was told by one process after another, and how the topic shows it."""
 
@@ -52,28 +57,27 @@ class Told:
 
     def restart(self) -> None:
         log: Any = self.desk.log
-        self._alerts = Alerts(log=log, topics=TOPICS, clock=self.desk.clock, board=self.board)
+        self.alerts = Alerts(log=log, topics=TOPICS, clock=self.desk.clock, board=self.board)
 
     def differs(self, side: str) -> None:
-        self._alerts.tell("POSITION_MISMATCH", f"BTCUSDT-{side}", f"{side}: stored 1, the venue's 2", "BTCUSDT")
+        self.alerts.tell("POSITION_MISMATCH", f"BTCUSDT-{side}", f"{side}: stored 1, the venue's 2", "BTCUSDT")
 
     def agrees(self, side: str) -> None:
-        self._alerts.over("POSITION_MISMATCH", f"BTCUSDT-{side}", "BTCUSDT")
+        self.alerts.over("POSITION_MISMATCH", f"BTCUSDT-{side}", "BTCUSDT")
 
-    def resolves(self) -> None:
+    def resolves(self, name: str = MISMATCH) -> None:
         """A person does."""
-        name = "POSITION_MISMATCH@BTCUSDT"
         word = AlertAction(alert=name, state=AlertState.RESOLVED, by="desk", reason="known", at_ns=0)
         self.board.take(TOPICS.alerts, ACTION_KEY + name.encode(), Entry(encode_action(word), 0, 0))
 
-    def shown(self) -> tuple[AlertState, str] | None:
+    def shown(self, name: str = MISMATCH) -> tuple[AlertState, str] | None:
         """Its state, and who changed it last, once everything is read."""
         told = self.desk.log.records[TOPICS.alerts]
         for record in told[self._read :]:
             self.board.take(TOPICS.alerts, record.key or b"", Entry(record.value or b"", 0, record.offset))
         self._read = len(told)
         self.desk.clock.ns += SECOND
-        alert = self.board.get("POSITION_MISMATCH@BTCUSDT")
+        alert = self.board.get(name)
         return None if alert is None else (alert.state, alert.changed_by)
 
 
@@ -115,6 +119,24 @@ def test_a01_what_a_person_has_resolved_or_nobody_told_of_is_left_alone() -> Non
     told.agrees("long")
 
     assert (nothing, told.shown()) == (None, (AlertState.RESOLVED, "desk"))
+
+
+def test_y02_what_still_cannot_be_compared_is_told_again_after_it_was_resolved() -> None:
+    told = Told()
+    uncompared = Uncompared(alerts=told.alerts, clock=told.desk.clock, lasting_s=0.0)
+    error = NotAccepted("VENUE_TROUBLE", "HTTP 502")
+    states = []
+
+    for resolved in (False, True, False):
+        uncompared.failed(0, "BTCUSDT", error)
+        states.append(told.shown("NOT_COMPARED@BTCUSDT"))
+        if resolved:
+            told.resolves("NOT_COMPARED@BTCUSDT")
+
+    count = told.board.get("NOT_COMPARED@BTCUSDT")
+    assert [state for state, _ in filter(None, states)] == [AlertState.OPEN] * 3
+    assert count is not None
+    assert count.count == 2, "the same is told once, and once more after it was resolved"
 
 
 def test_of_ever_new_causes_the_one_told_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
