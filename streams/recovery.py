@@ -222,6 +222,7 @@ class Recovery:
             has_tried(symbol, 1)
             if tries[symbol] >= _TRIES and is_of_the_symbol(error):
                 self._gates.refused(partition, symbol, str(error))
+                self._uncompared.failed(partition, symbol, error, at_once=True)
 
         async def open_one(symbol: str) -> None:
             told: Lists | None = first

@@ -50,12 +50,15 @@ class Uncompared:
         """Whether it could not be compared the last time."""
         return (partition, symbol) in self._since
 
-    def failed(self, partition: int, symbol: str, error: VenueError, *, tell: bool = True) -> bool:
-        """It could not be compared, again perhaps. `tell`: tell of it if that lasts. True when it was told of."""
+    def failed(
+        self, partition: int, symbol: str, error: VenueError, *, tell: bool = True, at_once: bool = False
+    ) -> bool:
+        """It could not be compared, again perhaps. `tell`: tell of it if that lasts, or `at_once`. True when it was
+        told of."""
         now_ns = self._clock.now_ns()
         since = self._since.setdefault((partition, symbol), _Since(now_ns))
         lasted_s = (now_ns - since.at_ns) / _NS
-        if tell and lasted_s >= self._lasting_s:
+        if at_once or (tell and lasted_s >= self._lasting_s):
             if not since.sentence:
                 what = symbol or f"partition {partition}"
                 lasted = f"for {lasted_s:.0f} s, in no round"

@@ -194,6 +194,7 @@ async def test_y01_a_symbol_that_cannot_be_opened_keeps_no_round_from_beginning_
     desk.recovery.revoked(0)
 
     assert (shut, awaited, reason) == (stuck, [], str(DELISTED))
+    assert sorted(symbol for symbol, _ in desk.said()) == stuck, "each is told of at once"
     assert desk.failures == []
 
 
