@@ -29,7 +29,7 @@ from streams.ports import Clock, Log
 from streams.position_check import PositionCheck, PositionItem
 from streams.reconciling import Reconciler
 from streams.symbol_gates import SymbolGates
-from streams.uncompared import WHOLE, Uncompared, is_of_the_symbol
+from streams.uncompared import WHOLE, Uncompared, is_of_the_symbol, is_refused
 from streams.venue_lists import ListReader, Lists
 from tables.orders import OrderTable
 from tables.positions import PositionTable
@@ -220,7 +220,7 @@ class Recovery:
 
         def failed(symbol: str, error: VenueError) -> None:
             has_tried(symbol, 1)
-            if tries[symbol] >= _TRIES and is_of_the_symbol(error):
+            if tries[symbol] >= _TRIES and is_refused(error):
                 self._gates.refused(partition, symbol, str(error))
                 self._uncompared.failed(partition, symbol, error, at_once=True)
 
@@ -229,10 +229,12 @@ class Recovery:
 
             async def once() -> None:
                 nonlocal told
+                found = Comparison()
                 lists, told = told, None  # the next try is with what the venue shows then
                 async with places:  # not while it waits for its next try: others would wait with it
                     lists = lists or await self._lists.read(self._not_before_ns(0))
-                    await self._compare_answered(partition, symbol, lists, Comparison(), thorough=False)
+                    await self._compare_answered(partition, symbol, lists, found, thorough=False)
+                self._compared(partition, symbol, found)
 
             await self._insist(partition, once, lambda error: failed(symbol, error))
             self._gates.open(partition, symbol)

@@ -21,12 +21,14 @@ WHOLE = ""
 """In place of a symbol: the venue did not answer for the partition as a whole."""
 
 
+def is_refused(error: VenueError) -> bool:
+    """Whether the venue is there, and says no to this symbol: asking it again is not likely to help."""
+    return isinstance(error, Refused | NotFoundOrTooLate) and not isinstance(error, RefusedByAccount)
+
+
 def is_of_the_symbol(error: VenueError) -> bool:
-    """Whether another symbol may well be answered: the venue is there, and says no to this one, or what it says of it
-    can't be read."""
-    if isinstance(error, RefusedByAccount):
-        return False
-    return isinstance(error, Refused | NotFoundOrTooLate) or error.code == "UNREADABLE_REPLY"
+    """Whether another symbol may well be answered: this one is refused, or what the venue says of it can't be read."""
+    return is_refused(error) or error.code == "UNREADABLE_REPLY"
 
 
 @dataclass(slots=True)

@@ -235,6 +235,28 @@ async def test_y01_a_symbol_that_stays_shut_is_compared_with_what_the_venue_show
     assert readings == [1, 1, 2, 3, 4, 5], "the lists were not read again"  # the second try has those of 2 s ago
 
 
+async def test_y02_a_symbol_that_is_opened_after_all_is_uncompared_no_more() -> None:
+    desk, asked = DeskOfMany(), list[OrderRef]()
+    desk.intend("om-A", age_s=60, instrument=held("AAAUSDT").instrument)
+
+    async def order(ref: OrderRef, **_scope: Any) -> None:
+        asked.append(ref)
+        if len(asked) <= 3:
+            raise DELISTED
+
+    async def sleep(seconds: float) -> None:
+        desk.clock.ns += int(seconds * SECOND)
+        await asyncio.sleep(0)
+
+    desk.venue.order = order  # type: ignore[method-assign, assignment]
+    desk.clock.sleep = sleep  # type: ignore[method-assign]
+    async with asyncio.timeout(10):
+        await desk.recovery._open(0, {"AAAUSDT"}, asyncio.Event())
+
+    assert [symbol for symbol, _ in desk.said()] == ["AAAUSDT"]
+    assert not desk.recovery._uncompared.knows(0, "AAAUSDT"), "the alert stands until the next round"
+
+
 async def delisted(_ref: OrderRef, **_scope: Any) -> None:
     raise DELISTED
 
