@@ -97,8 +97,8 @@ class Submitter:
         return list(tried)
 
     async def look_for(self, turn: Turn, expiries: Mapping[str, int]) -> set[str]:
-        """Ask the venue, side by side, for orders that it may have, until that is known of each or it has expired. What
-        is there is applied; returns those that surely are not."""
+        """Ask the venue, side by side, for orders that it may have, until that is known of each, or it has expired and
+        the time bound is over. What is there is applied; returns those that surely are not."""
         findings = await turn.wait(self._look_side_by_side(turn.record.partition, expiries))
         return {order_id for order_id, finding in zip(expiries, findings, strict=True) if finding is Finding.ABSENT}
 
@@ -111,10 +111,11 @@ class Submitter:
                 look.cancel()
 
     async def _look(self, partition: int, order_id: str, expires_at_ns: int) -> Finding:
-        while (now_ns := self._clock.now_ns()) <= expires_at_ns and self._maybe_at_venue(partition, order_id):
-            deadline_ns = min(expires_at_ns, now_ns + int(self._settings.execution_timeout_s * _NS))
+        while self._maybe_at_venue(partition, order_id):
+            began_ns = self._clock.now_ns()  # once more when it has expired: else each would be asked for in turn
+            deadline_ns = began_ns + int(self._settings.execution_timeout_s * _NS)
             finding = await self._reconciler.settle(partition, order_id, deadline_ns)
-            if finding is not Finding.UNANSWERED:
+            if finding is not Finding.UNANSWERED or began_ns > expires_at_ns:
                 return finding
             await self._clock.sleep(_ASK_AGAIN_S)
         return Finding.UNANSWERED

@@ -246,8 +246,7 @@ async def test_x10_parts_of_a_dry_run_leave_in_no_call() -> None:
     assert desk.states == [OrderState.DRY_RUN] * PARTS
 
 
-async def test_x06_parts_that_a_former_turn_may_have_sent_are_asked_for_before_one_is_sent() -> None:
-    desk = Splitting()
+async def a_turn_that_ends_before_it_sends(desk: Splitting) -> None:
     forever = asyncio.Event()
     desk.venue.on_admit = forever.wait  # type: ignore[assignment]  # its answer is not looked at
     former = asyncio.create_task(desk.trade())
@@ -256,6 +255,11 @@ async def test_x06_parts_that_a_former_turn_may_have_sent_are_asked_for_before_o
     former.cancel()
     await asyncio.gather(former, return_exceptions=True)
     desk.venue.on_admit = None
+
+
+async def test_x06_parts_that_a_former_turn_may_have_sent_are_asked_for_before_one_is_sent() -> None:
+    desk = Splitting()
+    await a_turn_that_ends_before_it_sends(desk)
     for order in desk.parts[:2]:
         desk.venue.known[order.order_id] = report(order)
 
@@ -265,3 +269,16 @@ async def test_x06_parts_that_a_former_turn_may_have_sent_are_asked_for_before_o
     assert desk.venue.together == []
     assert set(desk.venue.asked) == set(IDS)
     assert desk.states == RESTING
+
+
+async def test_x06_parts_of_an_expired_signal_are_asked_for_side_by_side_too() -> None:
+    desk = Splitting()
+    await a_turn_that_ends_before_it_sends(desk)
+    desk.venue.asked.clear()
+    await desk.clock.sleep(120)
+
+    await desk.trade()
+
+    assert set(desk.venue.asked[:PARTS]) == set(IDS)
+    assert desk.sent == []
+    assert desk.states == [OrderState.EXPIRED] * PARTS
