@@ -28,6 +28,8 @@ from tables.orders import OrderTable
 
 _NS = 1_000_000_000
 _ASK_AGAIN_S = 0.25
+_CROWD = 10
+"""Orders that are asked for side by side wait for each other's questions: that many have that many times the bound."""
 
 
 class Submitter:
@@ -98,24 +100,23 @@ class Submitter:
 
     async def look_for(self, turn: Turn, expiries: Mapping[str, int]) -> set[str]:
         """Ask the venue, side by side, for orders that it may have, until that is known of each, or it has expired and
-        the time bound is over. What is there is applied; returns those that surely are not."""
+        their time bound is over. What is there is applied; returns those that surely are not."""
         findings = await turn.wait(self._look_side_by_side(turn.record.partition, expiries))
         return {order_id for order_id, finding in zip(expiries, findings, strict=True) if finding is Finding.ABSENT}
 
     async def _look_side_by_side(self, partition: int, expiries: Mapping[str, int]) -> list[Finding]:
-        looks = [asyncio.create_task(self._look(partition, name, expires_ns)) for name, expires_ns in expiries.items()]
+        bound_ns = int(self._settings.execution_timeout_s * _NS) * min(len(expiries), _CROWD)
+        looks = [asyncio.create_task(self._look(partition, *each, bound_ns)) for each in expiries.items()]
         try:
             return await asyncio.gather(*looks)
         finally:
             for look in looks:  # none goes on when the turn, or one of them, is over
                 look.cancel()
 
-    async def _look(self, partition: int, order_id: str, expires_at_ns: int) -> Finding:
-        while self._maybe_at_venue(partition, order_id):
-            began_ns = self._clock.now_ns()  # once more when it has expired: else each would be asked for in turn
-            deadline_ns = began_ns + int(self._settings.execution_timeout_s * _NS)
-            finding = await self._reconciler.settle(partition, order_id, deadline_ns)
-            if finding is not Finding.UNANSWERED or began_ns > expires_at_ns:
+    async def _look(self, partition: int, order_id: str, expires_at_ns: int, bound_ns: int) -> Finding:
+        while self._maybe_at_venue(partition, order_id):  # also when it has expired: else each is asked for in turn
+            finding = await self._reconciler.settle(partition, order_id, self._clock.now_ns() + bound_ns)
+            if finding is not Finding.UNANSWERED or self._clock.now_ns() > expires_at_ns:
                 return finding
             await self._clock.sleep(_ASK_AGAIN_S)
         return Finding.UNANSWERED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -281,4 +282,23 @@ async def test_x06_parts_of_an_expired_signal_are_asked_for_side_by_side_too() -
 
     assert set(desk.venue.asked[:PARTS]) == set(IDS)
     assert desk.sent == []
+    assert desk.states == [OrderState.EXPIRED] * PARTS
+
+
+async def test_x06_parts_that_wait_for_each_others_questions_are_not_given_up() -> None:
+    desk = Splitting()
+    await a_turn_that_ends_before_it_sends(desk)
+    desk.venue.asked.clear()
+    await desk.clock.sleep(120)
+    answer = desk.venue.order
+
+    async def in_turn(ref: Any) -> Any:
+        await desk.clock.sleep(8)
+        return await answer(ref)
+
+    desk.venue.order = in_turn  # type: ignore[method-assign]  # as above
+
+    await desk.trade()
+
+    assert Counter(desk.venue.asked) == dict.fromkeys(IDS, 2)
     assert desk.states == [OrderState.EXPIRED] * PARTS
