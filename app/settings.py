@@ -6,6 +6,7 @@ quote currency, ratios as fractions.
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ _ADDRESSES = {
     VenueName.BYBIT: ("https://api.bybit.com", "wss://stream.bybit.com"),
     VenueName.BYBIT_TESTNET: ("https://api-testnet.bybit.com", "wss://stream-testnet.bybit.com"),
 }
+
+_TAKEN_DIRECTORIES = {"api-key", "kafka", "logs", "paper"}
+"""What other parts keep in the data directory."""
 
 
 class _WithoutUnit(EnvSettingsSource):
@@ -83,6 +87,21 @@ class Settings(
     def _legal_prefix(cls, value: str) -> str:
         if not PREFIX_PATTERN.fullmatch(value):
             raise ValueError("a lower-case letter, then up to 5 lower-case letters or digits")
+        return value
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _legal_in_topics(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{0,64}", value):
+            raise ValueError("up to 64 letters, digits, dots, underscores and hyphens")
+        return value
+
+    @field_validator("worker_id")
+    @classmethod
+    def _own_directory(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value) or value in _TAKEN_DIRECTORIES:
+            taken = ", ".join(sorted(_TAKEN_DIRECTORIES))
+            raise ValueError(f"a letter or digit, then up to 63 of them, dots, underscores and hyphens; not {taken}")
         return value
 
     @field_validator("log_level")

@@ -88,6 +88,24 @@ def test_a_wrong_value_is_refused_with_name_value_and_range(
     assert told in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["", "..", "../other", "a/b", "kafka", "paper", "logs", "two words"])
+def test_a_worker_is_not_named_so_that_its_stores_lie_elsewhere_or_in_anothers_place(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(PREFIX + "WORKER_ID", name)
+
+    with pytest.raises(InvalidInput, match=r"ORDERMANAGER_WORKER_ID is .*letter or digit"):
+        load_settings()
+
+
+@pytest.mark.parametrize("prefix", ["a b", "a/b", "ä-", "x" * 65])
+def test_a_prefix_that_no_topic_may_have_is_refused(monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+    monkeypatch.setenv(PREFIX + "TOPIC_PREFIX", prefix)
+
+    with pytest.raises(InvalidInput, match="ORDERMANAGER_TOPIC_PREFIX is"):
+        load_settings()
+
+
 def test_every_wrong_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX + "PARTITIONS", "0")
     monkeypatch.setenv(PREFIX + "MAX_RUNNING", "-1")
