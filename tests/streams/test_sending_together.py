@@ -302,3 +302,23 @@ async def test_x06_parts_that_wait_for_each_others_questions_are_not_given_up() 
 
     assert Counter(desk.venue.asked) == dict.fromkeys(IDS, 2)
     assert desk.states == [OrderState.EXPIRED] * PARTS
+
+
+async def test_y01_parts_are_not_asked_for_side_by_side_while_their_symbol_waits_for_its_comparison() -> None:
+    desk, asked_before = Splitting(), list[int]()
+    await a_turn_that_ends_before_it_sends(desk)
+    desk.venue.asked.clear()
+    await desk.clock.sleep(120)
+    desk.gates.caught_up(0, {"BTCUSDT"})
+
+    def compared() -> None:
+        asked_before.append(len(desk.venue.asked))
+        desk.gates.open(0, "BTCUSDT")
+        desk.applied.touch_all()
+
+    asyncio.get_running_loop().call_later(0.02, compared)
+
+    await desk.trade()
+
+    assert asked_before == [0]
+    assert desk.states == [OrderState.EXPIRED] * PARTS
