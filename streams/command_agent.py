@@ -30,6 +30,7 @@ from streams.recovery import Comparison
 from streams.replacing import replacement_id
 from streams.submitting import Submitter
 from streams.topics import Topics
+from streams.unsettled import overdue
 from tables.orders import OrderTable
 from tables.receipt import Receipt
 from tables.signals import COMMAND_ID_CONFLICT, CommandRow, SignalRow, SignalState, SignalTable
@@ -130,7 +131,8 @@ class CommandAgent:
             return  # a stop-loss may be wanted at a price again, and is looked at again
         self._at_work[place] = CommandRow.of(command, str(turn.record.source), 0, done=False)
         try:
-            row = self._withheld(turn, command) or await self._carry_out(turn, command)  # 3
+            row = self._withheld(turn, command) or self._told_meanwhile(turn, command)
+            row = row or await self._carry_out(turn, command)  # 3
         finally:
             self._at_work.pop(place, None)
         if by_timer(command.command_id):
@@ -203,6 +205,16 @@ class CommandAgent:
         if not self._settings.dry_run or not (cancels or command.action is Action.REPLACE):
             return None
         return self._result(turn, command, False, "DRY_RUN", f"a dry run does not {command.action} orders", {})
+
+    def _told_meanwhile(self, turn: Turn, command: Command) -> CommandRow | None:
+        """The result of a timer's question that is none any more: what it missed came while the command waited."""
+        if command.action is not Action.SYNC or not by_timer(command.command_id):
+            return None
+        order = self._orders.get(turn.record.partition, command.order_id)
+        if order is None or overdue(order):
+            return None
+        sentence = f"order {order.order_id} is {order.state}: nothing is missing any more"
+        return self._result(turn, command, True, "", sentence, {order.order_id: order.state})
 
     async def _stop_parts(self, turn: Turn, command: Command) -> None:
         """Parts of split orders that wait for their time are not sent any more (requirement D08)."""

@@ -68,6 +68,23 @@ async def test_c03_an_order_whose_intent_is_taken_back_meanwhile_is_not_found(
     assert (row.done, row.ok, row.code, row.details) == (True, ok, code, {})
 
 
+@pytest.mark.parametrize(
+    ("command_id", "asked"), [(timer_command_id("om1", Action.SYNC, 1), []), ("k1", ["om1"])], ids=["timer", "operator"]
+)
+async def test_y02_a_timer_asks_for_no_order_whose_end_has_come_while_its_command_waited(
+    command_id: str, asked: list[str]
+) -> None:
+    desk = Desk()
+    order = desk.intend("om1", local=LocalState.ACCEPTED, state=OrderState.ACKNOWLEDGED)
+    await desk.told(report(order, VenueState.CANCELLED))
+    command = Command(command_id=command_id, action=Action.SYNC, symbol="BTCUSDT", order_id="om1")
+    record = Record(TOPICS.order_commands, 0, 0, b"BTCUSDT", encode_command(command), (), NOW)
+
+    await desk.command_agent.handle(FreeTurn(record))
+
+    assert desk.venue.asked == asked
+
+
 async def test_x07_a_cancel_does_not_wait_behind_a_question_that_the_venue_leaves_unanswered() -> None:
     desk = Desk()
     desk.intend("om1", local=LocalState.UNCERTAIN, state=OrderState.UNCERTAIN)
