@@ -79,7 +79,11 @@ class _Answers:
         """Conditions of readiness: each holds, or says why not (requirement Q05)."""
         worker = self.worker
         found = readiness(
-            worker.engine.ready, self._gateway_ages, worker.gates.awaited, lambda: worker.gates.blind_because
+            worker.engine.ready,
+            self._gateway_ages,
+            worker.gates.awaited,
+            lambda: worker.gates.blind_because,
+            lambda: not worker.settings.enable_balance_check or worker.market.knows_a_balance(worker.settings.account),
         )()
         silent_s = worker.broadcasts.silent_s(worker.topics.heartbeats)
         silent = f"BROADCASTS_SILENT: nothing heard for {silent_s:.1f} s" if silent_s > HEARD_WITHIN_S else ""

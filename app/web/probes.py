@@ -63,10 +63,12 @@ def readiness(
     gateway_ages_s: Callable[[], Iterable[tuple[str, float | None]]] = lambda: (),
     shut_symbols: Callable[[], list[tuple[int, str]]] = list,
     stream_gap: Callable[[], str] = str,
+    knows_a_balance: Callable[[], bool] = lambda: True,
 ) -> Callable[[], list[Check]]:
     """The conditions of a worker: what the engine says (its reasons begin with a code), how long ago each venue's
-    gateway was heard (None = never), the symbols that may not trade before their venue was asked, and why none may
-    while the account's stream has a gap."""
+    gateway was heard (None = never), the symbols that may not trade before their venue was asked, why none may
+    while the account's stream has a gap, and whether it is known what the account has, without which nothing is
+    bought."""
 
     def checks() -> list[Check]:
         ready, reasons = engine_ready()
@@ -79,6 +81,8 @@ def readiness(
         found.append(Check("engine", "; ".join(others) or ("" if ready or reasons else "NOT_READY: no reason given")))
         found += [Check(f"gateway_{venue}", _gateway_reason(age_s)) for venue, age_s in gateway_ages_s()]
         found.append(Check("symbols_checked", stream_gap() or _gates_reason(shut_symbols())))
+        unknown = "BALANCE_UNKNOWN: what is available was not heard lately: nothing is bought"
+        found.append(Check("balance", "" if knows_a_balance() else unknown))
         return found
 
     return checks

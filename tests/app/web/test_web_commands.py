@@ -271,6 +271,7 @@ def test_a_silent_gateway_and_unchecked_symbols_keep_a_worker_from_being_ready()
         "gateway_okx": "GATEWAY_SILENT: not heard of yet",
     }
     assert "symbols_checked" in reasons(shut_symbols=lambda: [(0, "BTCUSDT")])
+    assert "balance" in reasons(knows_a_balance=lambda: False)
 
 
 def test_an_engine_that_is_not_ready_and_does_not_say_why_is_not_ready() -> None:
