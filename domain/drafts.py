@@ -71,8 +71,9 @@ class Case:
 
     @property
     def held(self) -> Decimal:
-        """What the order could close if nothing else were open."""
-        return abs(self.facts.position_size) if self.opposes_position else ZERO
+        """What the order could close if nothing else were open. A side of a hedged symbol is the wrong way round as
+        long as what closed it is known, and what had opened it is not: nothing is surely there to close then."""
+        return max(ZERO, self.facts.position_size * -self.side.sign) if self.opposes_position else ZERO
 
     @property
     def shorts_allowed(self) -> bool:

@@ -195,6 +195,12 @@ def test_d11_a_signal_without_a_side_means_the_long_one_in_hedge_mode():
     assert (closed.position_side, closed.reduce_only) == (PositionSide.SHORT, True)
 
 
+def test_d11_a_side_that_is_the_wrong_way_round_has_nothing_to_close():
+    closes_short = signal(reduce_only=True, position_side="short")
+
+    assert refusal(plan(closes_short, facts(position_size=dec("0.01")), settings=HEDGE))[1] == "NOTHING_TO_REDUCE"
+
+
 def test_d11_one_way_mode_has_no_sides():
     assert refusal(plan(signal(position_side="long"))) == (Decision.REJECT, "ONE_WAY_MODE")
     assert refusal(plan(signal(position_side="net"), settings=HEDGE)) == (Decision.REJECT, "HEDGE_MODE")

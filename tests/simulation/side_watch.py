@@ -59,13 +59,12 @@ class SideWatch:
         ]
         untold = sum((order.untold_size for order in orders if order.side is not new.side), ZERO)
         held = (worker.positions.get(partition, new.instrument, ACCOUNT, side).state.size + untold) * -new.side.sign
-        since_ns = plan.planned_at_ns - int(worker.around.weather.skew_s * _NS)
-        log = worker.around.broker.logs[worker.around.topics.order_updates, partition]
+        known = self._counted_by(partition, plan.planned_at_ns - int(worker.around.weather.skew_s * _NS))
         closed = sum(
             (
                 entry.fill.quantity
                 for entry in worker.positions.ledger(partition, new.instrument, ACCOUNT, side)
-                if entry.fill.side is new.side and log[entry.offset].timestamp_ns >= since_ns
+                if entry.fill.side is new.side and entry.fill.execution_id not in known
             ),
             ZERO,
         )
@@ -73,6 +72,13 @@ class SideWatch:
         before = [order for order in orders if order.order_id not in mine and self._competes(order, new, plan)]
         wanted = sum((intent.quantity for intent in plan.intents), ZERO)
         return wanted + sum((order.leaves for order in before), ZERO) - max(ZERO, held) - closed
+
+    def _counted_by(self, partition: int, time_ns: int) -> set[str]:
+        """The executions whose rows were in the log by then. That they were told of says less: it takes a moment to
+        count a fill, and the one of an order that nobody here knows waits until the venue was asked for the order."""
+        rows = self._worker.around.broker.logs["positions-changelog", partition]
+        keys = (row.key.decode() for row in rows if row.key is not None and row.timestamp_ns < time_ns)
+        return {key.rpartition("/")[2] for key in keys if key.startswith("l/")}
 
     def _competes(self, order: Order, new: NewOrder, plan: Plan) -> bool:
         """Whether an order of ours was open to close the same side when the plan was made."""
