@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -98,14 +98,20 @@ async def create_topics(
 
 
 async def check_topics(
-    bootstrap: str, topics: Topics, *, security: Mapping[str, object] | None = None, timeout_s: float = TIMEOUT_S
+    bootstrap: str,
+    topics: Topics,
+    *,
+    only: Collection[str] = (),
+    security: Mapping[str, object] | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> TopicReport:
-    """Make sure, before anything starts, that every topic is there and as it has to be. Changes nothing.
+    """Make sure, before anything starts, that every topic, or each of `only` these, is there and as it has to be.
+    Changes nothing.
 
     Raises `TopicsUnfit` with every missing topic and every other partition count or policy; `ClusterSilent` if the
     cluster doesn't answer within `timeout_s`.
     """
-    specs = topics.specs()
+    specs = [spec for spec in topics.specs() if not only or spec.name in only]
 
     async def check(admin: AIOKafkaAdminClient) -> TopicReport:
         seen = await _describe(admin, specs)

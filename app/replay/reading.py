@@ -10,12 +10,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from app.topic_creation import ClusterSilent, TopicsUnfit, check_topics
 from app.transport.group_offsets import committed_offsets
 from app.transport.topic_reader import Connection, offsets_of, read_topics
 from domain.errors import OrderManagerError
 from streams.record import Record
 from streams.topics import Topics
-from streams.waiting_for_brokers import once_there
 
 NS_PER_MS = 1_000_000
 BEGIN_LIMIT_S = 10.0
@@ -43,36 +43,16 @@ async def readable():  # type: ignore[no-untyped-def]  # a context that yields n
 
 
 async def topics_are_there(bootstrap: str, topics: Topics) -> None:
-    """Raises `CannotCompare` if nobody answers at `bootstrap`, or not all of the topics are there. To ask for what is
-    not there by its name takes a reader minutes, and may make it."""
-
-    async def ask() -> dict[str, int]:
-        admin: Any = AIOKafkaAdminClient(  # Any: aiokafka is untyped
-            bootstrap_servers=bootstrap, request_timeout_ms=int(BEGIN_LIMIT_S * 1_000)
-        )
-        try:
-            await admin.start()
-            return {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
-        finally:
-            await admin.close()
-
+    """Raises `CannotCompare` if nobody answers at `bootstrap`, or not all that is read is there as it has to be. To ask
+    for what is not there by its name takes a reader minutes, and may make it."""
+    read = {*topics.inputs, *topics.changelogs, topics.order_events, topics.position_events}
     try:
-        there = await once_there("a check", ask, BEGIN_LIMIT_S)
-    except (KafkaError, OSError) as error:
-        sentence = (
-            f"no broker answers at {bootstrap} (ORDERMANAGER_KAFKA_BOOTSTRAP) within {BEGIN_LIMIT_S:g} s: "
-            f"{type(error).__name__}"
-        )
-        raise CannotCompare("NO_BROKER", sentence) from error
-    wanted = [*topics.inputs, *topics.changelogs, topics.order_events, topics.position_events]
-    problems = [
-        f"{name} has {there[name]} partitions, not {topics.partitions}" if name in there else f"no topic {name}"
-        for name in wanted
-        if there.get(name) != topics.partitions
-    ]
-    if problems:
+        await check_topics(bootstrap, topics, only=read, timeout_s=BEGIN_LIMIT_S)
+    except ClusterSilent as error:
+        raise CannotCompare("NO_BROKER", f"{error.sentence} (ORDERMANAGER_KAFKA_BOOTSTRAP)") from error
+    except TopicsUnfit as error:
         settings = "ORDERMANAGER_TOPIC_PREFIX, ORDERMANAGER_PARTITIONS"
-        raise CannotCompare("NO_TOPICS", f"at {bootstrap}: {'; '.join(problems)} ({settings})")
+        raise CannotCompare("NO_TOPICS", f"at {bootstrap}: {error.sentence} ({settings})") from error
 
 
 def partitions_of(topics: Iterable[str], partitions: int) -> list[tuple[str, int]]:

@@ -89,7 +89,7 @@ def test_waiting_for_a_broker_is_told_on_standard_error_alone() -> None:
     ) as verifying:
         assert verifying.stdout is not None
         assert verifying.stderr is not None
-        waits = (line for line in verifying.stderr if "waits for the brokers" in line)
+        waits = (line for line in verifying.stderr if "waiting for the brokers" in line)
         for _ in range(2):  # it has asked, and asked again
             assert next(waits, None)
         verifying.kill()
@@ -99,8 +99,8 @@ def test_waiting_for_a_broker_is_told_on_standard_error_alone() -> None:
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"topic_prefix": "elsewhere-"}, "no topic elsewhere-signals"),
-        ({"partitions": 5}, "signals has 4 partitions, not 5"),
+        ({"topic_prefix": "elsewhere-"}, "topic elsewhere-signals is missing"),
+        ({"partitions": 5}, "signals has 4 partitions, expected 5"),
     ],
     ids=["prefix", "partitions"],
 )
