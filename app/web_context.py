@@ -19,8 +19,8 @@ from domain.events import Transition
 from domain.instruments import Instrument
 from domain.orders import Order
 from exchanges.venue import CallHooks
-from streams import boards, schemas
-from streams.alert_board import ACTION_KEY, AlertAction, FoldedAlert, encode_action
+from streams import boards
+from streams.alert_board import AlertAction, FoldedAlert, action_record
 from streams.boards import Control
 from streams.hooks import Hooks
 from streams.limits_board import ScopeLimits, encode_limits, limits_key
@@ -138,9 +138,8 @@ class _Answers:
     async def act_on_alert(self, action: AlertAction) -> None:
         """Durable, and shown here, when this returns."""
         worker = self.worker
-        key = ACTION_KEY + action.alert.encode()
-        headers = schemas.event_headers("alert-action/1", f"{action.alert}-{action.at_ns}")
-        at = await worker.engine.log.publish(worker.topics.alerts, key, encode_action(action), headers, partition=0)
+        key, value, headers = action_record(action)
+        at = await worker.engine.log.publish(worker.topics.alerts, key, value, headers, partition=0)
         await worker.broadcasts.read_back(worker.topics.alerts, at.offset)
 
     def mark(self, instrument: Instrument) -> Mark | None:

@@ -25,7 +25,7 @@ from exchanges.bybit.trading import BybitTrading
 from exchanges.clock import SystemClock
 from exchanges.venue import Trading
 from streams import boards, schemas
-from streams.alert_board import ACTION_KEY, AlertAction, AlertState, encode_action, folded_id
+from streams.alert_board import action_record, folded_id, resolution
 from streams.broadcast import Broadcasts, Entry
 from streams.hooks import Hooks
 from streams.market_view import MarketView
@@ -214,10 +214,5 @@ class EngineAlerts:
     def over(self, code: str, sentence: str) -> None:
         """What was told is over: nobody has to say so."""
         _log.warning("%s is over: %s", code, sentence)
-        at_ns = SystemClock().now_ns()
-        action = AlertAction(
-            alert=folded_id(code, ""), state=AlertState.RESOLVED, by="manager", reason=sentence, at_ns=at_ns
-        )
-        headers = schemas.event_headers("alert-action/1", f"{code}-{at_ns}")
-        key = ACTION_KEY + action.alert.encode()
-        self._engine.log.append(self._topics.alerts, 0, key, encode_action(action), Receipt(), headers)
+        key, value, headers = action_record(resolution(folded_id(code, ""), sentence, SystemClock().now_ns()))
+        self._engine.log.append(self._topics.alerts, 0, key, value, Receipt(), headers)

@@ -13,7 +13,8 @@ from enum import StrEnum
 import msgspec
 
 from streams.broadcast import Entry
-from streams.schemas import Alert
+from streams.ports import Headers
+from streams.schemas import Alert, event_headers
 
 ACTION_KEY = b"action/"
 """Keys of people's words begin with this; those of occurrences never do."""
@@ -61,6 +62,9 @@ class FoldedAlert(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+MANAGER = "manager"
+"""Who has spoken, where that was nobody in person: what was told is over."""
+
 encode_action = msgspec.json.Encoder().encode
 _decode_alert = msgspec.json.Decoder(Alert).decode
 _decode_action = msgspec.json.Decoder(AlertAction).decode
@@ -69,6 +73,17 @@ _decode_action = msgspec.json.Decoder(AlertAction).decode
 def folded_id(code: str, symbol: str) -> str:
     """The id under which occurrences are one alert."""
     return f"{code}@{symbol}" if symbol else code
+
+
+def resolution(alert: str, reason: str, at_ns: int) -> AlertAction:
+    """The manager's own word that what was told under the folded id is over."""
+    return AlertAction(alert=alert, state=AlertState.RESOLVED, by=MANAGER, reason=reason, at_ns=at_ns)
+
+
+def action_record(action: AlertAction) -> tuple[bytes, bytes, Headers]:
+    """Key, value and headers of a word in the topic `alerts`."""
+    headers = event_headers("alert-action/1", f"{action.alert}-{action.at_ns}")
+    return ACTION_KEY + action.alert.encode(), encode_action(action), headers
 
 
 def is_resolved_since(alert: FoldedAlert | None, told_ns: int) -> bool:

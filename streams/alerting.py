@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams import schemas
-from streams.alert_board import (
-    ACTION_KEY,
-    AlertAction,
-    AlertBoard,
-    AlertState,
-    encode_action,
-    folded_id,
-    is_resolved_since,
-)
+from streams.alert_board import AlertBoard, AlertState, action_record, folded_id, is_resolved_since, resolution
 from streams.hooks import Hooks
 from streams.ports import Clock, Log
 from streams.topics import Topics
@@ -82,12 +74,8 @@ class Alerts:
             return
         if any(each.alert == name for each in self._told.values()):
             return
-        at_ns = self._clock.now_ns()
-        action = AlertAction(
-            alert=name, state=AlertState.RESOLVED, by="manager", reason="it no longer holds", at_ns=at_ns
-        )
-        headers = schemas.event_headers("alert-action/1", f"{name}-{at_ns}")
-        self._log.append(self._topics.alerts, 0, ACTION_KEY + name.encode(), encode_action(action), Receipt(), headers)
+        key, value, headers = action_record(resolution(name, "it no longer holds", self._clock.now_ns()))
+        self._log.append(self._topics.alerts, 0, key, value, Receipt(), headers)
 
     def forget(self, code: str, subject: str) -> None:
         """Whether it is so is somebody else's to say from now on."""

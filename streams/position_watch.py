@@ -23,7 +23,7 @@ from domain.money import plain
 from domain.orders import PositionSide
 from domain.positions import Position
 from streams import schemas
-from streams.alert_board import ACTION_KEY, AlertAction, AlertBoard, AlertState, encode_action, folded_id
+from streams.alert_board import MANAGER, AlertBoard, AlertState, action_record, folded_id, resolution
 from streams.hooks import Hooks
 from streams.ports import Clock, Log
 from streams.topics import Topics
@@ -34,7 +34,6 @@ from tables.rows import NotOurs
 _log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
-_MANAGER = "manager"
 _SCHEMA, _SNAPSHOT_SCHEMA = "loss-event/1", "position-snapshot/1"
 _CODES = {
     PositionSide.NET: "UNREALIZED_LOSS",
@@ -166,7 +165,7 @@ class PositionWatch:
     def _stands(self, position: Position) -> bool:
         """Whether the alert says that it was told and is not over. A person who resolves it does not end the loss."""
         known = self._board.get(folded_id(_CODES[position.side], position.instrument.symbol))
-        return known is not None and not (known.state is AlertState.RESOLVED and known.changed_by == _MANAGER)
+        return known is not None and not (known.state is AlertState.RESOLVED and known.changed_by == MANAGER)
 
     def _tell(
         self,
@@ -211,9 +210,8 @@ class PositionWatch:
 
     def _resolve(self, position: Position, sentence: str, at_ns: int, receipt: Receipt) -> None:
         alert = folded_id(_CODES[position.side], position.instrument.symbol)
-        action = AlertAction(alert=alert, state=AlertState.RESOLVED, by=_MANAGER, reason=sentence, at_ns=at_ns)
-        headers = schemas.event_headers("alert-action/1", f"{alert}-{at_ns}")
-        self._log.append(self._topics.alerts, 0, ACTION_KEY + alert.encode(), encode_action(action), receipt, headers)
+        key, value, headers = action_record(resolution(alert, sentence, at_ns))
+        self._log.append(self._topics.alerts, 0, key, value, receipt, headers)
 
 
 def _sentence(position: Position, quote: Quote, unrealised: Decimal, threshold: Decimal) -> str:
