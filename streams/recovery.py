@@ -46,7 +46,7 @@ _TRIES = 3
 _LASTING_ROUNDS = 1.5
 """What has failed for longer than so many intervals has failed in three rounds in a row."""
 
-PAYMENTS = "payments"
+_PAYMENTS = "payments"
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Comparison:
     orders: list[Item] = field(default_factory=list)
     positions: dict[Instrument, list[PositionItem]] = field(default_factory=dict)
     failures: dict[str, VenueError] = field(default_factory=dict)
-    """By symbol, or `PAYMENTS`: what the venue did not answer, on demand."""
+    """By symbol, or `payments`: what the venue did not answer, on demand."""
 
     def count(self, *verdicts: Verdict) -> int:
         """How many orders came to one of these."""
@@ -148,7 +148,7 @@ class Recovery:
         try:
             await self._bring_payments(partition, symbols, not_before_ns)
         except VenueError as error:
-            found.failures[PAYMENTS] = error
+            found.failures[_PAYMENTS] = error
         return found
 
     def _not_before_ns(self, asked_ns: int | None) -> int:

@@ -63,8 +63,8 @@ class Uncompared:
         if at_once or (tell and lasted_s >= self._lasting_s):
             if not since.sentence:
                 what = symbol or f"partition {partition}"
-                lasted = f"for {lasted_s:.0f} s, in no round"
-                since.sentence = f"{what} could not be compared with the venue {lasted}: {error}"
+                lasted = "" if at_once else f" for {lasted_s:.0f} s, in no round"
+                since.sentence = f"{what} could not be compared with the venue{lasted}: {error}"
                 _log.error("%s", since.sentence, extra={"symbol": symbol, "code": _CODE})
             self._alerts.tell(_CODE, _subject(partition, symbol), since.sentence, symbol)
         return bool(since.sentence)
