@@ -72,6 +72,19 @@ class Clearance:
 
         await self._wait(turn, order.instrument.symbol, until_ns, clear)
 
+    async def to_ask(self, partition: int, order_id: str, until_ns: int) -> None:
+        """Wait where the symbol of an order in doubt is shut: not to find the order says nothing then, and asking for
+        many holds up those questions that the symbol waits for. Within a turn's wait."""
+        if (order := self._orders.get(partition, order_id)) is None:
+            return
+        symbol = order.instrument.symbol
+
+        def clear() -> bool:
+            now = self._orders.get(partition, order_id)
+            return self._gates.is_open(partition, symbol) or now is None or not now.in_doubt
+
+        await self._until(symbol, until_ns, clear)
+
     async def to_plan(self, turn: Turn, symbol: str, until_ns: int, *, reduces: bool = False) -> None:
         """Wait also while an order of the symbol is in doubt: no new exposure on what we do not know. Then planning
         finds the signal expired. An order that has done its work without our knowing what is waited for too, but not
@@ -92,7 +105,10 @@ class Clearance:
         return not any(untold(order) for order in self._orders.open_orders(partition, symbol))
 
     async def _wait(self, turn: Turn, symbol: str, until_ns: int, clear: Callable[[], bool]) -> None:
-        if clear():
-            return
-        remaining_s = max(0.0, (until_ns - self._clock.now_ns()) / _NS) + 0.001
-        await turn.wait(self._applied.until(symbol, clear, remaining_s))
+        if not clear():
+            await turn.wait(self._until(symbol, until_ns, clear))
+
+    async def _until(self, symbol: str, until_ns: int, clear: Callable[[], bool]) -> None:
+        if not clear():
+            remaining_s = max(0.0, (until_ns - self._clock.now_ns()) / _NS) + 0.001
+            await self._applied.until(symbol, clear, remaining_s)

@@ -122,17 +122,20 @@ class CommandAgent:
         command = await self._take(turn)  # 1
         if command is None:
             return
-        place = partition, _ = turn.record.partition, command.command_id
+        partition = turn.record.partition
+        place = partition, command.command_id
         known = self._at_work.get(place) or self._signals.command(*place)  # 2
         if known is not None and (conflict := known.conflict_with(command)):
             await self._refuse(turn, COMMAND_ID_CONFLICT, [conflict])
             return
         if known is not None and known.done and command.action is not Action.PROTECT:
             return  # a stop-loss may be wanted at a price again, and is looked at again
+        if self._is_answered(partition, command):
+            self._on_timer_done(command.command_id)
+            return
         self._at_work[place] = CommandRow.of(command, str(turn.record.source), 0, done=False)
         try:
-            row = self._withheld(turn, command) or self._told_meanwhile(turn, command)
-            row = row or await self._carry_out(turn, command)  # 3
+            row = self._withheld(turn, command) or await self._carry_out(turn, command)  # 3
         finally:
             self._at_work.pop(place, None)
         if by_timer(command.command_id):
@@ -206,15 +209,12 @@ class CommandAgent:
             return None
         return self._result(turn, command, False, "DRY_RUN", f"a dry run does not {command.action} orders", {})
 
-    def _told_meanwhile(self, turn: Turn, command: Command) -> CommandRow | None:
-        """The result of a timer's question that is none any more: what it missed came while the command waited."""
+    def _is_answered(self, partition: int, command: Command) -> bool:
+        """Whether a timer's question is none any more: what it missed came while the command waited."""
         if command.action is not Action.SYNC or not by_timer(command.command_id):
-            return None
-        order = self._orders.get(turn.record.partition, command.order_id)
-        if order is None or overdue(order):
-            return None
-        sentence = f"order {order.order_id} is {order.state}: nothing is missing any more"
-        return self._result(turn, command, True, "", sentence, {order.order_id: order.state})
+            return False
+        order = self._orders.get(partition, command.order_id)
+        return order is not None and not overdue(order)
 
     async def _stop_parts(self, turn: Turn, command: Command) -> None:
         """Parts of split orders that wait for their time are not sent any more (requirement D08)."""

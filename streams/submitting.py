@@ -55,7 +55,6 @@ class Submitter:
         self._reconciler = reconciler
         self._orders = orders
         self._applied = applied
-        self._gates = gates
         self._clock = clock
         self._settings = settings
         self._clearance = Clearance(orders=orders, gates=gates, applied=applied, clock=clock)
@@ -116,24 +115,12 @@ class Submitter:
 
     async def _look(self, partition: int, order_id: str, expires_at_ns: int, bound_ns: int) -> Finding:
         while self._maybe_at_venue(partition, order_id):  # also when it has expired: else each is asked for in turn
-            await self._until_open(partition, order_id, bound_ns / _NS)
+            await self._clearance.to_ask(partition, order_id, self._clock.now_ns() + bound_ns)
             finding = await self._reconciler.settle(partition, order_id, self._clock.now_ns() + bound_ns)
             if finding is not Finding.UNANSWERED or self._clock.now_ns() > expires_at_ns:
                 return finding
             await self._clock.sleep(_ASK_AGAIN_S)
         return Finding.UNANSWERED
-
-    async def _until_open(self, partition: int, order_id: str, bound_s: float) -> None:
-        """While a symbol is shut, not to find an order says nothing, and asking for many holds up those questions that
-        the symbol waits for."""
-        order = self._orders.get(partition, order_id)
-        symbol = "" if order is None else order.instrument.symbol
-
-        def clear() -> bool:
-            return self._gates.is_open(partition, symbol) or not self._maybe_at_venue(partition, order_id)
-
-        if not clear():
-            await self._applied.until(symbol, clear, bound_s)
 
     def _maybe_at_venue(self, partition: int, order_id: str) -> bool:
         order = self._orders.get(partition, order_id)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 from app.verify.ledger import Difference
 
-_MOST_LOOKS_MORE = 1
-"""Beyond two looks, for a ledger that was read at the second one only."""
+_MOST_LOOKS = 3
+"""Two, and one more for a ledger that was read at the second one only."""
 
 
 class Suspects:
@@ -41,8 +41,7 @@ class Suspects:
     @property
     def are_settled(self) -> bool:
         """Whether another look would not tell more: each was seen twice, or can't be."""
-        seldom = min((len(seen) for seen in self._seen.values()), default=2)
-        return not self._seen or (self._looks > 1 and (seldom > 1 or self._looks > 1 + _MOST_LOOKS_MORE))
+        return self._looks >= _MOST_LOOKS or all(len(seen) > 1 for seen in self._seen.values())
 
     @property
     def are_none(self) -> bool:
